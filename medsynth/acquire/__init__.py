@@ -1,0 +1,1 @@
+"""Scanners: phantom to image."""

@@ -1,0 +1,1 @@
+"""Measurements taken from the truth."""

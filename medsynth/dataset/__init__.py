@@ -1,0 +1,1 @@
+"""From a recipe to files: one case, many cases."""

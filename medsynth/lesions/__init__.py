@@ -1,0 +1,1 @@
+"""Lesion families: shape, tissue, where they may grow."""

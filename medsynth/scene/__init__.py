@@ -1,0 +1,1 @@
+"""Named structures, the subject they belong to, and their rasterisation."""

@@ -1,0 +1,178 @@
+"""Named structures, and the painting steps that put them into a scene."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from medsynth.core.errors import RecipeError, expected
+from medsynth.scene.subject import Subject
+from medsynth.shapes.base import Shape
+from medsynth.shapes.tubes import Tubes
+
+Laterality = Literal["", "left", "right"]
+
+BACKGROUND = 0  # the label of the air around the body
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A SNOMED CT concept: `value` its identifier, `meaning` its fully specified name without the tag."""
+
+    value: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Texture:
+    """Relative density variation inside one structure, on fixed millimetre lattices of the body.
+
+    Attributes
+    ----------
+    octaves : (wavelength in mm, standard deviation as a fraction of the density) of summed coherent noise.
+    ridges : (wavelength in mm, half width as a fraction of the noise's standard deviation, amplitude as a fraction
+        of the density) of thin sheets where a noise field crosses zero: septa, fibres, marbling.
+    gradient_per_mm : change of relative density per mm along LPS x, y, z about the body's origin.
+    """
+
+    octaves: tuple[tuple[float, float], ...] = ()
+    ridges: tuple[tuple[float, float, float], ...] = ()
+    gradient_per_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """A named organ, a part of one, or a part of a lesion.
+
+    Attributes
+    ----------
+    name : unique in its scene, e.g. `"rib_left_5"`.
+    label : unique in its scene, 1..65535, stable over versions.
+    tissue : a row of the tissue table.
+    part_of : name of the structure that label images and volumes count this one to; empty for itself.
+    enhancement : the column of the iodine table that tells its concentration in each contrast phase; empty for none.
+    """
+
+    name: str
+    label: int
+    tissue: str
+    code: Code
+    laterality: Laterality = ""
+    part_of: str = ""
+    texture: Texture = field(default_factory=Texture)
+    enhancement: str = ""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.label <= 65535:
+            raise RecipeError(expected(f"label of {self.name}", self.label, "in 1..65535"))
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer of a painting step: where `distance + inset_mm < 0` lies `label`.
+
+    A shape with owners (see `SampledShape.owner`) gives one label per owner.
+    """
+
+    label: int | tuple[int, ...]
+    inset_mm: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Paint:
+    """One painting step: a shape and its layers from the outside in; later steps cover earlier ones.
+
+    Attributes
+    ----------
+    shape : a `Shape` (sampled on a lattice when painted), or `Tubes` (thin capsules, drawn exactly).
+    layers : outermost first, insets rising.
+    over : labels that may be covered; empty means every label.
+    lattice_mm : step at which the shape is sampled; 0 derives it from the shape's size.
+    """
+
+    shape: Shape | Tubes
+    layers: tuple[Layer, ...]
+    over: tuple[int, ...] = ()
+    lattice_mm: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Lesion:
+    """An inserted lesion: its parts, how to paint them, and the spec that rebuilds it.
+
+    Attributes
+    ----------
+    number : 1, 2, ... within its case; the value in the lesion image.
+    kind : the lesion family, e.g. `"lung_nodule"`.
+    structures : its parts, each with a label of its own above every anatomical one.
+    paints : painting steps, applied after the anatomy, in order.
+    host : name of the structure it grows in.
+    attributes : what its family tells about it beyond measurements (JSON values).
+    spec : the plain numbers that rebuild it (JSON values).
+    """
+
+    number: int
+    kind: str
+    code: Code
+    structures: tuple[Structure, ...]
+    paints: tuple[Paint, ...]
+    host: str
+    attributes: Mapping[str, Any]
+    spec: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A body built from its spec: structures with labels, and how to paint them.
+
+    Attributes
+    ----------
+    body : name of the phantom, e.g. `"thorax"`.
+    origin : the landmark that LPS (0, 0, 0) lies at, in words.
+    structures : every structure, the parts too; labels and names are unique.
+    paints : painting steps, first to last.
+    fields : shapes by name that lesions and annotations may ask for distances, e.g. `"lung_right"`.
+    vessels : tubes by name, e.g. `"pulmonary_artery"`.
+    landmarks : named LPS points in mm.
+    bounds_mm : LPS box (low, high) of the body.
+    scan_range_mm : named z ranges (low, high) for acquisitions, e.g. `"chest"`.
+    """
+
+    body: str
+    origin: str
+    subject: Subject
+    structures: tuple[Structure, ...]
+    paints: tuple[Paint, ...]
+    fields: Mapping[str, Shape]
+    vessels: Mapping[str, Tubes]
+    landmarks: Mapping[str, tuple[float, float, float]]
+    bounds_mm: tuple[tuple[float, float, float], tuple[float, float, float]]
+    scan_range_mm: Mapping[str, tuple[float, float]]
+    texture_seed: int = 0
+
+    def __post_init__(self) -> None:
+        labels, names = [s.label for s in self.structures], [s.name for s in self.structures]
+        for what, values in (("label", labels), ("name", names)):
+            doubled = sorted({v for v in values if values.count(v) > 1})  # type: ignore[type-var]
+            if doubled:
+                raise RecipeError(f"structure {what}s must be unique, got {doubled} more than once")
+
+    def structure(self, name: str) -> Structure:
+        """Return the structure called `name`."""
+        for structure in self.structures:
+            if structure.name == name:
+                return structure
+        raise RecipeError(f"no structure named {name!r} in body {self.body!r}")
+
+
+def organ_labels(structures: tuple[Structure, ...]) -> np.ndarray:
+    """Return the (65536,) uint16 table from a structure's label to the label of the organ it counts to."""
+    by_name = {s.name: s.label for s in structures}
+    table = np.arange(65536, dtype=np.uint16)
+    for s in structures:
+        if s.part_of:
+            table[s.label] = by_name[s.part_of]
+    return table

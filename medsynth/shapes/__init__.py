@@ -1,0 +1,1 @@
+"""Implicit shapes: distances, blends, warps, noise, tubes and branching trees."""

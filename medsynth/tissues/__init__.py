@@ -1,0 +1,1 @@
+"""What tissues are made of, and how strongly they attenuate."""
