@@ -52,6 +52,7 @@ class Structure:
     name : unique in its scene, e.g. `"rib_left_5"`.
     label : unique in its scene, 1..65535, stable over versions.
     tissue : a row of the tissue table.
+    mixture : (tissue, volume fraction) of what is finely mixed into it, e.g. bone trabeculae in marrow, air in lung.
     part_of : name of the structure that label images and volumes count this one to; empty for itself.
     enhancement : the column of the iodine table that tells its concentration in each contrast phase; empty for none.
     """
@@ -64,10 +65,13 @@ class Structure:
     part_of: str = ""
     texture: Texture = field(default_factory=Texture)
     enhancement: str = ""
+    mixture: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
         if not 1 <= self.label <= 65535:
             raise RecipeError(expected(f"label of {self.name}", self.label, "in 1..65535"))
+        if any(not 0 <= part <= 1 for _, part in self.mixture) or sum(part for _, part in self.mixture) > 1 + 1e-9:
+            raise RecipeError(expected(f"mixture of {self.name}", self.mixture, "volume fractions that sum to at most 1"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,27 @@
+"""What a file format needs to know of a scanner, as a plain record: no scanner code travels to the writers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Modality = Literal["CT", "MR", "DX"]
+
+
+@dataclass(frozen=True, slots=True)
+class ScannerRecord:
+    """One acquisition as its files describe it.
+
+    Attributes
+    ----------
+    modality : DICOM modality.
+    description : series description in words.
+    attributes : DICOM keyword -> value of the acquisition, e.g. `{"KVP": 120.0, "ConvolutionKernel": "STANDARD"}`.
+    window : (centre, width) a viewer should start with.
+    """
+
+    modality: Modality
+    description: str
+    attributes: Mapping[str, str | int | float | tuple[float, ...] | tuple[str, ...]]
+    window: tuple[float, float]
