@@ -19,6 +19,7 @@ class Tubes:
     starts_mm, ends_mm : (n, 3) LPS points.
     start_radii_mm, end_radii_mm : (n,) mm.
     parents : (n,) index of the capsule each one continues, -1 at a root.
+    walls_mm : (n,) thickness of the wall around these (lumen) radii, or None for solid tubes.
     """
 
     starts_mm: NDArray[np.float64]
@@ -26,6 +27,7 @@ class Tubes:
     start_radii_mm: NDArray[np.float64]
     end_radii_mm: NDArray[np.float64]
     parents: NDArray[np.int64]
+    walls_mm: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         n = len(self.starts_mm)
@@ -35,6 +37,8 @@ class Tubes:
             raise GeometryError(f"tubes need (n, 3) points and (n,) radii and parents, got {shapes}")
         if n and not min(self.start_radii_mm.min(), self.end_radii_mm.min()) > 0:
             raise GeometryError("radii of tubes must be > 0 mm and not NaN")
+        if self.walls_mm is not None and (self.walls_mm.shape != (n,) or (n and not self.walls_mm.min() >= 0)):
+            raise GeometryError(f"walls_mm must be (n,) and >= 0, got shape {self.walls_mm.shape}")
 
     @property
     def lengths_mm(self) -> NDArray[np.float64]:

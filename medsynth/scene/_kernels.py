@@ -1,0 +1,510 @@
+"""The rasteriser's inner loops: block culling, exact plane cuts, and the two-material rule.
+
+Small scalar functions over flat arrays; parallel loops write disjoint voxels, so results do not depend on threads.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+BLOCK = 8  # voxels per edge of the coarse cull; the fine one halves it
+WORDS = 4  # 64-bit words of sub-samples per voxel of the capsule rasteriser, one bit each
+SAMPLES = 64 * WORDS
+PATTERNS = 8  # shifted copies of the sub-samples; neighbouring voxels take different ones
+BENT = 0.008  # a voxel whose mean differs from its middle by more than this part of the field's change is split
+
+
+@numba.njit(nogil=True, inline="always")
+def _cube(v):
+    return v * v * v if v > 0.0 else 0.0
+
+
+@numba.njit(nogil=True)
+def plane_fraction(value, a, b, c):
+    """Fraction of a unit cell below zero of a linear function: `value` at its middle, a, b, c its change per edge."""
+    a, b, c = abs(a), abs(b), abs(c)
+    most = max(a, max(b, c))
+    half = 0.5 * (a + b + c)
+    if value >= half:
+        return 0.0
+    if value <= -half:
+        return 1.0
+    small = 2e-3 * most
+    a, b, c = max(a, small), max(b, small), max(c, small)
+    t = 0.5 * (a + b + c) - value
+    total = (_cube(t) - _cube(t - a) - _cube(t - b) - _cube(t - c) + _cube(t - a - b) + _cube(t - a - c)
+             + _cube(t - b - c) - _cube(t - a - b - c))
+    return min(1.0, max(0.0, total / (6.0 * a * b * c)))
+
+
+@numba.njit(nogil=True)
+def settle(index, labels, neighbour, fraction, over, organ, new_labels, new_parts, count, work_l, work_w):
+    """Cover a voxel with `count` new materials (parts of the whole voxel) and keep the two largest.
+
+    What does not fit goes to a kept part of the same organ, else to the largest, so that organ volumes hold.
+    """
+    f = fraction[index] / 255.0
+    old_a, old_b = labels[index], neighbour[index]
+    share_a, share_b = 1.0 - f, f
+    free = (share_a if over[old_a] else 0.0) + (share_b if over[old_b] else 0.0)
+    if free <= 0.0:
+        return
+    covered = 0.0
+    for m in range(count):
+        covered += new_parts[m]
+    n = 0
+    for m in range(count + 2):
+        if m < count:
+            label, weight = new_labels[m], new_parts[m] * free
+        elif m == count:
+            label, weight = old_a, share_a * (1.0 - covered if over[old_a] else 1.0)
+        else:
+            label, weight = old_b, share_b * (1.0 - covered if over[old_b] else 1.0)
+        if weight <= 0.0:
+            continue
+        found = False
+        for q in range(n):
+            if work_l[q] == label:
+                work_w[q] += weight
+                found = True
+        if not found:
+            work_l[n], work_w[n] = label, weight
+            n += 1
+    first, second = 0, -1
+    for q in range(1, n):
+        if work_w[q] > work_w[first]:
+            first = q
+    for q in range(n):
+        if q != first and (second < 0 or work_w[q] > work_w[second]):
+            second = q
+    if second < 0:
+        labels[index], neighbour[index], fraction[index] = work_l[first], 0, 0
+        return
+    wa, wb = work_w[first], work_w[second]
+    for q in range(n):
+        if q != first and q != second:
+            if organ[work_l[q]] == organ[work_l[second]] and organ[work_l[q]] != organ[work_l[first]]:
+                wb += work_w[q]
+            else:
+                wa += work_w[q]
+    if wb > wa:
+        first, second, wa, wb = second, first, wb, wa
+    stored = int(wb / (wa + wb) * 255.0 + 0.5)
+    labels[index] = work_l[first]
+    neighbour[index] = work_l[second] if stored > 0 else 0
+    fraction[index] = stored
+
+
+@numba.njit(nogil=True)
+def _linear(values, u, v, w):
+    """Trilinear value at lattice coordinates u (x), v (y), w (z), clamped to the lattice."""
+    nz, ny, nx = values.shape
+    u, v, w = min(max(u, 0.0), nx - 1.001), min(max(v, 0.0), ny - 1.001), min(max(w, 0.0), nz - 1.001)
+    i, j, k = int(u), int(v), int(w)
+    a, b, c = u - i, v - j, w - k
+    low = (1 - b) * ((1 - a) * values[k, j, i] + a * values[k, j, i + 1]) \
+        + b * ((1 - a) * values[k, j + 1, i] + a * values[k, j + 1, i + 1])
+    high = (1 - b) * ((1 - a) * values[k + 1, j, i] + a * values[k + 1, j, i + 1]) \
+        + b * ((1 - a) * values[k + 1, j + 1, i] + a * values[k + 1, j + 1, i + 1])
+    return (1 - c) * low + c * high
+
+
+@numba.njit(nogil=True, inline="always")
+def _catmull(t):
+    t2 = t * t
+    t3 = t2 * t
+    return (-0.5 * t3 + t2 - 0.5 * t, 1.5 * t3 - 2.5 * t2 + 1.0, -1.5 * t3 + 2.0 * t2 + 0.5 * t, 0.5 * t3 - 0.5 * t2)
+
+
+@numba.njit(nogil=True, inline="always")
+def _slope(t):
+    t2 = t * t
+    return (-1.5 * t2 + 2.0 * t - 0.5, 4.5 * t2 - 5.0 * t, -4.5 * t2 + 4.0 * t + 0.5, 1.5 * t2 - t)
+
+
+@numba.njit(nogil=True)
+def _cubic(values, u, v, w):
+    """Catmull-Rom value and gradient (per lattice step: x, y, z); needs one node of margin on every side."""
+    nz, ny, nx = values.shape
+    i, j, k = min(max(int(u), 1), nx - 3), min(max(int(v), 1), ny - 3), min(max(int(w), 1), nz - 3)
+    a, b, c = min(max(u - i, 0.0), 1.0), min(max(v - j, 0.0), 1.0), min(max(w - k, 0.0), 1.0)
+    wa, wb, wc = _catmull(a), _catmull(b), _catmull(c)
+    da, db, dc = _slope(a), _slope(b), _slope(c)
+    f = gx = gy = gz = 0.0
+    for r in range(4):
+        plane = plane_x = plane_y = 0.0
+        for q in range(4):
+            n0, n1, n2, n3 = (values[k + r - 1, j + q - 1, i - 1], values[k + r - 1, j + q - 1, i],
+                              values[k + r - 1, j + q - 1, i + 1], values[k + r - 1, j + q - 1, i + 2])
+            line = wa[0] * n0 + wa[1] * n1 + wa[2] * n2 + wa[3] * n3
+            plane += wb[q] * line
+            plane_y += db[q] * line
+            plane_x += wb[q] * (da[0] * n0 + da[1] * n1 + da[2] * n2 + da[3] * n3)
+        f += wc[r] * plane
+        gx += wc[r] * plane_x
+        gy += wc[r] * plane_y
+        gz += dc[r] * plane
+    return f, gx, gy, gz
+
+
+@numba.njit(nogil=True)
+def _bend(values, u, v, w, steps):
+    """Mean of the field over a voxel minus its value at the middle: sum over voxel axes of h.H.h / 24."""
+    nz, ny, nx = values.shape
+    i, j, k = min(max(int(u + 0.5), 1), nx - 2), min(max(int(v + 0.5), 1), ny - 2), min(max(int(w + 0.5), 1), nz - 2)
+    m = 2.0 * values[k, j, i]
+    xx = values[k, j, i + 1] + values[k, j, i - 1] - m
+    yy = values[k, j + 1, i] + values[k, j - 1, i] - m
+    zz = values[k + 1, j, i] + values[k - 1, j, i] - m
+    xy = 0.25 * (values[k, j + 1, i + 1] + values[k, j - 1, i - 1] - values[k, j + 1, i - 1] - values[k, j - 1, i + 1])
+    xz = 0.25 * (values[k + 1, j, i + 1] + values[k - 1, j, i - 1] - values[k + 1, j, i - 1] - values[k - 1, j, i + 1])
+    yz = 0.25 * (values[k + 1, j + 1, i] + values[k - 1, j - 1, i] - values[k + 1, j - 1, i] - values[k - 1, j + 1, i])
+    total = 0.0
+    for axis in range(3):
+        p, q, r = steps[0, axis], steps[1, axis], steps[2, axis]
+        total += p * p * xx + q * q * yy + r * r * zz + 2.0 * (p * q * xy + p * r * xz + q * r * yz)
+    return total / 24.0
+
+
+@numba.njit(nogil=True)
+def _layer_fractions(values, u, v, w, steps, insets, cum):
+    """Write the fraction of one voxel below each layer's level into cum; sharply bent voxels are split in eight."""
+    layers = insets.shape[0]
+    value, gx, gy, gz = _cubic(values, u, v, w)
+    bend = _bend(values, u, v, w, steps)
+    ga = gx * steps[0, 0] + gy * steps[1, 0] + gz * steps[2, 0]
+    gb = gx * steps[0, 1] + gy * steps[1, 1] + gz * steps[2, 1]
+    gc = gx * steps[0, 2] + gy * steps[1, 2] + gz * steps[2, 2]
+    if abs(bend) < BENT * (abs(ga) + abs(gb) + abs(gc)):
+        for m in range(layers):
+            cum[m] = plane_fraction(value + bend + insets[m], ga, gb, gc)
+        return
+    for m in range(layers):
+        cum[m] = 0.0
+    for sub in range(8):
+        a, b, c = 0.5 * (sub & 1) - 0.25, 0.5 * ((sub >> 1) & 1) - 0.25, 0.5 * (sub >> 2) - 0.25
+        us = u + steps[0, 0] * a + steps[0, 1] * b + steps[0, 2] * c
+        vs = v + steps[1, 0] * a + steps[1, 1] * b + steps[1, 2] * c
+        ws = w + steps[2, 0] * a + steps[2, 1] * b + steps[2, 2] * c
+        value, gx, gy, gz = _cubic(values, us, vs, ws)
+        value += 0.25 * _bend(values, us, vs, ws, steps)
+        ga = 0.5 * (gx * steps[0, 0] + gy * steps[1, 0] + gz * steps[2, 0])
+        gb = 0.5 * (gx * steps[0, 1] + gy * steps[1, 1] + gz * steps[2, 1])
+        gc = 0.5 * (gx * steps[0, 2] + gy * steps[1, 2] + gz * steps[2, 2])
+        for m in range(layers):
+            cum[m] += 0.125 * plane_fraction(value + insets[m], ga, gb, gc)
+
+
+@numba.njit(cache=True, nogil=True, parallel=True)
+def paint_field(labels, neighbour, fraction, values, owner, has_owner, steps, start, low, high, insets,
+                layer_labels, over, everywhere, organ, steepest):
+    """Paint the layers of one sampled field.
+
+    labels, neighbour, fraction : (k, j, i) written in place. steps : (3, 3) lattice steps (x, y, z) per voxel step
+    (k, j, i). start : lattice position of voxel (0, 0, 0). low, high : voxel box. insets, layer_labels : (layers,),
+    (layers, owners). steepest : largest change of the field per lattice step, which makes culling safe.
+    """
+    blocks = (high - low + BLOCK - 1) // BLOCK
+    count = blocks[0] * blocks[1] * blocks[2]
+    reach = 0.0  # half the diagonal of a voxel in lattice steps
+    for axis in range(3):
+        reach += steps[axis, 0] ** 2 + steps[axis, 1] ** 2 + steps[axis, 2] ** 2
+    half_diagonal = 0.5 * np.sqrt(reach)
+    layers = insets.shape[0]
+    ny, nx = labels.shape[1], labels.shape[2]
+    flat_l, flat_n, flat_f = labels.reshape(-1), neighbour.reshape(-1), fraction.reshape(-1)
+    for block in numba.prange(count):
+        work_l, work_w = np.empty(layers + 3, np.int64), np.empty(layers + 3, np.float64)
+        new_l, new_p = np.empty(layers + 1, np.int64), np.empty(layers + 1, np.float64)
+        cum = np.empty(layers + 1, np.float64)
+        bk, rest = block // (blocks[1] * blocks[2]), block % (blocks[1] * blocks[2])
+        k0, j0, i0 = low[0] + bk * BLOCK, low[1] + rest // blocks[2] * BLOCK, low[2] + rest % blocks[2] * BLOCK
+        for cell in range(9):  # the whole block first, then its eight halves
+            size = BLOCK if cell == 0 else BLOCK // 2
+            sub = cell - 1
+            ks = k0 if cell == 0 else k0 + (sub >> 2) * size
+            js = j0 if cell == 0 else j0 + ((sub >> 1) & 1) * size
+            is_ = i0 if cell == 0 else i0 + (sub & 1) * size
+            ke, je, ie = min(ks + size, high[0]), min(js + size, high[1]), min(is_ + size, high[2])
+            if ks >= ke or js >= je or is_ >= ie:
+                continue
+            mk, mj, mi = 0.5 * (ks + ke - 1), 0.5 * (js + je - 1), 0.5 * (is_ + ie - 1)
+            u = start[0] + steps[0, 0] * mk + steps[0, 1] * mj + steps[0, 2] * mi
+            v = start[1] + steps[1, 0] * mk + steps[1, 1] * mj + steps[1, 2] * mi
+            w = start[2] + steps[2, 0] * mk + steps[2, 1] * mj + steps[2, 2] * mi
+            middle = _linear(values, u, v, w)
+            spread = steepest * (half_diagonal * size + 0.5)
+            if middle > spread - insets[0]:
+                if cell == 0:
+                    break
+                continue
+            deepest = insets[layers - 1]
+            if middle < -spread - deepest:
+                own = 0
+                if has_owner:
+                    own = owner[min(max(int(w + 0.5), 0), owner.shape[0] - 1),
+                                min(max(int(v + 0.5), 0), owner.shape[1] - 1),
+                                min(max(int(u + 0.5), 0), owner.shape[2] - 1)]
+                if not has_owner or cell > 0:
+                    label = layer_labels[layers - 1, own]
+                    new_l[0], new_p[0] = label, 1.0
+                    for k in range(ks, ke):
+                        for j in range(js, je):
+                            at = (k * ny + j) * nx
+                            if everywhere:
+                                for i in range(at + is_, at + ie):
+                                    flat_l[i] = label
+                                    flat_n[i] = 0
+                                    flat_f[i] = 0
+                            else:
+                                for i in range(at + is_, at + ie):
+                                    settle(i, flat_l, flat_n, flat_f, over, organ, new_l, new_p, 1, work_l, work_w)
+                    if cell == 0:
+                        break
+                    continue
+            if cell == 0:
+                continue
+            for k in range(ks, ke):
+                for j in range(js, je):
+                    at = (k * ny + j) * nx
+                    for i in range(is_, ie):
+                        u = start[0] + steps[0, 0] * k + steps[0, 1] * j + steps[0, 2] * i
+                        v = start[1] + steps[1, 0] * k + steps[1, 1] * j + steps[1, 2] * i
+                        w = start[2] + steps[2, 0] * k + steps[2, 1] * j + steps[2, 2] * i
+                        value = _linear(values, u, v, w)
+                        near = steepest * (half_diagonal + 0.25)
+                        if value > near - insets[0]:
+                            continue
+                        own = 0
+                        if has_owner:
+                            own = owner[min(max(int(w + 0.5), 0), owner.shape[0] - 1),
+                                        min(max(int(v + 0.5), 0), owner.shape[1] - 1),
+                                        min(max(int(u + 0.5), 0), owner.shape[2] - 1)]
+                        if value < -near - deepest:
+                            if everywhere:
+                                flat_l[at + i] = layer_labels[layers - 1, own]
+                                flat_n[at + i] = 0
+                                flat_f[at + i] = 0
+                            else:
+                                new_l[0], new_p[0] = layer_labels[layers - 1, own], 1.0
+                                settle(at + i, flat_l, flat_n, flat_f, over, organ, new_l, new_p, 1, work_l, work_w)
+                            continue
+                        _layer_fractions(values, u, v, w, steps, insets, cum)
+                        n = 0
+                        cum[layers] = 0.0
+                        for m in range(layers):
+                            part = cum[m] - cum[m + 1]
+                            if part > 0.0:
+                                new_l[n], new_p[n] = layer_labels[m, own], part
+                                n += 1
+                        if n > 0:
+                            settle(at + i, flat_l, flat_n, flat_f, over, organ, new_l, new_p, n, work_l, work_w)
+
+
+@numba.njit(nogil=True, inline="always")
+def _capsule(px, py, pz, ax, ay, az, dx, dy, dz, inverse):
+    along = min(1.0, max(0.0, ((px - ax) * dx + (py - ay) * dy + (pz - az) * dz) * inverse))
+    ex, ey, ez = px - ax - along * dx, py - ay - along * dy, pz - az - along * dz
+    return ex * ex + ey * ey + ez * ez, along
+
+
+@numba.njit(nogil=True)
+def _count_bits(bits):
+    total = 0
+    while bits:
+        bits &= bits - np.uint64(1)
+        total += 1
+    return total
+
+
+@numba.njit(cache=True, nogil=True, parallel=True)
+def paint_capsules(labels, neighbour, fraction, starts, ends, start_radii, end_radii, walls, members, offsets,
+                   block_ids, blocks, steps, origin, inverse_steps, samples, layer_labels, over, organ):
+    """Paint capsules by sub-samples, one bit each, so that overlapping capsules count once.
+
+    members[offsets[b]:offsets[b + 1]] are the capsules that may reach block b; samples : (patterns, samples, 3)
+    mm from the voxel's centre.
+    walls : (n,) wall thickness in mm around the lumen radius, all zero for solid ones. layer_labels : (outer, inner).
+    """
+    nk, nj, ni = labels.shape
+    full = ~np.uint64(0)
+    reach = 0.0
+    for axis in range(3):
+        reach += steps[axis, 0] ** 2 + steps[axis, 1] ** 2 + steps[axis, 2] ** 2
+    half_diagonal = 0.5 * np.sqrt(reach)
+    size = 16
+    flat_l, flat_n, flat_f = labels.reshape(-1), neighbour.reshape(-1), fraction.reshape(-1)
+    for b in numba.prange(block_ids.shape[0]):
+        outer = np.zeros((size, size, size, WORDS), np.uint64)
+        inner = np.zeros((size, size, size, WORDS), np.uint64)
+        work_l, work_w = np.empty(6, np.int64), np.empty(6, np.float64)
+        new_l, new_p = np.empty(3, np.int64), np.empty(3, np.float64)
+        block = block_ids[b]
+        k0 = block // (blocks[1] * blocks[2]) * size
+        j0 = block // blocks[2] % blocks[1] * size
+        i0 = block % blocks[2] * size
+        for position in range(offsets[b], offsets[b + 1]):
+            s = members[position]
+            ax, ay, az = starts[s, 0], starts[s, 1], starts[s, 2]
+            dx, dy, dz = ends[s, 0] - ax, ends[s, 1] - ay, ends[s, 2] - az
+            inverse = 1.0 / max(dx * dx + dy * dy + dz * dz, 1e-12)
+            ra, rb, wall = start_radii[s], end_radii[s], walls[s]
+            largest = max(ra, rb) + wall + half_diagonal
+            lo, hi = np.empty(3, np.int64), np.empty(3, np.int64)
+            for axis in range(3):  # the capsule's box in voxel indices
+                span = 0.0
+                for c in range(3):
+                    span += inverse_steps[axis, c] ** 2
+                span = np.sqrt(span) * largest
+                p = inverse_steps[axis, 0] * (ax - origin[0]) + inverse_steps[axis, 1] * (ay - origin[1]) \
+                    + inverse_steps[axis, 2] * (az - origin[2])
+                q = p + inverse_steps[axis, 0] * dx + inverse_steps[axis, 1] * dy + inverse_steps[axis, 2] * dz
+                base = k0 if axis == 0 else (j0 if axis == 1 else i0)
+                limit = nk if axis == 0 else (nj if axis == 1 else ni)
+                lo[axis] = max(base, int(np.floor(min(p, q) - span)))
+                hi[axis] = min(min(base + size, limit), int(np.ceil(max(p, q) + span)) + 1)
+            for k in range(lo[0], hi[0]):
+                for j in range(lo[1], hi[1]):
+                    for i in range(lo[2], hi[2]):
+                        kk, jj, ii = k - k0, j - j0, i - i0
+                        px = origin[0] + steps[0, 0] * k + steps[0, 1] * j + steps[0, 2] * i
+                        py = origin[1] + steps[1, 0] * k + steps[1, 1] * j + steps[1, 2] * i
+                        pz = origin[2] + steps[2, 0] * k + steps[2, 1] * j + steps[2, 2] * i
+                        square, along = _capsule(px, py, pz, ax, ay, az, dx, dy, dz, inverse)
+                        far = np.sqrt(square)
+                        radius = ra + along * (rb - ra)
+                        slack = half_diagonal * (1.0 + abs(rb - ra) * np.sqrt(inverse))
+                        if far > radius + wall + slack:
+                            continue
+                        if far < radius - slack:
+                            for word in range(WORDS):
+                                outer[kk, jj, ii, word] = full
+                                inner[kk, jj, ii, word] = full
+                            continue
+                        shift = samples[(k * 73 + j * 31 + i * 17 + (k * j + i) // 5) % PATTERNS]
+                        for bit in range(SAMPLES):
+                            square, along = _capsule(px + shift[bit, 0], py + shift[bit, 1], pz + shift[bit, 2],
+                                                     ax, ay, az, dx, dy, dz, inverse)
+                            radius = ra + along * (rb - ra)
+                            if square < (radius + wall) ** 2:
+                                outer[kk, jj, ii, bit >> 6] |= np.uint64(1) << np.uint64(bit & 63)
+                                if square < radius * radius:
+                                    inner[kk, jj, ii, bit >> 6] |= np.uint64(1) << np.uint64(bit & 63)
+        for k in range(min(size, nk - k0)):
+            for j in range(min(size, nj - j0)):
+                for i in range(min(size, ni - i0)):
+                    inside = within = 0
+                    for word in range(WORDS):
+                        inside += _count_bits(outer[k, j, i, word])
+                        within += _count_bits(inner[k, j, i, word])
+                    if inside == 0:
+                        continue
+                    lumen = within / SAMPLES
+                    wall_part = inside / SAMPLES - lumen
+                    n = 0
+                    if wall_part > 0.0:
+                        new_l[n], new_p[n] = layer_labels[0], wall_part
+                        n += 1
+                    if lumen > 0.0:
+                        new_l[n], new_p[n] = layer_labels[1], lumen
+                        n += 1
+                    at = ((k0 + k) * nj + j0 + j) * ni + i0 + i
+                    settle(at, flat_l, flat_n, flat_f, over, organ, new_l, new_p, n, work_l, work_w)
+
+
+@numba.njit(cache=True, nogil=True)
+def bin_capsules(starts, ends, reach_mm, origin, inverse_steps, blocks, size, counts, members, fill):
+    """Count (fill False) or list (fill True) the capsules that may reach each block of `size` voxels."""
+    lo, hi = np.empty(3, np.int64), np.empty(3, np.int64)
+    for s in range(starts.shape[0]):
+        empty = False
+        for axis in range(3):
+            span = 0.0
+            p = q = 0.0
+            for c in range(3):
+                span += inverse_steps[axis, c] ** 2
+                p += inverse_steps[axis, c] * (starts[s, c] - origin[c])
+                q += inverse_steps[axis, c] * (ends[s, c] - origin[c])
+            span = np.sqrt(span) * reach_mm[s]
+            lo[axis] = max(0, int(np.floor((min(p, q) - span) / size)))
+            hi[axis] = min(blocks[axis] - 1, int(np.floor((max(p, q) + span) / size)))
+            empty = empty or hi[axis] < lo[axis]
+        if empty:
+            continue
+        for k in range(lo[0], hi[0] + 1):
+            for j in range(lo[1], hi[1] + 1):
+                for i in range(lo[2], hi[2] + 1):
+                    b = (k * blocks[1] + j) * blocks[2] + i
+                    if fill:
+                        members[counts[b]] = s
+                    counts[b] += 1
+
+
+@numba.njit(cache=True, nogil=True, parallel=True)
+def fill_texture(texture, labels, tile, tile_step, steps, origin, octave_start, octave_count, octaves, ridge_start,
+                 ridge_count, ridges, gradients, shifts, wanted):
+    """Write the relative density deviation x 10^4 of every voxel whose label has a texture.
+
+    tile : periodic oversampled noise; octaves : (n, 2) wavelength in mm and amplitude; ridges : (n, 3).
+    """
+    mask = tile.shape[0] - 1
+    for k in numba.prange(labels.shape[0]):
+        for j in range(labels.shape[1]):
+            for i in range(labels.shape[2]):
+                label = labels[k, j, i]
+                if not wanted[label]:
+                    continue
+                x = origin[0] + steps[0, 0] * k + steps[0, 1] * j + steps[0, 2] * i
+                y = origin[1] + steps[1, 0] * k + steps[1, 1] * j + steps[1, 2] * i
+                z = origin[2] + steps[2, 0] * k + steps[2, 1] * j + steps[2, 2] * i
+                total = gradients[label, 0] * x + gradients[label, 1] * y + gradients[label, 2] * z
+                for n in range(octave_count[label] + ridge_count[label]):
+                    ridge = n >= octave_count[label]
+                    row = ridge_start[label] + n - octave_count[label] if ridge else octave_start[label] + n
+                    wavelength = ridges[row, 0] if ridge else octaves[row, 0]
+                    scale = tile_step / wavelength
+                    u, v, w = x * scale + shifts[label, 0] + 17.3 * n, y * scale + shifts[label, 1] + 31.7 * n, \
+                        z * scale + shifts[label, 2] + 11.9 * n
+                    a, b, c = int(np.floor(u)), int(np.floor(v)), int(np.floor(w))
+                    p, q, r = u - a, v - b, w - c
+                    a0, a1, b0, b1, c0, c1 = a & mask, (a + 1) & mask, b & mask, (b + 1) & mask, c & mask, (c + 1) & mask
+                    low = (1 - q) * ((1 - p) * tile[c0, b0, a0] + p * tile[c0, b0, a1]) \
+                        + q * ((1 - p) * tile[c0, b1, a0] + p * tile[c0, b1, a1])
+                    high = (1 - q) * ((1 - p) * tile[c1, b0, a0] + p * tile[c1, b0, a1]) \
+                        + q * ((1 - p) * tile[c1, b1, a0] + p * tile[c1, b1, a1])
+                    noise = (1 - r) * low + r * high
+                    if ridge:
+                        total += ridges[row, 2] * np.exp(-((noise / ridges[row, 1]) ** 2))
+                    else:
+                        total += octaves[row, 1] * noise
+                texture[k, j, i] = np.int16(min(30000.0, max(-9500.0, total * 1e4)))
+
+
+@numba.njit(cache=True, nogil=True)
+def survey(values, threshold, clip):
+    """Return the largest change of the field per lattice step (values clipped), and the node box below threshold.
+
+    The box is (6,) int64: first and last z, y, x; last < first when no node is below.
+    """
+    nz, ny, nx = values.shape
+    box = np.array([nz, -1, ny, -1, nx, -1], np.int64)
+    steepest = 0.0
+    for k in range(nz):
+        for j in range(ny):
+            for i in range(nx):
+                here = values[k, j, i]
+                if here < threshold:
+                    box[0], box[1] = min(box[0], k), max(box[1], k)
+                    box[2], box[3] = min(box[2], j), max(box[3], j)
+                    box[4], box[5] = min(box[4], i), max(box[5], i)
+                here = min(max(here, -clip), clip)
+                total = 0.0
+                if i + 1 < nx:
+                    total += (min(max(values[k, j, i + 1], -clip), clip) - here) ** 2
+                if j + 1 < ny:
+                    total += (min(max(values[k, j + 1, i], -clip), clip) - here) ** 2
+                if k + 1 < nz:
+                    total += (min(max(values[k + 1, j, i], -clip), clip) - here) ** 2
+                steepest = max(steepest, total)
+    return np.sqrt(steepest), box

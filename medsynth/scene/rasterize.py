@@ -1,0 +1,187 @@
+"""Scene x Grid -> Phantom: every structure at its true partial volume, fine ones included."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsynth.core.errors import GeometryError
+from medsynth.core.grid import Grid
+from medsynth.core.seed import Seed
+from medsynth.scene import _kernels as kernels
+from medsynth.scene.phantom import Phantom
+from medsynth.scene.structure import Lesion, Paint, Scene, Structure, organ_labels
+from medsynth.shapes.base import Shape
+from medsynth.shapes.noise import STEPS_PER_WAVELENGTH, TILE, CoherentNoise
+from medsynth.shapes.sampled import SampledShape, sample
+from medsynth.shapes.tubes import Tubes
+
+CAPSULE_BLOCK = 16  # voxels per edge of the capsule rasteriser's bit buffers
+TEXTURE_OVERSAMPLING = 2
+# A field farther from its surface than this cannot matter; clipping it keeps one odd far value from spoiling the cull.
+CLIP_MM = 24.0
+
+
+def rasterize(scene: Scene, grid: Grid) -> Phantom:
+    """Voxelise `scene` on `grid`: painting steps in order, then the textures.
+
+    The same scene gives the same body on every grid; the result does not depend on the number of threads.
+    """
+    phantom = _empty(grid, scene.structures)
+    for paint in scene.paints:
+        _paint(phantom, paint)
+    _texture(phantom, scene.structures, scene.texture_seed, None)
+    return phantom
+
+
+def add_lesions(phantom: Phantom, lesions: Sequence[Lesion], *, texture_seed: int = 0) -> Phantom:
+    """Return a copy of `phantom` with the lesions painted in; voxels outside their boxes are untouched."""
+    parts = tuple(s for lesion in lesions for s in lesion.structures)
+    copy = Phantom(phantom.grid, phantom.labels.copy(), phantom.neighbour.copy(), phantom.fraction.copy(),
+                   phantom.texture.copy(), phantom.structures + parts)
+    for lesion in lesions:
+        for paint in lesion.paints:
+            _paint(copy, paint)
+    _texture(copy, parts, texture_seed, phantom)
+    return copy
+
+
+def _empty(grid: Grid, structures: tuple[Structure, ...]) -> Phantom:
+    shape = grid.shape_kji
+    return Phantom(grid, np.zeros(shape, np.uint16), np.zeros(shape, np.uint16), np.zeros(shape, np.uint8),
+                   np.zeros(shape, np.int16), structures)
+
+
+def _paint(phantom: Phantom, paint: Paint) -> None:
+    over = np.ones(65536, np.bool_) if not paint.over else np.zeros(65536, np.bool_)
+    over[list(paint.over)] = True
+    organ = organ_labels(phantom.structures)
+    if isinstance(paint.shape, Tubes):
+        _paint_tubes(phantom, paint.shape, paint, over, organ)
+    else:
+        field = sample(paint.shape, paint.lattice_mm or lattice_step_mm(paint.shape))
+        _paint_field(phantom, field, paint, over, organ)
+
+
+def lattice_step_mm(shape: Shape) -> float:
+    """Return the lattice step that resolves a smooth shape of this size: a 24th of its smallest extent, 0.2-3 mm."""
+    low, high = shape.bounds_mm()
+    return float(np.clip((np.asarray(high) - np.asarray(low)).min() / 24, 0.2, 3.0))
+
+
+def _lattice_map(grid: Grid, field: SampledShape) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    steps = grid.steps_mm / field.step_mm
+    start = (np.asarray(grid.origin_mm) - np.asarray(field.origin_mm)) / field.step_mm
+    return np.ascontiguousarray(steps), start
+
+
+def _paint_field(phantom: Phantom, field: SampledShape, paint: Paint, over: NDArray[np.bool_],
+                 organ: NDArray[np.uint16]) -> None:
+    insets = np.array([layer.inset_mm for layer in paint.layers])
+    if np.any(np.diff(insets) < 0):
+        raise GeometryError(f"layers must be listed from the outside in, got insets {insets.tolist()}")
+    owners = 1 if field.owner is None else int(field.owner.max()) + 1
+    labels = np.empty((len(insets), owners), np.int64)
+    for row, layer in zip(labels, paint.layers, strict=True):
+        row[:] = layer.label if isinstance(layer.label, int) else layer.label[:owners]
+    steepest, box = kernels.survey(field.values_mm, field.step_mm - insets[0], CLIP_MM)
+    if box[1] < box[0]:
+        return
+    low_node = np.array([box[4], box[2], box[0]]) - 1.0
+    high_node = np.array([box[5], box[3], box[1]]) + 1.0
+    ends = [np.asarray(field.origin_mm) + node * field.step_mm for node in (low_node, high_node)]
+    corners = np.array([[ends[a][0], ends[b][1], ends[c][2]] for a in (0, 1) for b in (0, 1) for c in (0, 1)])
+    index = phantom.grid.index_kji(corners)
+    low = np.clip(np.floor(index.min(0)).astype(np.int64), 0, phantom.grid.shape_kji)
+    high = np.clip(np.ceil(index.max(0)).astype(np.int64) + 1, 0, phantom.grid.shape_kji)
+    if np.any(high <= low):
+        return
+    steps, start = _lattice_map(phantom.grid, field)
+    owner = field.owner if field.owner is not None else np.zeros((1, 1, 1), np.uint8)
+    kernels.paint_field(phantom.labels, phantom.neighbour, phantom.fraction, field.values_mm, owner,
+                        field.owner is not None, steps, start, low, high, insets, labels, over, bool(over.all()),
+                        organ, float(steepest))
+
+
+@lru_cache(maxsize=1)
+def _samples() -> NDArray[np.float64]:
+    """Sub-samples of the unit cell centred at 0, (patterns, samples, 3): shifted copies of one rank-1 sequence.
+
+    All projections on an axis are distinct, which keeps an axis-parallel vessel's cross-section right where a cubic
+    lattice would count whole rows of samples at once.
+    """
+    generator = 1.22074408460575947536  # real root of x^4 = x + 1 (the R3 sequence)
+    n = np.arange(kernels.SAMPLES)[:, None]
+    shifts = np.random.Generator(np.random.PCG64(1)).uniform(size=(kernels.PATTERNS, 1, 3))
+    points: NDArray[np.float64] = (shifts + n * generator ** -np.array([1.0, 2.0, 3.0])) % 1.0
+    return points - 0.5
+
+
+def _paint_tubes(phantom: Phantom, tubes: Tubes, paint: Paint, over: NDArray[np.bool_],
+                 organ: NDArray[np.uint16]) -> None:
+    if len(tubes.starts_mm) == 0:
+        return
+    grid = phantom.grid
+    outer, inner = paint.layers[0].label, paint.layers[-1].label
+    if not (isinstance(outer, int) and isinstance(inner, int)) or len(paint.layers) > 2:
+        raise GeometryError("tubes take one layer, or two: the wall and the lumen")
+    walls = tubes.walls_mm if tubes.walls_mm is not None else np.zeros(len(tubes.starts_mm))
+    steps = np.ascontiguousarray(grid.steps_mm)
+    inverse = np.ascontiguousarray(np.linalg.inv(steps))
+    blocks = np.array([-(-n // CAPSULE_BLOCK) for n in grid.shape_kji], np.int64)
+    reach = np.maximum(tubes.start_radii_mm, tubes.end_radii_mm) + walls + np.linalg.norm(steps.sum(axis=1))
+    origin = np.asarray(grid.origin_mm)
+    counts = np.zeros(int(blocks.prod()), np.int64)
+    none = np.zeros(0, np.int64)
+    kernels.bin_capsules(tubes.starts_mm, tubes.ends_mm, reach, origin, inverse, blocks, CAPSULE_BLOCK, counts, none,
+                         False)
+    used = np.flatnonzero(counts)
+    if used.size == 0:
+        return
+    ends = np.cumsum(counts)
+    cursor = ends - counts
+    members = np.empty(int(ends[-1]), np.int64)
+    offsets = np.concatenate([cursor[used], ends[used[-1:]]])
+    kernels.bin_capsules(tubes.starts_mm, tubes.ends_mm, reach, origin, inverse, blocks, CAPSULE_BLOCK, cursor, members,
+                         True)
+    kernels.paint_capsules(phantom.labels, phantom.neighbour, phantom.fraction, tubes.starts_mm, tubes.ends_mm,
+                           tubes.start_radii_mm, tubes.end_radii_mm, walls, members, offsets, used, blocks, steps,
+                           origin, inverse, np.ascontiguousarray(_samples() @ steps.T),
+                           np.array([outer, inner], np.int64), over, organ)
+
+
+@lru_cache(maxsize=4)
+def _texture_tile(seed: int) -> NDArray[np.float32]:
+    nodes = np.arange(TILE * TEXTURE_OVERSAMPLING, dtype=np.float32)
+    z, y, x = np.meshgrid(nodes, nodes, nodes, indexing="ij")
+    noise = CoherentNoise(seed, STEPS_PER_WAVELENGTH * TEXTURE_OVERSAMPLING)
+    tile = noise.at(np.stack([x, y, z], axis=-1))
+    tile.setflags(write=False)
+    return tile
+
+
+def _texture(phantom: Phantom, structures: Sequence[Structure], seed: int, before: Phantom | None) -> None:
+    """Write the textures of `structures`; with `before`, only voxels whose label changed can need it."""
+    octaves: list[tuple[float, float]] = []
+    ridges: list[tuple[float, float, float]] = []
+    tables = np.zeros((4, 65536), np.int64)
+    gradients, shifts = np.zeros((65536, 3)), np.zeros((65536, 3))
+    wanted = np.zeros(65536, np.bool_)
+    for s in structures:
+        wanted[s.label] = bool(s.texture.octaves or s.texture.ridges or any(s.texture.gradient_per_mm)) \
+            or before is not None
+        tables[:, s.label] = len(octaves), len(s.texture.octaves), len(ridges), len(s.texture.ridges)
+        octaves += s.texture.octaves
+        ridges += s.texture.ridges
+        gradients[s.label] = s.texture.gradient_per_mm
+        shifts[s.label] = Seed(seed).child("texture", s.label).rng().uniform(0, TILE * TEXTURE_OVERSAMPLING, 3)
+    if not wanted.any():
+        return
+    rng_tile = _texture_tile(Seed(seed).child("texture-tile").integer(32))
+    kernels.fill_texture(phantom.texture, phantom.labels, rng_tile, STEPS_PER_WAVELENGTH * TEXTURE_OVERSAMPLING,
+                         np.ascontiguousarray(phantom.grid.steps_mm), np.asarray(phantom.grid.origin_mm), tables[0],
+                         tables[1], np.asarray(octaves, float).reshape(-1, 2), tables[2], tables[3],
+                         np.asarray(ridges, float).reshape(-1, 3), gradients, shifts, wanted)
