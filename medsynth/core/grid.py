@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,7 +27,7 @@ def centred_mm(count: int, spacing_mm: float) -> NDArray[np.float64]:
     >>> centred_mm(4, 2.0).tolist()
     [-3.0, -1.0, 1.0, 3.0]
     """
-    return (np.arange(count) - (count - 1) / 2) * spacing_mm
+    return (np.arange(count, dtype=np.float64) - (count - 1) / 2) * spacing_mm
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,10 @@ class Grid:
         for name in ("shape_kji", "spacing_mm", "origin_mm"):
             if len(getattr(self, name)) != 3:
                 raise GeometryError(expected(name, getattr(self, name), "three numbers"))
-        if any(n != int(n) or n < 1 for n in self.shape_kji):
+        if not all(np.isfinite(n) and n == int(n) and n >= 1 for n in self.shape_kji):
             raise GeometryError(expected("shape_kji", self.shape_kji, "three whole numbers >= 1"))
         if not all(np.isfinite(s) and s > 0 for s in self.spacing_mm):
-            raise GeometryError(expected("spacing_mm", self.spacing_mm, "> 0 on every axis"))
+            raise GeometryError(expected("spacing_mm", self.spacing_mm, "finite and > 0 on every axis"))
         if not np.all(np.isfinite(self.origin_mm)):
             raise GeometryError(expected("origin_mm", self.origin_mm, "finite"))
         matrix = np.asarray(self.direction, float)
@@ -74,23 +74,32 @@ class Grid:
     def centred(cls, shape_kji: tuple[int, int, int], spacing_mm: Vector, centre_mm: Vector = (0.0, 0.0, 0.0),
                 direction: Matrix3 = AXIAL) -> Grid:
         """Return the grid whose field of view has its middle at `centre_mm`."""
-        half = (np.asarray(shape_kji) - 1) / 2 * np.asarray(spacing_mm)
-        origin = np.asarray(centre_mm, float) - np.asarray(direction, float) @ half
-        return cls(shape_kji, spacing_mm, tuple(origin.tolist()), direction)
+        grid = cls(shape_kji, spacing_mm, centre_mm, direction)
+        origin = 2 * np.asarray(grid.origin_mm) - grid.centre_mm
+        return replace(grid, origin_mm=_vector(origin))
 
     @classmethod
     def covering(cls, low_mm: ArrayLike, high_mm: ArrayLike, spacing_mm: Vector) -> Grid:
-        """Return the axial grid of this spacing whose voxels cover the LPS box from `low_mm` to `high_mm` (x, y, z)."""
+        """Return the smallest axial grid of this spacing that covers the LPS box from `low_mm` to `high_mm` (x, y, z).
+
+        What the box is not a whole number of voxels wide sticks out equally on both sides.
+        """
         low, high = np.asarray(low_mm, float), np.asarray(high_mm, float)
-        if np.any(high <= low):
+        if not (low.shape == high.shape == (3,) and np.all(high > low) and np.all(np.isfinite(high - low))):
             raise GeometryError(f"high_mm must lie above low_mm on every axis, got {low.tolist()} to {high.tolist()}")
-        shape = np.maximum(1, np.ceil((high - low)[::-1] / np.asarray(spacing_mm) - 1e-9).astype(int))
-        return cls.centred(tuple(shape.tolist()), spacing_mm, tuple(((low + high) / 2).tolist()))
+        step = np.asarray(cls((1, 1, 1), spacing_mm).spacing_mm)
+        shape = np.maximum(1, np.ceil((high - low)[::-1] / step - 1e-9).astype(int))
+        return cls.centred(_whole(shape), spacing_mm, _vector((low + high) / 2))
 
     @property
     def steps_mm(self) -> NDArray[np.float64]:
         """3 x 3: column a is the LPS step in mm from one voxel to the next along index axis a (k, j, i)."""
         return np.asarray(self.direction) * np.asarray(self.spacing_mm)
+
+    @property
+    def centre_mm(self) -> NDArray[np.float64]:
+        """LPS position of the middle of the field of view."""
+        return self.world_mm((np.asarray(self.shape_kji) - 1) / 2)
 
     @property
     def voxel_volume_mm3(self) -> float:
@@ -124,20 +133,26 @@ class Grid:
 
     def crop(self, low_kji: tuple[int, int, int], high_kji: tuple[int, int, int]) -> Grid:
         """Return the grid of the voxels from `low_kji` up to, not including, `high_kji`."""
-        shape = tuple(h - low for low, h in zip(low_kji, high_kji, strict=True))
-        return Grid(shape, self.spacing_mm, tuple(self.world_mm(low_kji).tolist()), self.direction)  # type: ignore[arg-type]
+        shape = np.asarray(high_kji) - np.asarray(low_kji)
+        if shape.shape != (3,) or np.any(shape < 1):
+            raise GeometryError(f"high_kji must lie above low_kji on every axis, got {low_kji} to {high_kji}")
+        return Grid(_whole(shape), self.spacing_mm, _vector(self.world_mm(low_kji)), self.direction)
 
     def with_spacing(self, spacing_mm: Vector) -> Grid:
-        """Return a grid of this spacing over the same field of view, with the same middle."""
+        """Return a grid of this spacing over the same field of view, with the same middle.
+
+        Where the field of view is not a whole number of the new voxels, the nearest whole number is taken.
+        """
+        step = np.asarray(replace(self, spacing_mm=spacing_mm).spacing_mm)
         extent = np.asarray(self.shape_kji) * np.asarray(self.spacing_mm)
-        shape = np.maximum(1, np.rint(extent / np.asarray(spacing_mm)).astype(int))
-        centre = self.world_mm((np.asarray(self.shape_kji) - 1) / 2)
-        return Grid.centred(tuple(shape.tolist()), spacing_mm, tuple(centre.tolist()), self.direction)
+        shape = np.maximum(1, np.rint(extent / step).astype(int))
+        return Grid.centred(_whole(shape), spacing_mm, _vector(self.centre_mm), self.direction)
 
     def is_close(self, other: Grid, tolerance_mm: float = 1e-3) -> bool:
         """Tell whether both grids have the same shape and every corner within `tolerance_mm`."""
-        return self.shape_kji == other.shape_kji and bool(
-            np.allclose(self.corners_mm(), other.corners_mm(), atol=tolerance_mm, rtol=0.0))
+        if self.shape_kji != other.shape_kji:
+            return False
+        return bool(np.all(np.abs(self.corners_mm() - other.corners_mm()) <= tolerance_mm))
 
 
 def orientation(letters: str) -> Matrix3:
@@ -154,4 +169,22 @@ def orientation(letters: str) -> Matrix3:
     for axis, letter in enumerate(letters.upper()):
         row, sign = _LETTERS[letter]
         matrix[row, axis] = sign
-    return tuple(tuple(row) for row in matrix.tolist())
+    return as_direction(matrix)
+
+
+def as_direction(matrix: ArrayLike) -> Matrix3:
+    """Return a 3 x 3 array as the nested tuple that `Grid.direction` holds."""
+    rows = np.asarray(matrix, float)
+    if rows.shape != (3, 3):
+        raise GeometryError(expected("direction", rows.tolist(), "a 3 x 3 matrix"))
+    return (_vector(rows[0]), _vector(rows[1]), _vector(rows[2]))
+
+
+def _vector(values: ArrayLike) -> Vector:
+    x, y, z = np.asarray(values, float).tolist()
+    return (x, y, z)
+
+
+def _whole(values: ArrayLike) -> tuple[int, int, int]:
+    k, j, i = np.asarray(values, int).tolist()
+    return (k, j, i)

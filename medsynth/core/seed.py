@@ -7,10 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from medsynth.core.errors import RecipeError, expected
+
 
 @dataclass(frozen=True, slots=True)
 class Seed:
     """A value and a path of names; equal seeds give equal streams on every machine and worker.
+
+    A number in a path counts as its decimal text: `child(3)` and `child("3")` are the same stream.
+
+    Raises
+    ------
+    RecipeError
+        If the value is not a whole number.
 
     Examples
     --------
@@ -20,6 +29,11 @@ class Seed:
 
     value: int
     path: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if isinstance(self.value, bool) or not isinstance(self.value, int | np.integer):
+            raise RecipeError(expected("seed", self.value, "a whole number"))
+        object.__setattr__(self, "value", int(self.value))
 
     def child(self, *names: str | int) -> Seed:
         """Return the seed of the stream called `names` below this one."""
@@ -36,5 +50,5 @@ class Seed:
         return np.random.Generator(np.random.PCG64(int.from_bytes(self.digest(), "little")))
 
     def integer(self, bits: int = 63) -> int:
-        """Return one non-negative integer of at most `bits` bits, e.g. to key a lattice hash or a UID."""
+        """Return one non-negative integer of at most `bits` bits (1..256), e.g. to key a lattice hash or a UID."""
         return int.from_bytes(self.digest(), "little") >> (256 - bits)
