@@ -26,11 +26,14 @@ def _tile(seed: int) -> NDArray[np.float32]:
     return tile
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
-def _weights(t):
+def _spline(t):
+    """Cubic B-spline weights of the four nodes around a position `t` of the way between the middle two."""
     s = 1.0 - t
     return s * s * s / 6.0, (3.0 * t * t * t - 6.0 * t * t + 4.0) / 6.0, (3.0 * s * s * s - 6.0 * s * s + 4.0) / 6.0, \
         t * t * t / 6.0
+
+
+_weights = numba.njit(cache=True, nogil=True, inline="always")(_spline)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -74,3 +77,15 @@ class CoherentNoise:
         out = np.empty(points.shape[:-1], np.float32)
         _evaluate(_tile(self.seed), points.reshape(-1, 3), STEPS_PER_WAVELENGTH / self.wavelength_mm, out.reshape(-1))
         return out
+
+    def on_axes(self, z_mm: NDArray[np.floating], y_mm: NDArray[np.floating],
+                x_mm: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Return the field (nz, ny, nx) at the nodes of a rectilinear lattice; `at` there, one axis at a time."""
+        values = _tile(self.seed)
+        for axis, positions in enumerate((z_mm, y_mm, x_mm)):
+            u = np.asarray(positions, np.float64) * (STEPS_PER_WAVELENGTH / self.wavelength_mm)
+            cell = np.floor(u).astype(np.int64)
+            weights = np.stack(_spline(u - cell)).astype(np.float32)
+            shape = [-1 if a == axis else 1 for a in range(3)]
+            values = sum(weights[n].reshape(shape) * np.take(values, (cell + n) % TILE, axis) for n in range(4))
+        return np.ascontiguousarray(values)

@@ -1,0 +1,105 @@
+"""Lofts: solids through star-shaped cross-sections given as radii about a (moving) axis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline, PchipInterpolator
+
+from medsynth.core.errors import GeometryError
+from medsynth.shapes.base import Box, Distances, Points
+
+ANGLES = 720  # table columns around the axis
+
+
+@dataclass(frozen=True, eq=False)
+class PolarLoft:
+    """A trunk-like solid: at each level a periodic cubic through the radii, between levels a monotone cubic.
+
+    Its distance is the radial one over the slope of the surface: right at the surface, approximate beyond.
+
+    Attributes
+    ----------
+    levels_mm : (n,) rising z of the cross-sections; beyond the ends the last one continues.
+    centres_mm : (n, 2) x, y of the axis.
+    angles_deg : (m,) from 0 (anterior) to 180 (posterior).
+    left_mm, right_mm : (n, m) radii on the patient's left and right; they agree at 0 and 180 degrees.
+    """
+
+    levels_mm: NDArray[np.float64]
+    centres_mm: NDArray[np.float64]
+    angles_deg: NDArray[np.float64]
+    left_mm: NDArray[np.float64]
+    right_mm: NDArray[np.float64]
+    exact: bool = False
+
+    def __post_init__(self) -> None:
+        n, m = len(self.levels_mm), len(self.angles_deg)
+        if self.left_mm.shape != (n, m) or self.right_mm.shape != (n, m) or self.centres_mm.shape != (n, 2):
+            raise GeometryError(f"loft tables must be ({n}, {m}) and ({n}, 2), got {self.left_mm.shape}, "
+                                f"{self.right_mm.shape} and {self.centres_mm.shape}")
+        if np.any(np.diff(self.levels_mm) <= 0) or not min(self.left_mm.min(), self.right_mm.min()) > 0:
+            raise GeometryError("a loft needs rising levels and radii > 0")
+
+    @cached_property
+    def _table(self) -> tuple[PchipInterpolator, PchipInterpolator]:
+        angles = np.concatenate([self.angles_deg, 360 - self.angles_deg[-2::-1]])
+        radii = np.concatenate([self.left_mm, self.right_mm[:, -2::-1]], axis=1)
+        middle = (self.left_mm[:, 0] + self.right_mm[:, 0]) / 2
+        radii[:, 0], radii[:, -1] = middle, middle
+        around = CubicSpline(angles, radii, axis=1, bc_type="periodic")(np.linspace(0, 360, ANGLES + 1))
+        return PchipInterpolator(self.levels_mm, around, axis=0), PchipInterpolator(self.levels_mm, self.centres_mm)
+
+    def centre_mm(self, z_mm: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return the axis (..., 2) at the heights `z_mm`."""
+        clipped = np.clip(z_mm, self.levels_mm[0], self.levels_mm[-1])
+        return np.asarray(self._table[1](clipped))
+
+    def radius_mm(self, angle_deg: NDArray[np.floating], z_mm: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return the radius (...) at angles (0 anterior, 90 left, 180 posterior, 270 right) and heights."""
+        angle, z = np.broadcast_arrays(np.asarray(angle_deg, float), np.asarray(z_mm, float))
+        levels, where = np.unique(np.clip(z, self.levels_mm[0], self.levels_mm[-1]), return_inverse=True)
+        table = self._table[0](levels)
+        column = (angle % 360) * (ANGLES / 360)
+        low = np.minimum(column.astype(int), ANGLES - 1)
+        part = column - low
+        row = where.reshape(z.shape)
+        radius: NDArray[np.float64] = table[row, low] * (1 - part) + table[row, low + 1] * part
+        return radius
+
+    def point_mm(self, angle_deg: NDArray[np.floating], z_mm: NDArray[np.floating], outward_mm: float | NDArray[
+            np.floating] = 0.0) -> NDArray[np.float64]:
+        """Return points (..., 3) on the surface, moved outward radially."""
+        angle, z = np.broadcast_arrays(np.asarray(angle_deg, float), np.asarray(z_mm, float))
+        radius, centre = self.radius_mm(angle, z) + outward_mm, self.centre_mm(z)
+        t = np.radians(angle)
+        return np.stack([centre[..., 0] + radius * np.sin(t), centre[..., 1] - radius * np.cos(t), z], axis=-1)
+
+    def polar(self, points_mm: Points) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+        """Return the angle in degrees (0..360) and the distance from the axis in mm of points (..., 3)."""
+        z = points_mm[..., 2]
+        levels, where = np.unique(z, return_inverse=True)
+        centre = self.centre_mm(levels)[where.reshape(z.shape)]
+        x, y = points_mm[..., 0] - centre[..., 0], points_mm[..., 1] - centre[..., 1]
+        return np.degrees(np.arctan2(x, -y)) % 360, np.hypot(x, y)
+
+    def distance_mm(self, points_mm: Points) -> Distances:
+        """Return the signed distance (...) in mm."""
+        angle, rho = self.polar(points_mm)
+        z = np.asarray(points_mm[..., 2], float)
+        radius = self.radius_mm(angle, z)
+        around = (self.radius_mm(angle + 1, z) - self.radius_mm(angle - 1, z)) / np.radians(2)
+        upward = (self.radius_mm(angle, z + 1) - self.radius_mm(angle, z - 1)) / 2
+        slope = np.sqrt(1 + (around / np.maximum(radius, 1)) ** 2 + upward**2)
+        distance: Distances = ((rho - radius) / np.minimum(slope, 3.0)).astype(np.float32)
+        return distance
+
+    def bounds_mm(self) -> Box:
+        """Return the LPS box of the levels."""
+        reach = max(self.left_mm.max(), self.right_mm.max())
+        low, high = self.centres_mm.min(0) - reach, self.centres_mm.max(0) + reach
+        return ((float(low[0]), float(low[1]), float(self.levels_mm[0])),
+                (float(high[0]), float(high[1]), float(self.levels_mm[-1])))

@@ -1,0 +1,166 @@
+"""Sweeps: tubes along splines whose section is a (super)ellipse that changes on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.interpolate import CubicSpline
+
+from medsynth.core.errors import GeometryError
+from medsynth.shapes.base import Box, Distances, Points
+from medsynth.shapes.lattice import Lattice
+from medsynth.shapes.sampled import SampledShape
+
+FAR_MM = 40.0  # value of a sweep field where no sweep is near
+
+
+def spline_mm(points_mm: ArrayLike, step_mm: float = 1.5) -> NDArray[np.float64]:
+    """Return points (n, 3) every `step_mm` along the cubic spline through `points_mm`, by chord length."""
+    points = np.asarray(points_mm, float)
+    knots = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
+    if np.any(np.diff(knots) <= 0):
+        raise GeometryError("a spline needs points that differ from their neighbours")
+    count = max(4, int(np.ceil(knots[-1] / step_mm)) + 1)
+    return np.asarray(CubicSpline(knots, points)(np.linspace(0, knots[-1], count)))
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """A tube along a polyline; its section has half-axes along `normals` and across them.
+
+    Attributes
+    ----------
+    points_mm : (n, 3) densely spaced axis.
+    normals : (n, 3) direction of the first half-axis, made perpendicular to the axis here.
+    first_mm, second_mm : (n,) half-axes along the normal and along tangent x normal.
+    exponent : 2 an ellipse, more is boxier.
+    """
+
+    points_mm: NDArray[np.float64]
+    normals: NDArray[np.float64]
+    first_mm: NDArray[np.float64]
+    second_mm: NDArray[np.float64]
+    exponent: float = 2.0
+    exact: bool = False
+
+    @classmethod
+    def round(cls, points_mm: NDArray[np.float64], radius_mm: ArrayLike) -> Sweep:
+        """Return the tube of circular section with this radius (one, or one per point)."""
+        radius = np.broadcast_to(np.asarray(radius_mm, float), (len(points_mm),)).copy()
+        tangent = np.gradient(points_mm, axis=0)
+        helper = np.where(np.abs(tangent[:, 2:3]) > 0.9 * np.linalg.norm(tangent, axis=1, keepdims=True),
+                          [[1.0, 0, 0]], [[0, 0, 1.0]])
+        return cls(points_mm, helper, radius, radius)
+
+    def frame(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return unit normals and binormals, (n, 3) each."""
+        tangent = np.gradient(self.points_mm, axis=0)
+        tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
+        normal = self.normals - np.sum(self.normals * tangent, axis=1, keepdims=True) * tangent
+        normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
+        return normal, np.cross(tangent, normal)
+
+    def distance_mm(self, points_mm: Points) -> Distances:
+        """Return the signed distance (...) in mm (first order), searching every segment: for tests and few points."""
+        flat = np.ascontiguousarray(points_mm, np.float64).reshape(-1, 3)
+        out = np.full(len(flat), np.inf)
+        _point_distance(self.points_mm, *self.frame(), self.first_mm, self.second_mm, self.exponent, flat, out)
+        return out.reshape(points_mm.shape[:-1])
+
+    def bounds_mm(self) -> Box:
+        """Return the LPS box."""
+        reach = np.maximum(self.first_mm, self.second_mm)[:, None] * 1.2
+        return (tuple((self.points_mm - reach).min(0).tolist()), tuple((self.points_mm + reach).max(0).tolist()))
+
+
+@numba.njit(nogil=True)
+def _section(px, py, pz, points, normals, binormals, first, second, exponent, s):
+    """Signed distance to segment s, and how far along it (0..1) the nearest axis point lies."""
+    dx, dy, dz = points[s + 1, 0] - points[s, 0], points[s + 1, 1] - points[s, 1], points[s + 1, 2] - points[s, 2]
+    qx, qy, qz = px - points[s, 0], py - points[s, 1], pz - points[s, 2]
+    t = min(1.0, max(0.0, (qx * dx + qy * dy + qz * dz) / (dx * dx + dy * dy + dz * dz + 1e-12)))
+    ex, ey, ez = qx - t * dx, qy - t * dy, qz - t * dz
+    a = b = 0.0
+    for axis in range(3):
+        e = ex if axis == 0 else (ey if axis == 1 else ez)
+        a += e * (normals[s, axis] * (1 - t) + normals[s + 1, axis] * t)
+        b += e * (binormals[s, axis] * (1 - t) + binormals[s + 1, axis] * t)
+    far = np.sqrt(ex * ex + ey * ey + ez * ez)
+    ra, rb = first[s] * (1 - t) + first[s + 1] * t, second[s] * (1 - t) + second[s + 1] * t
+    ua, ub = abs(a) / ra, abs(b) / rb
+    across = np.sqrt(a * a + b * b)
+    along = np.sqrt(max(far * far - across * across, 0.0))
+    if exponent == 2.0:
+        level = np.sqrt(ua * ua + ub * ub)
+        slope = np.sqrt((ua / ra) ** 2 + (ub / rb) ** 2)
+        distance = level * (level - 1.0) / slope if slope > 1e-9 else -min(ra, rb)
+    else:
+        level = (ua**exponent + ub**exponent) ** (1.0 / exponent)
+        if level > 1e-6:
+            ga, gb = ua ** (exponent - 1) / ra, ub ** (exponent - 1) / rb
+            distance = (level - 1.0) * level ** (exponent - 1) / np.sqrt(ga * ga + gb * gb)
+        else:
+            distance = -min(ra, rb)
+    distance = max(distance, -min(ra, rb))
+    if distance > 0.0:
+        return np.sqrt(distance * distance + along * along), t
+    return max(distance, along - min(ra, rb)), t
+
+
+@numba.njit(cache=True, nogil=True)
+def _point_distance(points, normals, binormals, first, second, exponent, where, out):
+    for n in range(where.shape[0]):
+        for s in range(points.shape[0] - 1):
+            d, _ = _section(where[n, 0], where[n, 1], where[n, 2], points, normals, binormals, first, second, exponent, s)
+            out[n] = min(out[n], d)
+
+
+@numba.njit(cache=True, nogil=True)
+def _splat(points, normals, binormals, first, second, exponent, margin, origin, step, values, owner, number, arc,
+           along, start):
+    nz, ny, nx = values.shape
+    for s in range(points.shape[0] - 1):
+        reach = max(max(first[s], first[s + 1]), max(second[s], second[s + 1])) * 1.2 + margin
+        lo, hi = np.empty(3, np.int64), np.empty(3, np.int64)
+        for axis in range(3):
+            size = nx if axis == 0 else (ny if axis == 1 else nz)
+            a, b = points[s, axis], points[s + 1, axis]
+            lo[axis] = max(0, int(np.ceil((min(a, b) - reach - origin[axis]) / step)))
+            hi[axis] = min(size - 1, int(np.floor((max(a, b) + reach - origin[axis]) / step)))
+        length = np.sqrt(((points[s + 1] - points[s]) ** 2).sum())
+        for k in range(lo[2], hi[2] + 1):
+            for j in range(lo[1], hi[1] + 1):
+                for i in range(lo[0], hi[0] + 1):
+                    d, t = _section(origin[0] + i * step, origin[1] + j * step, origin[2] + k * step, points, normals,
+                                    binormals, first, second, exponent, s)
+                    if d < values[k, j, i]:
+                        values[k, j, i] = d
+                        owner[k, j, i] = number
+                        if along:
+                            arc[k, j, i] = start + t * length
+        start += length
+
+
+def sweep_fields(sweeps: Sequence[Sweep], lattice: Lattice, margin_mm: float = 6.0) -> SampledShape:
+    """Return the union of sweeps on a lattice, each node owned by the sweep (index in the list) nearest to it."""
+    values = np.full(lattice.shape, FAR_MM, np.float32)
+    owner = np.zeros(lattice.shape, np.uint8)
+    arc = np.zeros((1, 1, 1), np.float32)
+    for number, sweep in enumerate(sweeps):
+        _splat(sweep.points_mm, *sweep.frame(), sweep.first_mm, sweep.second_mm, sweep.exponent, margin_mm,
+               np.asarray(lattice.origin_mm), lattice.step_mm, values, owner, number, arc, False, 0.0)
+    return SampledShape(values, lattice.origin_mm, float(lattice.step_mm), owner)
+
+
+def sweep_distance(sweep: Sweep, lattice: Lattice, margin_mm: float = 20.0) -> tuple[
+        NDArray[np.float32], NDArray[np.float32]]:
+    """Return one sweep's distance at the nodes (FAR_MM beyond the margin) and the arc length of the nearest point."""
+    values = np.full(lattice.shape, FAR_MM, np.float32)
+    arc = np.zeros(lattice.shape, np.float32)
+    _splat(sweep.points_mm, *sweep.frame(), sweep.first_mm, sweep.second_mm, sweep.exponent, margin_mm,
+           np.asarray(lattice.origin_mm), lattice.step_mm, values, np.zeros(lattice.shape, np.uint8), 0, arc, True, 0.0)
+    return values, arc
