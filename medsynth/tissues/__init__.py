@@ -1,1 +1,1 @@
-"""What tissues are made of, and how strongly they attenuate."""
+"""What the body is made of: compositions, densities, X-ray attenuation, tube spectra and contrast agent, as data."""
