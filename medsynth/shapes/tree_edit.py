@@ -1,0 +1,139 @@
+"""Reading and editing trees of tubes: generations, orders, cutting, joining."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from medsynth.core.errors import GeometryError, expected
+from medsynth.shapes.tubes import Tubes
+
+
+def generation(tubes: Tubes) -> NDArray[np.int64]:
+    """Return the number of bifurcations between the root and each tube, (n,); a root has 0.
+
+    A tube that only continues its parent (one child) keeps the parent's generation.
+    """
+    _check_order(tubes.parents)
+    return _generation(tubes.parents)
+
+
+def strahler_order(tubes: Tubes) -> NDArray[np.int64]:
+    """Return the Strahler order of each tube, (n,): 1 at the tips, one more where two equal highest orders meet.
+
+    References
+    ----------
+    Strahler 1957, Trans Am Geophys Union 38:913, doi 10.1029/TR038i006p00913.
+    """
+    _check_order(tubes.parents)
+    return _strahler(tubes.parents)
+
+
+def tip_indices(tubes: Tubes) -> NDArray[np.int64]:
+    """Return the indices of the tubes that nothing continues."""
+    continued = np.zeros(len(tubes.parents), bool)
+    continued[tubes.parents[tubes.parents >= 0]] = True
+    return np.flatnonzero(~continued)
+
+
+def select(tubes: Tubes, keep: NDArray[np.bool_]) -> Tubes:
+    """Return the tubes marked in `keep` (n,); what hung on a removed tube is removed too."""
+    _check_order(tubes.parents)
+    kept = _with_ancestors_kept(tubes.parents, np.asarray(keep, np.bool_))
+    new_index = np.cumsum(kept) - 1
+    parents = tubes.parents[kept]
+    parents = np.where(parents >= 0, new_index[parents], -1)
+    return Tubes(tubes.starts_mm[kept], tubes.ends_mm[kept], tubes.start_radii_mm[kept], tubes.end_radii_mm[kept],
+                 parents.astype(np.int64))
+
+
+def truncate(tubes: Tubes, min_radius_mm: float) -> Tubes:
+    """Return the tree without tubes that end thinner than `min_radius_mm`, and without what hangs on them."""
+    return select(tubes, tubes.end_radii_mm >= min_radius_mm)
+
+
+def concatenate(*tubes: Tubes) -> Tubes:
+    """Return all tubes in one set; trees stay apart, each with its own root."""
+    if not tubes:
+        raise GeometryError(expected("tubes", tubes, "at least one set of tubes"))
+    shifts = np.cumsum([0, *(len(part.parents) for part in tubes[:-1])])
+    parents = [np.where(part.parents >= 0, part.parents + shift, -1)
+               for part, shift in zip(tubes, shifts, strict=True)]
+    return Tubes(*(np.concatenate([getattr(part, name) for part in tubes])
+                   for name in ("starts_mm", "ends_mm", "start_radii_mm", "end_radii_mm")), np.concatenate(parents))
+
+
+def attach(trunk: Tubes, *branches: Tubes, tolerance_mm: float = 0.5) -> Tubes:
+    """Return one tree: every root of `branches` becomes a child of the trunk's tube that ends where it starts.
+
+    Raises
+    ------
+    GeometryError
+        If a branch starts farther than `tolerance_mm` from every end of the trunk.
+    """
+    whole = concatenate(trunk, *branches)
+    n = len(trunk.parents)
+    roots = np.flatnonzero(whole.parents == -1)
+    roots = roots[roots >= n]
+    gaps = np.linalg.norm(whole.starts_mm[roots, None] - trunk.ends_mm[None], axis=2)
+    nearest = gaps.argmin(axis=1)
+    for root, gap in zip(roots, gaps.min(axis=1), strict=True):
+        if gap > tolerance_mm:
+            raise GeometryError(f"branches must start within {tolerance_mm} mm of an end of the trunk, the one at "
+                                f"{tuple(whole.starts_mm[root].round(1).tolist())} starts {gap:.1f} mm away")
+    parents = whole.parents.copy()
+    parents[roots] = nearest
+    return Tubes(whole.starts_mm, whole.ends_mm, whole.start_radii_mm, whole.end_radii_mm, parents)
+
+
+def thickened(tubes: Tubes, *, fraction: float = 0.18, offset_mm: float = 0.3) -> Tubes:
+    """Return the tubes with radius r (1 + `fraction`) + `offset_mm`, e.g. a bronchus' outer wall from its lumen."""
+    grow = 1 + fraction
+    return Tubes(tubes.starts_mm, tubes.ends_mm, tubes.start_radii_mm * grow + offset_mm,
+                 tubes.end_radii_mm * grow + offset_mm, tubes.parents)
+
+
+def _check_order(parents: NDArray[np.int64]) -> None:
+    late = np.flatnonzero(parents >= np.arange(len(parents)))
+    if len(late):
+        raise GeometryError(f"tubes must be ordered parent before child, tube {late[0]} has parent {parents[late[0]]}")
+
+
+@numba.njit(cache=True, nogil=True)
+def _generation(parents):  # type: ignore[no-untyped-def]
+    children = np.zeros(len(parents), np.int64)
+    for i in range(len(parents)):
+        if parents[i] >= 0:
+            children[parents[i]] += 1
+    out = np.zeros(len(parents), np.int64)
+    for i in range(len(parents)):
+        if parents[i] >= 0:
+            out[i] = out[parents[i]] + (1 if children[parents[i]] > 1 else 0)
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _strahler(parents):  # type: ignore[no-untyped-def]
+    n = len(parents)
+    highest = np.zeros(n, np.int64)
+    times = np.zeros(n, np.int64)
+    out = np.zeros(n, np.int64)
+    for i in range(n - 1, -1, -1):
+        out[i] = 1 if highest[i] == 0 else highest[i] + (1 if times[i] > 1 else 0)
+        p = parents[i]
+        if p >= 0:
+            if out[i] > highest[p]:
+                highest[p], times[p] = out[i], 1
+            elif out[i] == highest[p]:
+                times[p] += 1
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _with_ancestors_kept(parents, keep):  # type: ignore[no-untyped-def]
+    out = keep.copy()
+    for i in range(len(parents)):
+        if parents[i] >= 0 and not out[parents[i]]:
+            out[i] = False
+    return out

@@ -1,0 +1,320 @@
+"""How a tree's nodes come about: targets, a backbone by recursive splitting, a companion's path, and fine twigs.
+
+A tree in growth is a pair (points_mm (m, 3), parents (m,)): node 0 is the root, parents stand before children.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from medsynth.core.errors import GeometryError
+from medsynth.shapes.base import Shape
+from medsynth.shapes.tubes import Tubes
+
+Array = NDArray[np.float64]
+Nodes = tuple[Array, NDArray[np.int64]]
+
+_SOFT_MARGIN_MM = 5.0  # vessels thin out over this depth below the margin instead of ending on one surface
+_MAX_TURN = np.cos(np.radians(65.0))  # no daughter of the backbone leaves its parent's direction by more
+
+
+def interior_points(domain: Shape, count: int, margin_mm: float, rng: np.random.Generator) -> Array:
+    """Return `count` random points (count, 3) deeper than `margin_mm`, fewer within 5 mm below that depth.
+
+    Raises
+    ------
+    GeometryError
+        If hardly any part of the shape is that deep.
+    """
+    low, high = (np.asarray(corner, np.float64) for corner in domain.bounds_mm())
+    found: list[Array] = []
+    have, drawn = 0, 0
+    while have < count:
+        points = low + (high - low) * rng.random((3 * count, 3))
+        depth = -np.asarray(domain.distance_mm(points), np.float64) - margin_mm
+        points = points[depth > _SOFT_MARGIN_MM * rng.random(len(points)) ** 2]
+        found.append(points)
+        have, drawn = have + len(points), drawn + 3 * count
+        if drawn >= 60 * count and have < drawn / 500:
+            raise GeometryError(f"domain must have room {margin_mm} mm below its surface for a tree, "
+                                f"found {have} of {drawn} points there")
+    return np.concatenate(found)[:count]
+
+
+def scatter(cloud: Array, count: int) -> Array:
+    """Return `count` of the points (k, 3), evenly spread (Poisson-disc like), widest spacing first."""
+    extent = np.ptp(cloud, axis=0)
+    start = float(np.prod(np.maximum(extent, 1.0)) / count) ** (1 / 3)
+    return cloud[_thin_out(cloud, min(count, len(cloud)), start)]
+
+
+def split_backbone(cloud: Array, root: Array, direction: Array, tips: int, step_mm: float,
+                   rng: np.random.Generator) -> Nodes:
+    """Grow the large branches: each runs towards the middle of the points it supplies, which are then split in two.
+
+    Parameters
+    ----------
+    cloud : (k, 3) points of the shape, standing for its volume.
+    root, direction : (3,) where and whither the first branch starts.
+    tips : number of ends.
+    step_mm : length of the pieces that a branch is made of.
+
+    Notes
+    -----
+    After the volume-filling idea of Tawhai et al. 2000 (Ann Biomed Eng 28:793, doi 10.1114/1.1289457), with unequal
+    shares so that some daughters go straight on and others leave as side branches (flow ratios of Kitaoka et al.
+    1999, J Appl Physiol 87:2207).
+    """
+    forks: list[Array] = [root]
+    fork_parents, shares = [-1], [tips]
+    waiting = deque([(0, cloud, direction, np.zeros(3), tips)])
+    while waiting:
+        parent, points, heading, last_axis, share = waiting.popleft()
+        to_middle = points.mean(axis=0) - forks[parent]
+        reach = float(np.linalg.norm(to_middle))
+        heading = _turn(heading, to_middle / max(reach, 1e-9))
+        part = 0.75 if share == 1 else rng.uniform(0.34, 0.5) if parent else rng.uniform(0.22, 0.3)
+        here = forks[parent] + heading * max(part * reach, 2.0 * step_mm)
+        forks.append(here)
+        fork_parents.append(parent)
+        shares.append(share)
+        me = len(forks) - 1
+        if share == 1:
+            continue
+        axis = _split_axis(points, heading, last_axis)
+        fraction = rng.uniform(0.28, 0.5) if share > 3 else 0.5
+        below = points @ axis < np.quantile(points @ axis, fraction if rng.random() < 0.5 else 1 - fraction)
+        first = int(np.clip(round(share * below.mean()), 1, share - 1))
+        for side, part_share in ((below, first), (~below, share - first)):
+            waiting.append((me, points[side], heading, axis, part_share))
+    return _curved(np.array(forks), np.array(fork_parents, np.int64), np.array(shares), direction, step_mm)
+
+
+def companion_path(follow: Tubes, root: Array, direction: Array, radius_ratio: float, gap_mm: float,
+                   step_mm: float) -> Nodes:
+    """Return a tree that runs beside `follow` (one root), touching but for `gap_mm`, and starts at `root`.
+
+    radius_ratio : expected radius of the companion over that of the followed tube.
+    """
+    points = np.concatenate([follow.starts_mm[:1], follow.ends_mm])
+    parents = np.concatenate([[-1], follow.parents + 1])
+    radii = np.concatenate([follow.start_radii_mm[:1], follow.end_radii_mm])
+    offset = radii * (1 + radius_ratio) + gap_mm
+    path = points + offset[:, None] * _companion_side(points, parents, root - points[0])
+    children = np.bincount(parents[1:], minlength=len(points))
+    stem = [0]
+    while children[stem[-1]] == 1 and np.linalg.norm(points[stem[-1]] - points[0]) < 8.0:
+        stem.append(int(np.flatnonzero(parents == stem[-1])[0]))
+    entry = stem[-1]
+    after = np.flatnonzero(parents == entry)
+    onward = path[after].mean(axis=0) - path[entry] if len(after) else path[entry] - root
+    link = hermite(root, path[entry], direction, onward / max(float(np.linalg.norm(onward)), 1e-9), step_mm)
+    keep = np.ones(len(path), bool)
+    keep[stem] = False
+    new_index = np.full(len(path), -1)
+    new_index[entry] = len(link)
+    new_index[keep] = len(link) + 1 + np.arange(keep.sum())
+    new_points = np.concatenate([root[None], link, path[keep]])
+    new_parents = np.concatenate([np.arange(-1, len(link)), new_index[parents[keep]]])
+    return new_points, new_parents.astype(np.int64)
+
+
+def grow_twigs(nodes: Nodes, targets: Array, step_mm: float, path_weight: float, wander: float,
+               rng: np.random.Generator) -> Nodes:
+    """Reach each target (n, 3) from the tree's best node: near, ahead rather than behind, and not far from the root.
+
+    A twig leaves in its parent's direction and bends towards its target. Targets near the tree come first.
+
+    path_weight : 0 makes long winding paths, 1 a star.
+    wander : random share of the direction of each twig.
+    """
+    points, parents = nodes
+    order = np.argsort(np.linalg.norm(targets - points[0], axis=1) + rng.normal(0, 8.0, len(targets)))
+    bends = rng.normal(0, wander, (len(targets), 3))
+    out_points, out_parents = _grow(points, parents, targets[order], bends, step_mm, path_weight)
+    return out_points, out_parents
+
+
+def hermite(start: Array, end: Array, start_tangent: Array, end_tangent: Array, step_mm: float) -> Array:
+    """Return the inner points and the end (k, 3) of a cubic curve with the given unit tangents, about `step_mm` apart."""
+    chord = float(np.linalg.norm(end - start))
+    k = max(int(np.ceil(chord / step_mm)), 1)
+    t = (np.arange(1, k + 1) / k)[:, None]
+    curve: Array = ((2 * t**3 - 3 * t**2 + 1) * start + (t**3 - 2 * t**2 + t) * chord * start_tangent
+                    + (3 * t**2 - 2 * t**3) * end + (t**3 - t**2) * chord * end_tangent)
+    return curve
+
+
+def _turn(heading: Array, wanted: Array) -> Array:
+    """Return the unit vector nearest to `wanted` that is within the greatest turn of `heading`."""
+    cosine = float(heading @ wanted)
+    if cosine >= _MAX_TURN:
+        return wanted
+    sideways = wanted - cosine * heading
+    norm = float(np.linalg.norm(sideways))
+    if norm < 1e-6:
+        return heading
+    return _MAX_TURN * heading + np.sqrt(1 - _MAX_TURN**2) * sideways / norm
+
+
+def _split_axis(points: Array, heading: Array, last_axis: Array) -> Array:
+    """Return the unit axis across `heading` along which the points spread most, rather not the last one again."""
+    centred = points - points.mean(axis=0)
+    centred = centred - np.outer(centred @ heading, heading)
+    centred = centred - 0.4 * np.outer(centred @ last_axis, last_axis)
+    axis: Array = np.linalg.eigh(centred.T @ centred)[1][:, -1]
+    return axis * np.sign(axis[np.abs(axis).argmax()])  # LAPACK leaves the sign open
+
+
+def _curved(forks: Array, parents: NDArray[np.int64], shares: NDArray[np.int64], direction: Array,
+            step_mm: float) -> Nodes:
+    """Replace the straight branches between forks by curves that leave and arrive without kinks."""
+    chords = forks[1:] - forks[parents[1:]]
+    chords = np.vstack([direction, chords / np.linalg.norm(chords, axis=1, keepdims=True)])
+    onward = np.zeros_like(forks)
+    np.add.at(onward, parents[1:], chords[1:] * shares[1:, None])
+    tangents = chords + onward / np.maximum(shares, 1)[:, None]
+    tangents[0] = direction
+    tangents /= np.linalg.norm(tangents, axis=1, keepdims=True)
+    points, out_parents = [forks[:1]], [np.array([-1])]
+    index_of_fork = np.zeros(len(forks), np.int64)
+    size = 1
+    for i in range(1, len(forks)):
+        p = parents[i]
+        ahead = 0.75 if shares[i] * 2 >= shares[p] else 0.45  # the larger daughter goes on, the other turns off
+        leave = ahead * tangents[p] + (1 - ahead) * chords[i]
+        piece = hermite(forks[p], forks[i], leave / np.linalg.norm(leave), tangents[i], step_mm)
+        points.append(piece)
+        out_parents.append(np.concatenate([[index_of_fork[p]], size + np.arange(len(piece) - 1)]))
+        size += len(piece)
+        index_of_fork[i] = size - 1
+    return np.concatenate(points), np.concatenate(out_parents).astype(np.int64)
+
+
+@numba.njit(cache=True, nogil=True)
+def _thin_out(cloud, count, spacing):  # type: ignore[no-untyped-def]
+    chosen = np.empty(count, np.int64)
+    taken = np.zeros(len(cloud), np.bool_)
+    n = 0
+    while n < count:
+        for c in range(len(cloud)):
+            if n == count:
+                break
+            if taken[c]:
+                continue
+            free = True
+            for k in range(n - 1, -1, -1):
+                q = chosen[k]
+                dx, dy, dz = cloud[c, 0] - cloud[q, 0], cloud[c, 1] - cloud[q, 1], cloud[c, 2] - cloud[q, 2]
+                if dx * dx + dy * dy + dz * dz < spacing * spacing:
+                    free = False
+                    break
+            if free:
+                chosen[n] = c
+                taken[c] = True
+                n += 1
+        spacing *= 0.87
+    return chosen
+
+
+@numba.njit(cache=True, nogil=True)
+def _companion_side(points, parents, first_side):  # type: ignore[no-untyped-def]
+    """Return the unit vector (m, 3) across the tree at each node, carried along and turned out of the forks' planes."""
+    m = len(points)
+    onward = np.zeros((m, 3))
+    normal = np.zeros((m, 3))
+    children = np.zeros(m, np.int64)
+    for i in range(m - 1, 0, -1):  # children first: the next fork's plane is handed up to the parents
+        p = parents[i]
+        step = points[i] - points[p]
+        step = step / max(np.sqrt(step @ step), 1e-9)
+        ahead = step + (onward[i] if children[i] > 0 else step)
+        if children[p] == 0:
+            onward[p], normal[p] = ahead, normal[i]
+        else:
+            normal[p] = np.cross(onward[p], ahead)
+            normal[p] /= max(np.sqrt(normal[p] @ normal[p]), 1e-9)
+            onward[p] = onward[p] + ahead
+        children[p] += 1
+        onward[p] /= max(np.sqrt(onward[p] @ onward[p]), 1e-9)
+    side = np.zeros((m, 3))
+    for i in range(m):
+        along = onward[i] if children[i] > 0 else points[i] - points[parents[i]]
+        along = along / max(np.sqrt(along @ along), 1e-9)
+        carried = first_side / max(np.sqrt(first_side @ first_side), 1e-9) if i == 0 else side[parents[i]]
+        sign = 1.0 if carried @ normal[i] >= 0 else -1.0
+        carried = carried + 0.35 * sign * normal[i]
+        carried = carried - (carried @ along) * along
+        size = np.sqrt(carried @ carried)
+        if size < 1e-6:
+            carried = np.cross(along, np.array([0.31, 0.87, 0.38]))
+            size = np.sqrt(carried @ carried)
+        side[i] = carried / size
+    return side
+
+
+@numba.njit(cache=True, nogil=True)
+def _grow(points, parents, targets, bends, step, path_weight):  # type: ignore[no-untyped-def]
+    m = len(points)
+    room = m + 8 * len(targets) + 64
+    pos, par = np.empty((room, 3)), np.empty(room, np.int64)
+    heading, path, children = np.zeros((room, 3)), np.zeros(room), np.zeros(room, np.int64)
+    pos[:m], par[:m] = points, parents
+    for i in range(1, m):
+        d = pos[i] - pos[par[i]]
+        length = np.sqrt(d @ d)
+        heading[i], path[i] = d / max(length, 1e-9), path[par[i]] + length
+        children[par[i]] += 1
+    for t in range(len(targets)):
+        best, cost_of_best = -1, 1e30
+        for i in range(1, m):
+            if children[i] > 1:
+                continue
+            dx, dy, dz = targets[t, 0] - pos[i, 0], targets[t, 1] - pos[i, 1], targets[t, 2] - pos[i, 2]
+            distance = np.sqrt(dx * dx + dy * dy + dz * dz)
+            ahead = dx * heading[i, 0] + dy * heading[i, 1] + dz * heading[i, 2]
+            cost = 1.25 * distance - 0.45 * ahead + path_weight * path[i]
+            if cost < cost_of_best:
+                best, cost_of_best = i, cost
+        node = best
+        course = heading[best] + bends[t]
+        for _ in range(60):
+            to = targets[t] - pos[node]
+            distance = np.sqrt(to @ to)
+            if m + 1 >= room:
+                room *= 2
+                pos, par = _longer(pos, room), _longer_1d(par, room)
+                heading, path, children = _longer(heading, room), _longer_1d(path, room), _longer_1d(children, room)
+            last = distance < 1.5 * step
+            course = to / max(distance, 1e-9) if last else 0.5 * course + 0.5 * to / distance
+            course /= max(np.sqrt(course @ course), 1e-9)
+            length = distance if last else step
+            if length < 0.3 * step:
+                break
+            pos[m], par[m], heading[m] = pos[node] + length * course, node, course
+            path[m] = path[node] + length
+            children[node] += 1
+            children[m] = 0
+            node = m
+            m += 1
+            if last:
+                break
+    return pos[:m].copy(), par[:m].copy()
+
+
+@numba.njit(cache=True, nogil=True)
+def _longer(array, room):  # type: ignore[no-untyped-def]
+    out = np.zeros((room, 3))
+    out[:len(array)] = array
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _longer_1d(array, room):  # type: ignore[no-untyped-def]
+    out = np.zeros(room, array.dtype)
+    out[:len(array)] = array
+    return out
