@@ -5,14 +5,54 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+import numba
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline, PchipInterpolator
 
 from medsynth.core.errors import GeometryError
 from medsynth.shapes.base import Box, Distances, Points
 
 ANGLES = 720  # table columns around the axis
+LEVEL_STEP_MM = 1.0  # table rows along it
+
+
+@numba.njit(nogil=True)
+def _look_up(radii, row, angle):
+    """Bilinear radius at a fractional table row and an angle in degrees."""
+    columns = radii.shape[1] - 1
+    column = (angle % 360.0) * (columns / 360.0)
+    c = min(int(column), columns - 1)
+    row = min(max(row, 0.0), radii.shape[0] - 1.000001)
+    r = int(row)
+    p, q = column - c, row - r
+    return (1 - q) * ((1 - p) * radii[r, c] + p * radii[r, c + 1]) \
+        + q * ((1 - p) * radii[r + 1, c] + p * radii[r + 1, c + 1])
+
+
+@numba.njit(cache=True, nogil=True)
+def _radii(radii, low, high, angles, z, out):
+    scale = (radii.shape[0] - 1) / (high - low)
+    for n in range(angles.shape[0]):
+        out[n] = _look_up(radii, (z[n] - low) * scale, angles[n])
+
+
+@numba.njit(cache=True, nogil=True)
+def _distances(radii, centres, low, high, points, out):
+    scale = (radii.shape[0] - 1) / (high - low)
+    for n in range(points.shape[0]):
+        row = (points[n, 2] - low) * scale
+        clamped = min(max(row, 0.0), centres.shape[0] - 1.000001)
+        r = int(clamped)
+        q = clamped - r
+        x = points[n, 0] - ((1 - q) * centres[r, 0] + q * centres[r + 1, 0])
+        y = points[n, 1] - ((1 - q) * centres[r, 1] + q * centres[r + 1, 1])
+        angle = np.degrees(np.arctan2(x, -y))
+        radius = _look_up(radii, row, angle)
+        around = (_look_up(radii, row, angle + 2.0) - _look_up(radii, row, angle - 2.0)) / np.radians(4.0)
+        upward = 0.25 * (_look_up(radii, row + 2 * scale, angle) - _look_up(radii, row - 2 * scale, angle))
+        slope = np.sqrt(1.0 + (around / max(radius, 1.0)) ** 2 + upward * upward)
+        out[n] = (np.sqrt(x * x + y * y) - radius) / min(slope, 3.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,57 +85,53 @@ class PolarLoft:
             raise GeometryError("a loft needs rising levels and radii > 0")
 
     @cached_property
-    def _table(self) -> tuple[PchipInterpolator, PchipInterpolator]:
+    def _table(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Radii (levels, angles) and centres (levels, 2) on a table fine enough for linear lookup."""
         angles = np.concatenate([self.angles_deg, 360 - self.angles_deg[-2::-1]])
         radii = np.concatenate([self.left_mm, self.right_mm[:, -2::-1]], axis=1)
         middle = (self.left_mm[:, 0] + self.right_mm[:, 0]) / 2
         radii[:, 0], radii[:, -1] = middle, middle
         around = CubicSpline(angles, radii, axis=1, bc_type="periodic")(np.linspace(0, 360, ANGLES + 1))
-        return PchipInterpolator(self.levels_mm, around, axis=0), PchipInterpolator(self.levels_mm, self.centres_mm)
+        count = max(2, int(np.ceil((self.levels_mm[-1] - self.levels_mm[0]) / LEVEL_STEP_MM)) + 1)
+        z = np.linspace(self.levels_mm[0], self.levels_mm[-1], count)
+        return (np.ascontiguousarray(PchipInterpolator(self.levels_mm, around, axis=0)(z)),
+                np.ascontiguousarray(PchipInterpolator(self.levels_mm, self.centres_mm)(z)))
 
     def centre_mm(self, z_mm: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the axis (..., 2) at the heights `z_mm`."""
-        clipped = np.clip(z_mm, self.levels_mm[0], self.levels_mm[-1])
-        return np.asarray(self._table[1](clipped))
+        centres = self._table[1]
+        z = np.linspace(self.levels_mm[0], self.levels_mm[-1], len(centres))
+        return np.stack([np.interp(z_mm, z, centres[:, 0]), np.interp(z_mm, z, centres[:, 1])], axis=-1)
 
-    def radius_mm(self, angle_deg: NDArray[np.floating], z_mm: NDArray[np.floating]) -> NDArray[np.float64]:
+    def radius_mm(self, angle_deg: ArrayLike, z_mm: ArrayLike) -> NDArray[np.float64]:
         """Return the radius (...) at angles (0 anterior, 90 left, 180 posterior, 270 right) and heights."""
         angle, z = np.broadcast_arrays(np.asarray(angle_deg, float), np.asarray(z_mm, float))
-        levels, where = np.unique(np.clip(z, self.levels_mm[0], self.levels_mm[-1]), return_inverse=True)
-        table = self._table[0](levels)
-        column = (angle % 360) * (ANGLES / 360)
-        low = np.minimum(column.astype(int), ANGLES - 1)
-        part = column - low
-        row = where.reshape(z.shape)
-        radius: NDArray[np.float64] = table[row, low] * (1 - part) + table[row, low + 1] * part
-        return radius
+        out = np.empty(angle.shape)
+        radii, _ = self._table
+        _radii(radii, self.levels_mm[0], self.levels_mm[-1], np.ascontiguousarray(angle).reshape(-1),
+               np.ascontiguousarray(z).reshape(-1), out.reshape(-1))
+        return out
 
-    def point_mm(self, angle_deg: NDArray[np.floating], z_mm: NDArray[np.floating], outward_mm: float | NDArray[
-            np.floating] = 0.0) -> NDArray[np.float64]:
+    def point_mm(self, angle_deg: ArrayLike, z_mm: ArrayLike, outward_mm: ArrayLike = 0.0) -> NDArray[np.float64]:
         """Return points (..., 3) on the surface, moved outward radially."""
         angle, z = np.broadcast_arrays(np.asarray(angle_deg, float), np.asarray(z_mm, float))
-        radius, centre = self.radius_mm(angle, z) + outward_mm, self.centre_mm(z)
+        radius, centre = self.radius_mm(angle, z) + np.asarray(outward_mm), self.centre_mm(z)
         t = np.radians(angle)
         return np.stack([centre[..., 0] + radius * np.sin(t), centre[..., 1] - radius * np.cos(t), z], axis=-1)
 
-    def polar(self, points_mm: Points) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-        """Return the angle in degrees (0..360) and the distance from the axis in mm of points (..., 3)."""
-        z = points_mm[..., 2]
-        levels, where = np.unique(z, return_inverse=True)
-        centre = self.centre_mm(levels)[where.reshape(z.shape)]
-        x, y = points_mm[..., 0] - centre[..., 0], points_mm[..., 1] - centre[..., 1]
-        return np.degrees(np.arctan2(x, -y)) % 360, np.hypot(x, y)
+    def angle_deg(self, points_mm: Points) -> NDArray[np.float64]:
+        """Return the angle about the axis (0 anterior, 90 left, ... 360) of points (..., 3)."""
+        centre = self.centre_mm(points_mm[..., 2])
+        angle: NDArray[np.float64] = np.degrees(
+            np.arctan2(points_mm[..., 0] - centre[..., 0], centre[..., 1] - points_mm[..., 1])) % 360
+        return angle
 
     def distance_mm(self, points_mm: Points) -> Distances:
         """Return the signed distance (...) in mm."""
-        angle, rho = self.polar(points_mm)
-        z = np.asarray(points_mm[..., 2], float)
-        radius = self.radius_mm(angle, z)
-        around = (self.radius_mm(angle + 1, z) - self.radius_mm(angle - 1, z)) / np.radians(2)
-        upward = (self.radius_mm(angle, z + 1) - self.radius_mm(angle, z - 1)) / 2
-        slope = np.sqrt(1 + (around / np.maximum(radius, 1)) ** 2 + upward**2)
-        distance: Distances = ((rho - radius) / np.minimum(slope, 3.0)).astype(np.float32)
-        return distance
+        points = np.ascontiguousarray(points_mm)
+        out = np.empty(points.shape[:-1], np.float32)
+        _distances(*self._table, self.levels_mm[0], self.levels_mm[-1], points.reshape(-1, 3), out.reshape(-1))
+        return out
 
     def bounds_mm(self) -> Box:
         """Return the LPS box of the levels."""
