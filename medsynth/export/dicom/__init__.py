@@ -1,0 +1,1 @@
+"""DICOM: image series, segmentations and measurement reports, all marked synthetic."""

@@ -1,0 +1,122 @@
+"""DICOM SR: the measurements of the lesions as a TID 1500 report that points into the segmentation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from highdicom import sr
+from highdicom.sr.coding import CodedConcept
+from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
+from pydicom.uid import SegmentationStorage
+
+from medsynth.core.findings import Finding
+from medsynth.export.dicom.identity import StudyInfo, dicom_uid
+from medsynth.export.dicom.marks import MANUFACTURER, PRIVATE_SCHEME, date_of, finish, time_of
+
+_SIDES = {"left": codes.SCT.Left, "right": codes.SCT.Right}
+_Group = sr.VolumetricROIMeasurementsAndQualitativeEvaluations | sr.MeasurementsAndQualitativeEvaluations
+_ML = Code("mL", "UCUM", "milliliter")
+_CONTRAST = Code("CONTRAST", PRIVATE_SCHEME, "Mean attenuation less that of the surroundings")
+
+
+def measurement_report(images: Sequence[Dataset], segmentation: Dataset, findings: Sequence[Finding],
+                       study: StudyInfo, *, series: str, series_number: int, shown: Sequence[int]) -> Dataset:
+    """Return the Comprehensive 3D SR with one measurement group per finding.
+
+    Parameters
+    ----------
+    images : the datasets of the image series.
+    segmentation : the lesion SEG; segment n is finding n.
+    findings : at least one.
+    shown : slices to describe in the report's image library; all of them would take seconds and a megabyte.
+    """
+    groups = [_group(finding, images, segmentation) for finding in sorted(findings, key=lambda f: f.number)]
+    content = sr.MeasurementReport(
+        observation_context=_context(study),
+        procedure_reported=codes.SCT.ComputedTomography,
+        imaging_measurements=groups,
+        title=codes.DCM.ImagingMeasurementReport,
+        referenced_images=[images[k] for k in shown],
+    )
+    report: Dataset = sr.Comprehensive3DSR(
+        evidence=[*images, segmentation],
+        content=content,
+        series_instance_uid=study.series_uid(series),
+        series_number=series_number,
+        sop_instance_uid=study.instance_uid(series, 1),
+        instance_number=1,
+        manufacturer=MANUFACTURER,
+        is_complete=True,
+        series_description="SYNTHETIC Lesion measurements (truth)",
+    )
+    report.ObservationDateTime = date_of(study) + time_of(study)
+    finish(report, study, "")
+    return report
+
+
+def measurements(finding: Finding) -> list[tuple[Code, float, Code, Code | None]]:
+    """Return (name, value, unit, derivation) of every number of a finding that is known."""
+    mean, spread = codes.SCT.Mean, codes.SCT.StandardDeviation
+    rows: list[tuple[Code, float | None, Code, Code | None]] = [
+        (codes.SCT.Volume, finding.volume_ml, _ML, None),
+        (codes.SCT.LongAxis, finding.long_axis_mm, codes.UCUM.Millimeter, None),
+        (codes.SCT.ShortAxis, finding.short_axis_mm, codes.UCUM.Millimeter, None),
+        (codes.SCT.Diameter, finding.mean_diameter_mm, codes.UCUM.Millimeter, mean),
+        (codes.DCM.AttenuationCoefficient, finding.mean_hu, codes.UCUM.HounsfieldUnit, mean),
+        (codes.DCM.AttenuationCoefficient, finding.sd_hu, codes.UCUM.HounsfieldUnit, spread),
+        (_CONTRAST, finding.contrast_hu, codes.UCUM.HounsfieldUnit, None),
+    ]
+    return [(name, value, unit, derivation) for name, value, unit, derivation in rows if value is not None]
+
+
+def _context(study: StudyInfo) -> sr.ObservationContext:
+    device = sr.DeviceObserverIdentifyingAttributes(
+        uid=dicom_uid(study.seed.child("observer")), name="medsynth", manufacturer_name=MANUFACTURER,
+        model_name="medsynth truth")
+    observer = sr.ObserverContext(observer_type=codes.DCM.Device, observer_identifying_attributes=device)
+    return sr.ObservationContext(observer_device_context=observer)
+
+
+def _group(finding: Finding, images: Sequence[Dataset], segmentation: Dataset) -> _Group:
+    value, meaning = finding.site_code
+    numbers: list[tuple[Any, float, Code, Code | None]] = [*measurements(finding)]
+    numbers += [(_private(key), float(amount), codes.UCUM.NoUnits, None)
+                for key, amount in finding.attributes.items() if _is_number(amount)]
+    words = {key: str(word) for key, word in finding.attributes.items() if not _is_number(word)}
+    segment = next(s for s in segmentation.SegmentSequence if s.SegmentNumber == finding.number)
+    shared: dict[str, Any] = {
+        "tracking_identifier": sr.TrackingIdentifier(uid=segment.TrackingUID, identifier=segment.TrackingID),
+        "finding_category": codes.SCT.MorphologicallyAbnormalStructure,
+        "finding_type": Code(finding.code[0], "SCT", finding.code[1][:64]),
+        "finding_sites": [sr.FindingSite(Code(value, "SCT", meaning[:64]), _SIDES.get(finding.site_laterality))],
+        "measurements": [sr.Measurement(name=name, value=_short(amount), unit=unit, derivation=derivation)
+                         for name, amount, unit, derivation in numbers],
+        "qualitative_evaluations": [sr.QualitativeEvaluation(_private(key), _private(word))
+                                    for key, word in words.items()],
+    }
+    if segmentation.SOPClassUID != SegmentationStorage:
+        # A report may only point at a segment of a Segmentation; into a label map the tracking UID leads.
+        return sr.MeasurementsAndQualitativeEvaluations(**shared)
+    source = sr.SourceSeriesForSegmentation(images[0].SeriesInstanceUID)
+    return sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
+        referenced_segment=sr.ReferencedSegment(segmentation.SOPClassUID, segmentation.SOPInstanceUID, finding.number,
+                                                source_series=source), **shared)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _short(value: float) -> float:
+    """Round to six digits, so that the number fits a decimal string and prints as people write it."""
+    return float(f"{value:.6g}")
+
+
+def _private(words: str) -> CodedConcept:
+    """Return a code of our own for words that no terminology has: the words themselves."""
+    text = words.strip() or "none"
+    return CodedConcept(text.upper().replace(" ", "_").replace("-", "_")[:64], PRIVATE_SCHEME,
+                        text.replace("_", " ")[:64])
