@@ -33,6 +33,10 @@ RESIDUAL_SD_CM: Final[Mapping[str, float]] = {
 # ICRP Publication 89: reference height (cm), weight (kg), heart with blood (g).
 _ICRP: Final[Mapping[Sex, tuple[float, float, float]]] = {"male": (176.0, 73.0, 840.0), "female": (163.0, 60.0, 620.0)}
 
+# GLI 2021, total lung capacity in litres: constant, factor of ln age (years), factor of ln height (cm).
+_GLI_TLC: Final[Mapping[Sex, tuple[float, float, float]]] = {
+    "male": (-10.5861, 0.1433, 2.3155), "female": (-10.1128, 0.1062, 2.2259)}
+
 _BLOOD_AND_MUSCLE_G_PER_ML = 1.06  # ICRP Publication 89: blood 1.06, myocardium 1.05
 
 
@@ -43,7 +47,7 @@ def expected_lung_ml(subject: Subject) -> float:
     taken at 50 years for every adult, since total lung capacity does not change with age (ECSC 1993), times 0.90: lungs
     are 10.9 % larger standing than supine (Respiration 2020).
     """
-    constant, of_age, of_height = {"male": (-10.5861, 0.1433, 2.3155), "female": (-10.1128, 0.1062, 2.2259)}[subject.sex]
+    constant, of_age, of_height = _GLI_TLC[subject.sex]
     litres = math.exp(constant + of_age * math.log(50.0) + of_height * math.log(subject.height_cm))
     return 0.90 * 1000.0 * litres
 
@@ -82,16 +86,19 @@ def expected_waist_cm(subject: Subject) -> float:
     """
     if subject.sex == "male":
         return 100.9 + (133.2 - 79.3) / (42.1 - 20.9) * (subject.bmi - 28.2) + 0.15 * (subject.age_years - 50.0)
-    return 95.7 + (129.2 - 73.8) / (44.9 - 19.7) * (subject.bmi - 28.3) + 0.06 * (subject.age_years - 50.0)
+    return 95.7 + (129.2 - 73.8) / (44.9 - 19.7) * (subject.bmi - 28.3) + 0.12 * (subject.age_years - 50.0)
 
 
 def expected_effective_diameter_cm(subject: Subject) -> float:
-    """Return the abdomen's effective diameter sqrt(AP x lateral) in cm: 0.76 BMI + 9.4 (doi:10.1186/s41747-018-0070-5)."""
+    """Return the abdomen's effective diameter, sqrt(AP x lateral), in cm.
+
+    0.76 BMI + 9.4, r = 0.88 (Eur Radiol Exp 2018, doi:10.1186/s41747-018-0070-5).
+    """
     return 0.76 * subject.bmi + 9.4
 
 
 def expected_chest_diameters_cm(subject: Subject) -> tuple[float, float]:
-    """Return the outer anteroposterior and lateral diameter of the chest at mid-sternum in cm, arms up, without breasts.
+    """Return the outer AP and lateral diameter of the chest at mid-sternum in cm, arms up, without breasts.
 
     At a BMI of 25: 23 x 34 cm in men and 21 x 30 cm in women; +0.6 and +0.7 cm per BMI unit. Working values, not a
     published norm; they put the effective diameter of the median man at 30 cm, as chest CT dose surveys find.
