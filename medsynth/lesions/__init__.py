@@ -1,1 +1,1 @@
-"""Lesion families: shape, tissue, where they may grow."""
+"""Lesions: each family knows its shape, its tissue and where it may grow."""
