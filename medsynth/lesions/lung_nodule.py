@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
-from medsynth.core.errors import PlacementError
+from medsynth.core.errors import PlacementError, RecipeError
 from medsynth.lesions.distributions import choose
-from medsynth.lesions.lung_nodule_options import LungNoduleOptions, LungNoduleSpec
+from medsynth.lesions.lung_nodule_options import LungNoduleOptions as LungNoduleOptions
+from medsynth.lesions.lung_nodule_options import LungNoduleSpec as LungNoduleSpec
 from medsynth.lesions.nodule_parts import NoduleParts, build_parts, reach_mm
 from medsynth.lesions.nodule_sites import candidate_sites
 from medsynth.lesions.placement import Ball, keeps_apart, lobe_host
@@ -35,44 +37,45 @@ LIDC_CALCIFICATION = {"popcorn": 1, "laminated": 2, "diffuse": 3, "non_central":
 
 
 def sample_specs(options: LungNoduleOptions, scene: Scene, *, rng: np.random.Generator,
-                 taken: Sequence[Ball] = ()) -> list[LungNoduleSpec]:
-    """Draw the nodules of one case, each in a free place of its lobe.
+                 taken: Sequence[Mapping[str, Any]] = ()) -> list[dict[str, Any]]:
+    """Draw the nodules of one recipe entry, each in a free place of its lobe, as specs of JSON values.
 
     Parameters
     ----------
-    taken : balls that other lesions of the case already fill.
+    taken : specs of the case's other lesions, of any family; their `centre_mm` and `reach_mm` are kept clear.
 
     Raises
     ------
     PlacementError
         If a nodule finds no place in any lobe it may lie in.
     """
-    specs: list[LungNoduleSpec] = []
+    specs: list[dict[str, Any]] = []
     # One stream per nodule: what one of them draws does not move the others.
     for stream in rng.spawn(int(options.count.sample(rng=rng))):
-        balls = [*taken, *(Ball(spec.centre_mm, spec.reach_mm) for spec in specs)]
-        specs.append(_sample_one(options, scene, balls, rng=stream))
+        balls = [Ball(tuple(other["centre_mm"]), float(other["reach_mm"])) for other in (*taken, *specs)]
+        specs.append(_sample_one(options, scene, balls, rng=stream).model_dump(mode="json"))
     return specs
 
 
-def insert(spec: LungNoduleSpec | Mapping[str, Any], scene: Scene, number: int) -> Lesion:
+def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
     """Build lesion `number` from its spec alone; no randomness beyond the seed in the spec.
 
     Raises
     ------
     PlacementError
         If the nodule does not fit its lobe at this place.
+    RecipeError
+        If the spec is not one of a lung nodule.
     """
-    spec = spec if isinstance(spec, LungNoduleSpec) else LungNoduleSpec.model_validate(spec)
-    parts = build_parts(spec, lobe_host(scene, spec.lobe), scene)
-    structures, paints = _paints(spec, parts, scene, number)
-    return Lesion(number, "lung_nodule", NODULE, structures, paints, spec.lobe, _attributes(spec),
-                  spec.model_dump(mode="json"))
-
-
-def ball(spec: LungNoduleSpec) -> Ball:
-    """Return the ball that keeps other lesions away."""
-    return Ball(spec.centre_mm, spec.reach_mm)
+    try:
+        nodule = LungNoduleSpec.model_validate(spec)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise RecipeError(f"spec of lesion {number}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    parts = build_parts(nodule, lobe_host(scene, nodule.lobe), scene)
+    structures, paints = _paints(nodule, parts, scene, number)
+    return Lesion(number, "lung_nodule", NODULE, structures, paints, nodule.lobe, _attributes(nodule),
+                  nodule.model_dump(mode="json"))
 
 
 def _sample_one(options: LungNoduleOptions, scene: Scene, taken: Sequence[Ball], *,

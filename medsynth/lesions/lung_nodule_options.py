@@ -35,7 +35,6 @@ class LungNoduleOptions(Options):
     calcified_share : volume fraction of hydroxyapatite in calcified parts.
     """
 
-    family: Literal["lung_nodule"] = "lung_nodule"
     count: Distribution = Fixed(value=1)
     types: dict[NoduleType, Weight] = Field(default={"solid": 0.75, "part_solid": 0.1, "ground_glass": 0.15})
     diameter_mm: Distribution = LogNormal(median=6.5, sigma=0.45, low=3, high=30)
@@ -83,7 +82,7 @@ class LungNoduleSpec(Options):
     reach_mm : radius of the ball about the centre that holds all of it but the pleural tag.
     """
 
-    family: Literal["lung_nodule"] = "lung_nodule"
+    kind: Literal["lung_nodule"] = "lung_nodule"
     type: NoduleType
     diameter_mm: float = Field(gt=0, le=LARGEST_MM)
     lobe: Lobe
