@@ -131,7 +131,7 @@ def test_a_bounded_number_is_spread_over_its_range_and_not_piled_at_the_ends() -
 def test_a_very_tall_person_is_nearly_always_a_man_and_a_fixed_weight_moves_the_height() -> None:
     assert np.mean([s.sex == "male" for s in people(200, height_cm=(188, 200))]) > 0.97
     light, heavy = (column(people(200, sex="male", weight_kg=kg), "height_cm").mean() for kg in (55, 120))
-    assert 160 < light < heavy - 8 < 178  # 174.5 cm is the mean; the correlation moves both by about 7 cm
+    assert 160 < light < heavy - 8 < 178  # 174.5 cm is the mean
 
 
 def test_sampling_within_a_tiny_corner_of_the_population_needs_no_luck() -> None:
