@@ -1,0 +1,156 @@
+"""The command line: thin, one line per error, exit code 2 for input that cannot be used."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from medsynth import __version__
+from medsynth.core.errors import MedsynthError
+
+if TYPE_CHECKING:
+    from medsynth.dataset.run import Summary
+
+EXIT_FAILED_CASES = 1
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="medsynth",
+    help="Labelled synthetic medical images from anatomy and physics, with no patient data.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Kind(StrEnum):
+    """What `medsynth list` can list."""
+
+    PHANTOMS = "phantoms"
+    LESIONS = "lesions"
+    RECIPES = "recipes"
+    TISSUES = "tissues"
+    PROTOCOLS = "protocols"
+
+
+RecipeArgument = Annotated[str, typer.Argument(metavar="RECIPE", help="A built-in name or a YAML file.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change one value, e.g. acquisitions.ct.kvp=100. Repeatable."),
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"medsynth {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[  # noqa: ARG001 (typer calls it back)
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")] = False,
+) -> None:
+    """Labelled synthetic medical images from anatomy and physics, with no patient data."""
+
+
+@app.command("list")
+def list_(
+    kind: Annotated[Kind | None, typer.Argument(help="What to list; everything when left out.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+) -> None:
+    """List phantoms, lesions, recipes, tissues or protocols."""
+    import json
+
+    from medsynth.dataset.listing import listing
+
+    with _one_line_errors():
+        found = {name: listing(name) for name in ([kind.value] if kind else [k.value for k in Kind])}
+    if as_json:
+        typer.echo(json.dumps(found[kind.value] if kind else found, indent=1, ensure_ascii=False))
+        return
+    for name, rows in found.items():
+        if kind is None:
+            typer.echo(f"{name}:")
+        width = max((len(row["name"]) for row in rows), default=0)
+        for row in rows:
+            typer.echo(f"  {row['name']:<{width}}  {row['description']}".rstrip())
+
+
+@app.command()
+def show(recipe: RecipeArgument, assignments: SetOption = None) -> None:
+    """Show the resolved recipe, with every default filled in, as YAML."""
+    import yaml
+
+    from medsynth.dataset.reading import parse_assignments
+    from medsynth.dataset.recipe import load_recipe
+
+    with _one_line_errors():
+        resolved = load_recipe(recipe, overrides=parse_assignments(assignments or [])).resolved()
+    typer.echo(yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True).rstrip())
+
+
+@app.command()
+def generate(
+    recipe: RecipeArgument,
+    count: Annotated[int, typer.Option("-n", "--count", metavar="N", help="Number of cases.")] = 1,
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder of the dataset.")] = Path("dataset"),
+    seed: Annotated[int, typer.Option("--seed", metavar="S", help="Equal seeds give equal files.")] = 0,
+    workers: Annotated[int, typer.Option("--workers", metavar="W", help="Processes; changes no byte.")] = 1,
+    formats: Annotated[str | None, typer.Option("--formats", help="E.g. nifti,dicom, in place of the recipe's.")] = None,
+    assignments: SetOption = None,
+    shard: Annotated[str | None, typer.Option("--shard", metavar="I/N", help="Part I of N, from 1/N to N/N.")] = None,
+    twin: Annotated[bool, typer.Option("--twin", help="Write each case without its lesions too.")] = False,
+) -> None:
+    """Make a dataset; cases that are finished in DIR are kept, so the same command resumes."""
+    from medsynth.dataset.reading import parse_assignments, parse_shard
+    from medsynth.dataset.recipe import load_recipe
+    from medsynth.dataset.run import generate as run
+    from medsynth.dataset.screen import shown
+
+    with _one_line_errors(f"finished cases are kept in {out}; the same command goes on from there"):
+        part = parse_shard(shard) if shard is not None else None
+        checked = load_recipe(recipe, overrides=parse_assignments(assignments or []))
+        with shown(len(range(part[0] - 1, count, part[1])) if part else count) as progress:
+            summary = run(checked, count, out, seed=seed, workers=workers, formats=formats, twin=twin, shard=part,
+                          progress=progress)
+    _finish(summary)
+
+
+def _finish(summary: Summary) -> None:
+    """Tell what failed, print the folder, and leave with the code that tells."""
+    failures = summary.failures
+    if failures:
+        first = failures[0]
+        if len(failures) == 1 and summary.made == 0:
+            told = f"{first.case}: {first.error}"
+        else:
+            told = f"{len(failures)} cases failed, the first is {first.case}: {first.error}"
+        typer.echo(f"error: {told} (see {summary.out / 'failures.jsonl'})", err=True)
+    typer.echo(str(summary.out))
+    if failures:
+        raise typer.Exit(EXIT_BAD_INPUT if any(failure.expected for failure in failures) else EXIT_FAILED_CASES)
+
+
+@contextmanager
+def _one_line_errors(interrupted: str = "") -> Iterator[None]:
+    """Turn input that cannot be used, and Ctrl-C, into one line and an exit code."""
+    try:
+        yield
+    except MedsynthError as error:
+        _leave(f"error: {' '.join(str(error).split())}", EXIT_BAD_INPUT)
+    except KeyboardInterrupt:
+        _leave(f"interrupted; {interrupted}".rstrip("; "), EXIT_INTERRUPTED)
+
+
+def _leave(line: str, code: int) -> NoReturn:
+    typer.echo(line, err=True)
+    sys.exit(code)

@@ -1,0 +1,127 @@
+"""Recipes as text: YAML files, built-in names, and `--set key.path=value`."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from medsynth.core.errors import RecipeError, expected
+from medsynth.dataset.wording import did_you_mean, dotted
+
+_YAML_SUFFIXES = (".yaml", ".yml")
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML where `1e3` is a number (YAML 1.2) and a key given twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            if key_node.value in seen and key_node.tag != "tag:yaml.org,2002:merge":
+                line = key_node.start_mark.line + 1
+                raise RecipeError(f"key {key_node.value!r} stands twice in one mapping (line {line})")
+            seen.add(key_node.value)
+        return super().construct_mapping(node, deep=deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
+    list("-+.0123456789"),
+)
+
+
+def parse_yaml(text: str, source: str) -> Any:
+    """Return the value of YAML `text`; `source` names it in the error."""
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 (derived from SafeLoader)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{source} is no valid YAML: {' '.join(str(error).split())}") from error
+
+
+def built_in_recipes() -> list[str]:
+    """Return the names of the recipes that come with medsynth."""
+    return sorted(Path(f.name).stem for f in (files("medsynth") / "recipes").iterdir() if f.name.endswith(".yaml"))
+
+
+def read_recipe(source: str | Path) -> dict[str, Any]:
+    """Return the mapping of a built-in recipe or of a YAML file."""
+    name = str(source)
+    if name in built_in_recipes():
+        text = (files("medsynth") / "recipes" / f"{name}.yaml").read_text(encoding="utf-8")
+    elif isinstance(source, Path) or name.endswith(_YAML_SUFFIXES) or "/" in name or Path(name).is_file():
+        try:
+            text = Path(source).read_text(encoding="utf-8")
+        except OSError as error:
+            raise RecipeError(f"recipe {name} cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise RecipeError(f"recipe {name} is no UTF-8 text") from error
+    else:
+        raise RecipeError(f"no recipe named {name!r}{did_you_mean(name, built_in_recipes())} (or the path of a .yaml file)")
+    data = parse_yaml(text, f"recipe {name}")
+    if not isinstance(data, dict):
+        raise RecipeError(expected(f"recipe {name}", data, "a mapping"))
+    return data
+
+
+def parse_assignments(assignments: list[str]) -> dict[str, Any]:
+    """Return `{"a.b": value}` of `["a.b=value"]`; values are YAML, e.g. `3`, `true`, `[1, 2]`, `{min: 4, max: 8}`."""
+    parsed: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals or not key.strip():
+            raise RecipeError(expected("--set", assignment, "KEY.PATH=VALUE"))
+        value = parse_yaml(text, f"--set {key}") if text.strip() else None
+        parsed[key.strip()] = _number_or_text(value) if isinstance(value, str) else value
+    return parsed
+
+
+def apply_overrides(data: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of `data` with each dotted path set; list entries are named by index, e.g. `lesions.0.count`."""
+    result: dict[str, Any] = copy.deepcopy(dict(data))
+    for path, value in overrides.items():
+        _assign(result, str(path).split("."), copy.deepcopy(value))
+    return result
+
+
+def _assign(data: dict[str, Any], keys: list[str], value: object) -> None:
+    place: Any = data
+    for depth, key in enumerate(keys):
+        last = depth == len(keys) - 1
+        if isinstance(place, list):
+            if not key.isdigit() or int(key) >= len(place):
+                name = dotted(keys[: depth + 1])
+                raise RecipeError(f"{name}: there is no entry {key!r}, {dotted(keys[:depth])} has {len(place)} entries")
+            index: int | str = int(key)
+        elif isinstance(place, dict):
+            index = key
+        else:
+            raise RecipeError(f"{dotted(keys)}: {dotted(keys[:depth])} is {place!r} and has no part {key!r}")
+        if last:
+            place[index] = value
+        else:
+            if isinstance(place, dict) and place.get(key) is None:
+                place[index] = {}
+            place = place[index]
+
+
+def _number_or_text(text: str) -> float | str:
+    """Return a number for words such as `nan` and `inf` that YAML keeps as text, so that they are refused as numbers."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """Return `(2, 8)` of `"2/8"`: the second of eight parts."""
+    number, _, count = text.partition("/")
+    if not (number.isdigit() and count.isdigit() and 1 <= int(number) <= int(count)):
+        raise RecipeError(expected("--shard", text, "I/N with I from 1 to N, e.g. 1/8"))
+    return int(number), int(count)

@@ -1,0 +1,310 @@
+"""The recipe: everything that decides what a dataset holds, checked before anything runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    InstanceOf,
+    SerializeAsAny,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
+
+from medsynth.core.errors import RecipeError, expected
+from medsynth.core.seed import Seed
+from medsynth.dataset.reading import apply_overrides, read_recipe
+from medsynth.dataset.tables import MODALITIES
+from medsynth.dataset.wording import check_finite, did_you_mean, recipe_error, unknown_key
+from medsynth.lesions.families import FAMILIES
+from medsynth.scene.body import GROUP, load_body
+from medsynth.scene.population import SubjectConstraints, sample_subject
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_ACQUISITION_NAME = re.compile(r"[a-z0-9_-]+")
+# These endings name the files beside an image, e.g. ct_labels.nii.gz.
+_RESERVED_ENDINGS = ("_labels", "_lesions", "_masks")
+
+
+class Part(BaseModel):
+    """A part of a recipe: frozen, finite numbers, and no key that it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Bounded(Part):
+    """A number between `min` and `max`; a plain number in a recipe fixes it."""
+
+    min: float
+    max: float
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_number(cls, data: object) -> object:
+        if isinstance(data, int | float) and not isinstance(data, bool):
+            return {"min": data, "max": data}
+        return data
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        if self.min > self.max:
+            raise ValueError(f"min must be <= max, got {self.min:g} > {self.max:g}")
+        return self
+
+    @property
+    def plain(self) -> float | tuple[float, float]:
+        """The number, or (min, max)."""
+        return self.min if self.min == self.max else (self.min, self.max)
+
+    @model_serializer
+    def _as_written(self) -> float | dict[str, float]:
+        return self.min if self.min == self.max else {"min": self.min, "max": self.max}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Return the schema of both spellings: a number, or a mapping."""
+        return {"anyOf": [{"type": "number"}, handler(core_schema)]}
+
+
+class PhantomPart(Part):
+    """Which body, and which part of it is scanned."""
+
+    body: str
+    range: str | None = None
+
+
+class SubjectPart(Part):
+    """What is known of the person: absent = sampled, a number = fixed, `{min, max}` = sampled in between."""
+
+    sex: Literal["female", "male"] | None = None
+    age_years: Bounded | None = None
+    height_cm: Bounded | None = None
+    weight_kg: Bounded | None = None
+    bmi: Bounded | None = None
+
+    def constraints(self) -> SubjectConstraints:
+        """Return what the population is drawn within; raises for numbers that no adult has."""
+        bounds = {name: getattr(self, name) for name in ("age_years", "height_cm", "weight_kg", "bmi")}
+        return SubjectConstraints(sex=self.sex, **{name: bound and bound.plain for name, bound in bounds.items()})
+
+
+class NiftiOptions(Part):
+    """NIfTI files, fast gzip; nothing to choose yet."""
+
+
+class DicomOptions(Part):
+    """DICOM image series, SEG and SR; `segmentation` is how the SEG stores its masks."""
+
+    segmentation: Literal["binary", "labelmap"] = "binary"
+
+
+class FormatsPart(Part):
+    """Which files are written: a list of names, or a mapping from names to options (null: not written)."""
+
+    nifti: NiftiOptions | None = None
+    dicom: DicomOptions | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_names(cls, data: object) -> object:
+        if isinstance(data, str):
+            data = [name.strip() for name in data.split(",") if name.strip()]
+        if not isinstance(data, list | tuple):
+            return data
+        return {str(name): {} for name in data}
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if not self.names:
+            raise ValueError(f"at least one of {', '.join(type(self).model_fields)} is needed")
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The formats that are written."""
+        return tuple(name for name in type(self).model_fields if getattr(self, name) is not None)
+
+    def only(self, names: str | list[str] | tuple[str, ...]) -> FormatsPart:
+        """Return these formats alone, with the options they have here."""
+        chosen = _checked(FormatsPart, list(names) if not isinstance(names, str) else names, ("formats",))
+        return FormatsPart(**{name: getattr(self, name) or getattr(chosen, name) for name in chosen.names})
+
+
+class LesionPart(Part):
+    """One entry of the list of lesions: the family and its own options; flat in the file."""
+
+    kind: str
+    options: SerializeAsAny[InstanceOf[BaseModel]]
+
+    @model_serializer
+    def _flat(self) -> dict[str, Any]:
+        return {"kind": self.kind, **self.options.model_dump(mode="json", exclude={"family"})}
+
+
+class Recipe(Part):
+    """A whole recipe. Make it with `load_recipe`, which checks every part with the model of its own family.
+
+    Attributes
+    ----------
+    name, description : for people; they change nothing in the images.
+    acquisitions : protocol by name; the name becomes the file name.
+    """
+
+    name: str = "custom"
+    description: str = ""
+    phantom: PhantomPart
+    subject: SubjectPart = SubjectPart()
+    lesions: tuple[InstanceOf[LesionPart], ...] = ()
+    acquisitions: Annotated[dict[str, SerializeAsAny[InstanceOf[BaseModel]]], Field(min_length=1)]
+    refine: None = None
+    formats: FormatsPart = FormatsPart(nifti=NiftiOptions())
+
+    def resolved(self) -> dict[str, Any]:
+        """Return the recipe with every default filled in, as JSON values; `load_recipe` reads it back."""
+        data = self.model_dump(mode="json")
+        data["subject"] = {key: value for key, value in data["subject"].items() if value is not None}
+        data["formats"] = {key: value for key, value in data["formats"].items() if value is not None}
+        return data
+
+    def fingerprint(self) -> str:
+        """Return a hash of all that decides the files: equal recipes give equal fingerprints."""
+        data = {key: value for key, value in self.resolved().items() if key not in ("name", "description")}
+        return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+
+def load_recipe(source: str | Path | Mapping[str, Any] | Recipe, *, overrides: Mapping[str, Any] | None = None) -> Recipe:
+    """Return the checked recipe of a built-in name, a YAML file or a mapping.
+
+    Parameters
+    ----------
+    source : e.g. `"chest-ct-nodules"`, `"mine.yaml"`, `{"phantom": {"body": "thorax"}, ...}`.
+    overrides : dotted path -> value, e.g. `{"acquisitions.ct.kvp": 100, "lesions.0.count": 3}`.
+
+    Raises
+    ------
+    RecipeError
+        One line that names the field's path, its value and what was expected.
+    """
+    if isinstance(source, Recipe):
+        data, name = source.resolved(), source.name
+    elif isinstance(source, Mapping):
+        data, name = dict(source), "custom"
+    else:
+        data, name = read_recipe(source), Path(str(source)).stem
+    data = apply_overrides({"name": name, **data}, overrides or {})
+    check_finite(data)
+    return _recipe(data)
+
+
+def recipe_schema() -> dict[str, Any]:
+    """Return the JSON schema of a recipe file, with the options of every modality and lesion family."""
+    from medsynth.dataset.schema import build_schema
+
+    return build_schema()
+
+
+def _recipe(data: Mapping[str, Any]) -> Recipe:
+    """Check every part with its own model, then the whole."""
+    for key in data:
+        if key not in Recipe.model_fields:
+            raise unknown_key((str(key),), Recipe.model_fields)
+    if data.get("refine") is not None:
+        raise RecipeError(expected("refine", data["refine"], "null: this version has no refiner"))
+    parts = dict(data)
+    parts["lesions"] = _lesions(data.get("lesions") or [])
+    if "acquisitions" in data:
+        phantom = data.get("phantom")
+        scan_range = phantom.get("range") if isinstance(phantom, Mapping) else None
+        parts["acquisitions"] = _acquisitions(data["acquisitions"], scan_range)
+    for key, default in (("subject", {}), ("formats", ["nifti"])):
+        if parts.get(key) is None:
+            parts[key] = default
+    recipe = _checked(Recipe, parts, ())
+    _check_body(recipe)
+    sample_subject(recipe.subject.constraints(), rng=Seed(0).rng())  # raises where no adult meets them together
+    return recipe
+
+
+def _check_body(recipe: Recipe) -> None:
+    """Check that the body is installed and has the ranges that are scanned."""
+    name = recipe.phantom.body
+    bodies = sorted(entry.name for entry in entry_points(group=GROUP))
+    if name not in bodies:
+        raise RecipeError(expected("phantom.body", name, "an installed body") + did_you_mean(name, bodies))
+    ranges = load_body(name).scan_ranges
+    asked = {"phantom.range": recipe.phantom.range}
+    asked |= {f"acquisitions.{key}.scan_range": getattr(protocol, "scan_range", None)
+              for key, protocol in recipe.acquisitions.items()}
+    for path, value in asked.items():
+        if value is not None and value not in ranges:
+            raise RecipeError(expected(path, value, f"a range of {name}") + did_you_mean(value, ranges))
+
+
+def _checked(model: type[Model], data: Any, path: tuple[str | int, ...]) -> Model:
+    """Return `data` as `model`; `path` is where it stands in the recipe."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise recipe_error(error, model, path) from None
+
+
+def _lesions(entries: object) -> tuple[LesionPart, ...]:
+    """Check each entry of the list with the options of its family."""
+    if not isinstance(entries, list | tuple):
+        raise RecipeError(expected("lesions", entries, "a list"))
+    return tuple(_lesion(entry, index) for index, entry in enumerate(entries))
+
+
+def _lesion(entry: object, index: int) -> LesionPart:
+    path = ("lesions", index)
+    kind, options = _named_by("kind", entry, path, list(FAMILIES))
+    options = {key: _uniform_if_bounded(value) for key, value in options.items()}
+    return LesionPart(kind=kind, options=_checked(FAMILIES[kind].options, options, path))
+
+
+def _uniform_if_bounded(value: object) -> object:
+    """Return `{min, max}` in the families' own words: a uniform distribution."""
+    if isinstance(value, Mapping) and set(value) == {"min", "max"}:
+        return {"distribution": "uniform", "low": value["min"], "high": value["max"]}
+    return value
+
+
+def _acquisitions(entries: object, scan_range: object) -> dict[str, BaseModel]:
+    """Check each named acquisition with the protocol of its modality; the phantom's range is the default of theirs."""
+    if not isinstance(entries, Mapping):
+        raise RecipeError(expected("acquisitions", entries, "a mapping from names to protocols"))
+    checked: dict[str, BaseModel] = {}
+    for name, entry in entries.items():
+        if not _ACQUISITION_NAME.fullmatch(str(name)) or str(name).endswith(_RESERVED_ENDINGS):
+            rule = f"of a-z, 0-9, _ and -, and not end in {', '.join(_RESERVED_ENDINGS)}"
+            raise RecipeError(expected("the name of an acquisition", name, rule))
+        path = ("acquisitions", str(name))
+        modality, _ = _named_by("modality", entry, path, list(MODALITIES))
+        protocol = MODALITIES[modality].protocol()
+        default = {"scan_range": scan_range} if scan_range is not None and "scan_range" in protocol.model_fields else {}
+        checked[str(name)] = _checked(protocol, {**default, **entry}, path)
+    return checked
+
+
+def _named_by(key: str, entry: object, path: tuple[str | int, ...], known: list[str]) -> tuple[str, dict[str, Any]]:
+    """Return the table key of an entry and the rest of it."""
+    where = ".".join(str(part) for part in path)
+    if not isinstance(entry, Mapping):
+        raise RecipeError(expected(where, entry, "a mapping"))
+    if key not in entry:
+        raise RecipeError(f"{where}.{key} is missing{did_you_mean('', known)}")
+    if entry[key] not in known:
+        raise RecipeError(expected(f"{where}.{key}", entry[key], f"one of {known}") + did_you_mean(entry[key], known))
+    return str(entry[key]), {name: value for name, value in entry.items() if name != key}

@@ -1,0 +1,84 @@
+"""The JSON schema of a recipe file, for editors and other programs; published as recipe.schema.json beside this file."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from medsynth.dataset.recipe import FormatsPart, PhantomPart, SubjectPart
+from medsynth.dataset.tables import MODALITIES
+from medsynth.lesions.families import FAMILIES
+
+_PARTS: tuple[type[BaseModel], ...] = (PhantomPart, SubjectPart, FormatsPart)
+
+
+def build_schema() -> dict[str, Any]:
+    """Return the schema with the options of every modality and lesion family in the tables."""
+    protocols = {name: modality.protocol() for name, modality in MODALITIES.items()}
+    options = {name: family.options for name, family in FAMILIES.items()}
+    models = [*_PARTS, *protocols.values(), *options.values()]
+    places, definitions = models_json_schema([(model, "validation") for model in models])
+    of = {model: place for (model, _), place in places.items()}
+    parts: dict[str, Any] = definitions["$defs"]
+    for kind, model in options.items():
+        _add_kind(parts[_target(of[model])], kind)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "medsynth recipe",
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["phantom", "acquisitions"],
+        "properties": {
+            "name": {"type": "string"},
+            "description": {"type": "string"},
+            "phantom": of[PhantomPart],
+            "subject": _or_null(of[SubjectPart]),
+            "lesions": _or_null({"type": "array", "items": _any_of([of[model] for model in options.values()])}),
+            "acquisitions": {
+                "type": "object",
+                "minProperties": 1,
+                "additionalProperties": False,
+                "patternProperties": {"^[a-z0-9_-]+$": _any_of([of[model] for model in protocols.values()])},
+            },
+            "refine": {"type": "null"},
+            "formats": _or_null({"anyOf": [of[FormatsPart], {"type": "string"}, {
+                "type": "array", "minItems": 1, "items": {"enum": list(FormatsPart.model_fields)}}]}),
+        },
+        "$defs": parts,
+    }
+
+
+def published_schema() -> dict[str, Any]:
+    """Return the schema that comes with this version as a file."""
+    text = (files("medsynth") / "dataset" / "recipe.schema.json").read_text(encoding="utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
+def _target(reference: dict[str, Any]) -> str:
+    return str(reference["$ref"]).rsplit("/", 1)[-1]
+
+
+def _add_kind(definition: dict[str, Any], kind: str) -> None:
+    """A recipe names the family as `kind`, which the family's own options do not know."""
+    definition["properties"].pop("family", None)
+    definition["properties"] = {"kind": {"const": kind}, **definition["properties"]}
+    definition["required"] = ["kind", *definition.get("required", [])]
+
+
+def _any_of(schemas: list[dict[str, Any]]) -> dict[str, Any]:
+    return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+
+
+def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+if __name__ == "__main__":  # renews the published file: python -m medsynth.dataset.schema
+    Path(__file__).with_name("recipe.schema.json").write_text(
+        json.dumps(build_schema(), indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,46 @@
+"""The scanners a recipe may name, one line each; their physics is imported when it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+
+from medsynth.core.seed import Seed
+from medsynth.scene.acquired import Acquired
+from medsynth.scene.structure import Lesion, Scene
+
+
+class Acquire(Protocol):
+    """A scanner: scene and lesions to an image with its truth."""
+
+    def __call__(self, scene: Scene, lesions: Sequence[Lesion], protocol: Any, *, seed: Seed,
+                 twin: bool = False) -> Acquired: ...
+
+
+@dataclass(frozen=True)
+class Modality:
+    """A scanner: what it is in words, the model that checks its settings, and what makes the image."""
+
+    description: str
+    protocol: Callable[[], type[BaseModel]]
+    acquire: Callable[[], Acquire]
+
+
+def _ct_protocol() -> type[BaseModel]:
+    from medsynth.acquire.ct.protocol import CtProtocol
+
+    return CtProtocol
+
+
+def _ct() -> Acquire:
+    from medsynth.acquire.ct.fast import acquire_ct
+
+    return acquire_ct
+
+
+MODALITIES: dict[str, Modality] = {
+    "ct": Modality("computed tomography: HU from composition, density and beam", _ct_protocol, _ct),
+}
