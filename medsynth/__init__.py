@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from medsynth.core.version import __version__
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from medsynth.dataset.recipe import Recipe
     from medsynth.dataset.run import Summary
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "generate", "generate_case", "load_recipe"]
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from medsynth import __version__
 from medsynth.core.errors import MedsynthError
+from medsynth.core.version import __version__
 
 if TYPE_CHECKING:
     from medsynth.dataset.run import Summary
@@ -56,7 +56,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def main(
-    version: Annotated[  # noqa: ARG001 (typer calls it back)
+    version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")] = False,
 ) -> None:
     """Labelled synthetic medical images from anatomy and physics, with no patient data."""

@@ -13,8 +13,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import medsynth
 from medsynth.core.errors import DatasetError, RecipeError, expected
+from medsynth.core.version import __version__
 from medsynth.dataset.folder import (
     canonical_json,
     case_name,
@@ -175,14 +175,14 @@ def _open_dataset(out: Path, recipe: Recipe, seed: int, twin: bool) -> str:
 def _header(recipe: Recipe, seed: int, twin: bool) -> dict[str, Any]:
     """Return what dataset.json tells; nothing in it depends on the number of cases, of workers or on the time."""
     structures = load_body(recipe.phantom.body).structures()
-    deciding = [recipe.fingerprint(), str(seed), str(twin), medsynth.__version__]
+    deciding = [recipe.fingerprint(), str(seed), str(twin), __version__]
     return {
         "generator": "medsynth",
         "recipe": recipe.resolved(),
         "seed": seed,
         "twin": twin,
         "fingerprint": hashlib.sha256("\n".join(deciding).encode()).hexdigest(),
-        "versions": {"medsynth": medsynth.__version__, "python": platform.python_version(),
+        "versions": {"medsynth": __version__, "python": platform.python_version(),
                      **{name: version(name) for name in _LIBRARIES}},
         "labels": [
             {"name": s.name, "label": s.label, "part_of": s.part_of, "laterality": s.laterality,

@@ -12,10 +12,10 @@ from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage
 
-from medsynth import __version__
 from medsynth.core.errors import DatasetError, expected
 from medsynth.core.grid import Grid
 from medsynth.core.scanner import ScannerRecord
+from medsynth.core.version import __version__
 from medsynth.core.volume import Volume
 from medsynth.export.dicom.identity import StudyInfo
 from medsynth.export.dicom.marks import (

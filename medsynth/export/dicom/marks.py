@@ -10,7 +10,7 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import UID, ExplicitVRLittleEndian
 from pydicom.valuerep import DSfloat
 
-from medsynth import __version__
+from medsynth.core.version import __version__
 from medsynth.export.dicom.identity import StudyInfo
 
 MANUFACTURER = "medsynth"
