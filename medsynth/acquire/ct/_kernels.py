@@ -1,0 +1,136 @@
+"""The inner loops of the fast tier: attenuation, blurs, projections and noise scaling.
+
+Parallel loops write disjoint slices, so that results do not depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from medsynth.scene.phantom import FRACTION_UNIT, TEXTURE_UNIT
+
+
+@numba.njit(parallel=True, cache=True, nogil=True)
+def attenuation(labels, neighbour, fraction, texture, table, first, out):
+    slices, rows, columns = labels.shape
+    part = np.float32(1.0 / FRACTION_UNIT)
+    unit = np.float32(TEXTURE_UNIT)
+    one = np.float32(1.0)
+    for n in numba.prange(out.shape[0]):
+        k = min(max(first + n, 0), slices - 1)  # beyond the ends the outermost slice goes on
+        for j in range(rows):
+            for i in range(columns):
+                value = table[labels[k, j, i]] * (one + unit * texture[k, j, i])
+                f = fraction[k, j, i]
+                if f:
+                    value += part * f * (table[neighbour[k, j, i]] - value)
+                out[n, j, i] = value
+
+
+@numba.njit(parallel=True, cache=True, nogil=True)
+def across_slices(image, taps):
+    halo = len(taps) // 2
+    out = np.zeros((image.shape[0] - 2 * halo, image.shape[1], image.shape[2]), np.float32)
+    for n in numba.prange(out.shape[0]):
+        for t in range(len(taps)):
+            for j in range(image.shape[1]):
+                for i in range(image.shape[2]):
+                    out[n, j, i] += taps[t] * image[n + t, j, i]
+    return out
+
+
+@numba.njit(parallel=True, cache=True, nogil=True)
+def in_plane(image, taps, weight, out):
+    """Add weight x (taps along rows and columns) * image to `out`; beyond the rim the outermost pixels go on."""
+    rows, columns = image.shape[1:]
+    reach = len(taps) // 2
+    for n in numba.prange(image.shape[0]):
+        padded = np.empty(columns + 2 * reach, np.float32)
+        line = np.empty(columns, np.float32)
+        for j in range(rows):
+            padded[:] = np.float32(0.0)
+            for t in range(len(taps)):
+                source = min(max(j + t - reach, 0), rows - 1)
+                for i in range(columns):
+                    padded[i + reach] += taps[t] * image[n, source, i]
+            padded[:reach] = padded[reach]
+            padded[columns + reach:] = padded[columns + reach - 1]
+            line[:] = np.float32(0.0)
+            for t in range(len(taps)):
+                for i in range(columns):
+                    line[i] += taps[t] * padded[i + t]
+            for i in range(columns):
+                out[n, j, i] += weight * line[i]
+
+
+@numba.njit(parallel=True, cache=True, nogil=True)
+def coarse(labels, neighbour, fraction, table, block):
+    slices, rows, columns = labels.shape
+    out = np.zeros((slices, (rows + block - 1) // block, (columns + block - 1) // block), np.float32)
+    part = np.float32(1.0 / FRACTION_UNIT)
+    share = np.float32(1.0 / block**2)
+    for k in numba.prange(slices):
+        for j in range(rows):
+            for i in range(columns):
+                value = table[labels[k, j, i]]
+                f = fraction[k, j, i]
+                if f:
+                    value += part * f * (table[neighbour[k, j, i]] - value)
+                out[k, j // block, i // block] += share * value
+    return out
+
+
+@numba.njit(parallel=True, cache=True, nogil=True)
+def project(coarse, directions, out):
+    slices, rows, columns = coarse.shape
+    half = np.float32((out.shape[2] - 1) / 2)
+    for k in numba.prange(slices):
+        for a in range(len(directions)):
+            for j in range(rows):
+                y = np.float32(j - (rows - 1) / 2) * directions[a, 1] + half
+                for i in range(columns):
+                    place = np.float32(i - (columns - 1) / 2) * directions[a, 0] + y
+                    b = int(place)
+                    share = place - b
+                    out[k, a, b] += (1 - share) * coarse[k, j, i]
+                    out[k, a, b + 1] += share * coarse[k, j, i]
+
+
+@numba.njit(parallel=True, cache=True, nogil=True)
+def back_project(variance, directions, shares, out):
+    slices, sectors, rows, columns = out.shape
+    half = np.float32((variance.shape[2] - 1) / 2)
+    for k in numba.prange(slices):
+        for s in range(sectors):
+            for a in range(len(directions)):
+                share = shares[s, a]
+                if share > np.float32(0.0):
+                    for j in range(rows):
+                        y = np.float32(j - (rows - 1) / 2) * directions[a, 1] + half
+                        for i in range(columns):
+                            place = np.float32(i - (columns - 1) / 2) * directions[a, 0] + y
+                            b = int(place)
+                            t = place - b
+                            out[k, s, j, i] += share * ((1 - t) * variance[k, a, b] + t * variance[k, a, b + 1])
+
+
+@numba.njit(cache=True, nogil=True)
+def add_scaled(waves, sigma, block, out):
+    """Add waves x sigma to `out`, sigma interpolated linearly between the centres of its blocks."""
+    rows, columns = sigma.shape
+    inverse = np.float32(1.0 / block)
+    shift = np.float32(0.5 / block - 0.5)
+    line = np.empty(columns + 1, np.float32)
+    for j in range(out.shape[0]):
+        y = min(max(j * inverse + shift, np.float32(0.0)), np.float32(rows - 1))
+        low = int(y)
+        t = y - low
+        high = min(low + 1, rows - 1)
+        for c in range(columns):
+            line[c] = sigma[low, c] + t * (sigma[high, c] - sigma[low, c])
+        line[columns] = line[columns - 1]
+        for i in range(out.shape[1]):
+            x = min(max(i * inverse + shift, np.float32(0.0)), np.float32(columns - 1))
+            c = int(x)
+            out[j, i] += waves[j, i] * (line[c] + (x - c) * (line[c + 1] - line[c]))
