@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numba
 import numpy as np
@@ -12,11 +12,11 @@ from medsynth.core.errors import GeometryError, expected
 from medsynth.core.grid import Vector
 from medsynth.shapes.base import Shape
 from medsynth.shapes.noise import CoherentNoise
-from medsynth.shapes.tree_edit import truncate
+from medsynth.shapes.tree_edit import concatenate, thickened, tip_indices, truncate
 from medsynth.shapes.tree_growth import (
     Array,
+    Companion,
     Nodes,
-    companion_path,
     grow_twigs,
     interior_points,
     scatter,
@@ -27,6 +27,8 @@ from medsynth.shapes.tubes import Tubes
 
 _WANDER_WAVELENGTH_MM = 25.0
 _RELAX_ROUNDS = 8
+_SETTLE_ROUNDS = 12
+_NOTHING = Tubes(np.zeros((0, 3)), np.zeros((0, 3)), np.zeros(0), np.zeros(0), np.zeros(0, np.int64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,8 @@ class TreeSpec:
     flow_gradient_per_mm : relative change of the flow to the ends per mm along x, y, z, e.g. to make dependent
         vessels larger.
     gap_mm : free distance to the trees it must not touch.
-    repel_mm : free distance that the large branches seek from the large branches (radius > 1 mm) of those trees.
-    companion_ratio : expected radius over that of the followed tube.
+    repel_ratio, repel_mm : the large branches seek to stay clear of the large branches of those trees, thickened to
+        (1 + ratio) r + mm.
     """
 
     root_mm: Vector
@@ -67,14 +69,14 @@ class TreeSpec:
     path_weight: float = 0.2
     flow_gradient_per_mm: Vector = (0.0, 0.0, 0.0)
     gap_mm: float = 0.4
-    repel_mm: float = 4.0
-    companion_ratio: float = 1.0
+    repel_ratio: float = 0.5
+    repel_mm: float = 2.0
 
     def __post_init__(self) -> None:
         for name in ("tip_radius_mm", "murray_exponent", "step_mm"):
             if not 0 < getattr(self, name) < np.inf:
                 raise GeometryError(expected(name, getattr(self, name), "finite and > 0"))
-        for name in ("margin_mm", "tortuosity", "path_weight", "gap_mm", "repel_mm", "companion_ratio"):
+        for name in ("margin_mm", "tortuosity", "path_weight", "gap_mm", "repel_ratio", "repel_mm"):
             if not 0 <= getattr(self, name) < np.inf:
                 raise GeometryError(expected(name, getattr(self, name), "finite and >= 0"))
         for name in ("tips", "backbone_tips"):
@@ -110,24 +112,67 @@ def grow_tree(domain: Shape, spec: TreeSpec, *, rng: np.random.Generator, avoid:
         If the shape has no room at that margin, or `follow` has no single root.
     """
     obstacles = [tubes for tubes in (avoid, follow) if tubes is not None and len(tubes.parents)]
-    if follow is not None and (len(follow.parents) == 0 or np.count_nonzero(follow.parents == -1) != 1):
-        raise GeometryError(expected("follow", f"{np.count_nonzero(follow.parents == -1)} roots", "a tree with one root"))
     cloud = interior_points(domain, max(6 * spec.tips, 60 * spec.backbone_tips, 600), spec.margin_mm, rng)
-    root, direction = np.array(spec.root_mm, np.float64), np.array(spec.direction, np.float64)
-    direction /= np.linalg.norm(direction)
+    root, direction = _start(spec)
     if follow is not None:
-        nodes = companion_path(follow, root, direction, spec.companion_ratio, spec.gap_mm, spec.step_mm)
+        nodes = _twigs(_companion_nodes(follow, spec), cloud, spec.tips, spec, obstacles, rng)
     else:
         nodes = split_backbone(cloud, root, direction, min(spec.tips, spec.backbone_tips), spec.step_mm, rng)
-    if follow is None:
         nodes = _wandered(nodes, spec, rng)
-        large = [truncate(tubes, 1.0) for tubes in obstacles]
-        nodes = _relaxed(nodes, domain, spec, large, spec.repel_mm)[0]
-    if spec.tips > spec.backbone_tips or follow is not None:
-        targets = scatter(cloud, spec.tips if follow is not None else spec.tips - spec.backbone_tips)
-        nodes = grow_twigs(nodes, targets, spec.step_mm, spec.path_weight, 0.35, rng)
-    nodes, fits = _relaxed(nodes, domain, spec, obstacles, spec.gap_mm)
-    nodes = _pruned(nodes, fits)
+        bundles = [thickened(truncate(tubes, 0.9), fraction=spec.repel_ratio, offset_mm=spec.repel_mm)
+                   for tubes in obstacles]
+        nodes = _relaxed(nodes, domain, spec, bundles)
+        nodes = _twigs(nodes, cloud, spec.tips - spec.backbone_tips, spec, obstacles, rng)
+    nodes = _relaxed(nodes, domain, spec, obstacles)
+    nodes = _pruned(nodes, _fits(nodes, domain, spec, obstacles))
+    return _tubes(nodes, spec)
+
+
+def bundle(follow: Tubes, spec: TreeSpec) -> Tubes:
+    """Return tubes that hold both `follow` and the large branches that `grow_tree(..., follow=follow)` will have.
+
+    Others can keep clear of them before they are grown: first the airways, then the veins with
+    `avoid=bundle(airways, arteries)`, then the arteries with `follow=airways, avoid=veins`.
+    """
+    companion, radii = _companion(follow, spec)
+    root, direction = _start(spec)
+    points, parents = companion.joined(companion.beside(radii, spec.gap_mm), root, direction, spec.step_mm)
+    link = np.arange(1, len(points) - len(follow.parents) + 1)  # the way from the root onto the path
+    link = link[link < len(points)]
+    own = np.concatenate([np.full(len(link), radii[0]), radii[1:]])
+    middle = companion.points + (radii + spec.gap_mm / 2)[:, None] * companion.side
+    starts = np.concatenate([points[parents[link]], middle[companion.parents[1:]]])
+    ends = np.concatenate([points[link], middle[1:]])
+    wide = companion.radii_mm + radii + spec.gap_mm / 2
+    n = len(link)
+    return Tubes(starts, ends, np.concatenate([own[:n], wide[companion.parents[1:]]]),
+                 np.concatenate([own[:n], wide[1:]]), np.concatenate([np.arange(-1, n - 1), follow.parents + n * (follow.parents >= 0)]))
+
+
+def _without_twigs(follow: Tubes, spec: TreeSpec) -> TreeSpec:
+    """Return the spec of the large branches alone: each end is as wide as its share of all tips makes it."""
+    share = max(spec.tips / len(tip_indices(follow)), 1.0)
+    return replace(spec, tip_radius_mm=spec.tip_radius_mm * share ** (1 / spec.murray_exponent))
+
+
+def _companion(follow: Tubes, spec: TreeSpec) -> tuple[Companion, Array]:
+    if len(follow.parents) == 0 or np.count_nonzero(follow.parents == -1) != 1:
+        raise GeometryError(expected("follow", f"{np.count_nonzero(follow.parents == -1)} roots", "a tree of one root"))
+    companion = Companion.of(follow, np.array(spec.root_mm) - follow.starts_mm[0])
+    return companion, murray_radii((companion.points, companion.parents), _without_twigs(follow, spec))[1]
+
+
+def _companion_nodes(follow: Tubes, spec: TreeSpec) -> Nodes:
+    companion, radii = _companion(follow, spec)
+    return companion.joined(companion.beside(radii, spec.gap_mm), *_start(spec), spec.step_mm)
+
+
+def _start(spec: TreeSpec) -> tuple[Array, Array]:
+    direction = np.array(spec.direction, np.float64)
+    return np.array(spec.root_mm, np.float64), direction / np.linalg.norm(direction)
+
+
+def _tubes(nodes: Nodes, spec: TreeSpec) -> Tubes:
     start_radii, end_radii = murray_radii(nodes, spec)
     points, parents = nodes
     return Tubes(points[parents[1:]], points[1:], start_radii[1:], end_radii[1:], parents[1:] - 1)
@@ -170,25 +215,45 @@ def _wandered(nodes: Nodes, spec: TreeSpec, rng: np.random.Generator) -> Nodes:
     return points + sigma_mm * fade * shift, parents
 
 
-def _relaxed(nodes: Nodes, domain: Shape, spec: TreeSpec, obstacles: list[Tubes],
-             gap_mm: float) -> tuple[Nodes, NDArray[np.bool_]]:
-    """Smooth the tree, push it inside and off the obstacles; return it and which nodes obey in the end."""
+def _twigs(nodes: Nodes, cloud: Array, tips: int, spec: TreeSpec, obstacles: list[Tubes],
+           rng: np.random.Generator) -> Nodes:
+    """Grow `tips` more ends; about every third target only lengthens a twig."""
+    if tips <= 0:
+        return nodes
+    targets = scatter(cloud, round(1.45 * tips))
+    grid = CapsuleGrid.of(concatenate(*obstacles, _NOTHING))
+    return grow_twigs(nodes, targets, grid, 3 * spec.tip_radius_mm + spec.gap_mm, spec.step_mm, spec.path_weight, rng)
+
+
+def _outside_mm(domain: Shape, root: Array) -> float:
+    return max(float(np.asarray(domain.distance_mm(root[None]))[0]), 0.0)
+
+
+def _relaxed(nodes: Nodes, domain: Shape, spec: TreeSpec, obstacles: list[Tubes]) -> Nodes:
+    """Smooth the tree, push it inside and off the obstacles."""
     points, parents = nodes[0].copy(), nodes[1]
     radii = murray_radii(nodes, spec)[0]
     grids = [CapsuleGrid.of(tubes) for tubes in obstacles if len(tubes.parents)]
-    outside = max(float(np.asarray(domain.distance_mm(points[:1]))[0]), 0.0)
-    for turn in range(_RELAX_ROUNDS + 4):
+    outside = _outside_mm(domain, points[0])
+    for turn in range(_RELAX_ROUNDS + _SETTLE_ROUNDS):
         if turn < _RELAX_ROUNDS:
             smooth(points, parents, radii**2, 1, 0.5)
         push_inside(points[1:], domain, required_depth_mm(points[1:], points[0], spec.margin_mm, outside))
-        for grid in grids:
-            grid.push_away(points, parents, radii, gap_mm)
-    fits = np.ones(len(points), bool)
-    for grid in grids:
-        fits &= ~grid.push_away(points.copy(), parents, radii, 0.0)
-    depth = required_depth_mm(points, points[0], spec.margin_mm, outside)
-    fits &= ~(np.asarray(domain.distance_mm(points)) + depth > 0.2)
-    return (points, parents), fits
+        bad = [grid.push_away(points, parents, radii, spec.gap_mm).any() for grid in grids]
+        if turn >= _RELAX_ROUNDS and not any(bad):
+            break
+    return points, parents
+
+
+def _fits(nodes: Nodes, domain: Shape, spec: TreeSpec, obstacles: list[Tubes]) -> NDArray[np.bool_]:
+    """Return which nodes are deep enough in the domain and end an edge that touches no obstacle, (m,)."""
+    points, parents = nodes
+    radii = murray_radii(nodes, spec)[0]
+    depth = required_depth_mm(points, points[0], spec.margin_mm, _outside_mm(domain, points[0]))
+    fits: NDArray[np.bool_] = np.asarray(domain.distance_mm(points)) + depth <= 0.2
+    for tubes in obstacles:
+        fits &= ~CapsuleGrid.of(tubes).push_away(points.copy(), parents, radii, 0.0)
+    return fits
 
 
 def _pruned(nodes: Nodes, fits: NDArray[np.bool_]) -> Nodes:

@@ -6,6 +6,7 @@ A tree in growth is a pair (points_mm (m, 3), parents (m,)): node 0 is the root,
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 
 import numba
 import numpy as np
@@ -13,12 +14,14 @@ from numpy.typing import NDArray
 
 from medsynth.core.errors import GeometryError
 from medsynth.shapes.base import Shape
+from medsynth.shapes.tree_relax import CapsuleGrid, step_aside
 from medsynth.shapes.tubes import Tubes
 
 Array = NDArray[np.float64]
 Nodes = tuple[Array, NDArray[np.int64]]
 
 _SOFT_MARGIN_MM = 5.0  # vessels thin out over this depth below the margin instead of ending on one surface
+_TWIG_WANDER = 0.35  # random share of the direction in which a twig leaves
 _MAX_TURN = np.cos(np.radians(65.0))  # no daughter of the backbone leaves its parent's direction by more
 
 
@@ -94,48 +97,70 @@ def split_backbone(cloud: Array, root: Array, direction: Array, tips: int, step_
     return _curved(np.array(forks), np.array(fork_parents, np.int64), np.array(shares), direction, step_mm)
 
 
-def companion_path(follow: Tubes, root: Array, direction: Array, radius_ratio: float, gap_mm: float,
-                   step_mm: float) -> Nodes:
-    """Return a tree that runs beside `follow` (one root), touching but for `gap_mm`, and starts at `root`.
+@dataclass(frozen=True, eq=False)
+class Companion:
+    """A followed tree seen as nodes, and on which side of each the companion runs.
 
-    radius_ratio : expected radius of the companion over that of the followed tube.
+    Attributes
+    ----------
+    points, parents, radii_mm : (m, 3), (m,), (m,) nodes of the followed tree.
+    side : (m, 3) unit vector across the tree at each node.
     """
-    points = np.concatenate([follow.starts_mm[:1], follow.ends_mm])
-    parents = np.concatenate([[-1], follow.parents + 1])
-    radii = np.concatenate([follow.start_radii_mm[:1], follow.end_radii_mm])
-    offset = radii * (1 + radius_ratio) + gap_mm
-    path = points + offset[:, None] * _companion_side(points, parents, root - points[0])
-    children = np.bincount(parents[1:], minlength=len(points))
-    stem = [0]
-    while children[stem[-1]] == 1 and np.linalg.norm(points[stem[-1]] - points[0]) < 8.0:
-        stem.append(int(np.flatnonzero(parents == stem[-1])[0]))
-    entry = stem[-1]
-    after = np.flatnonzero(parents == entry)
-    onward = path[after].mean(axis=0) - path[entry] if len(after) else path[entry] - root
-    link = hermite(root, path[entry], direction, onward / max(float(np.linalg.norm(onward)), 1e-9), step_mm)
-    keep = np.ones(len(path), bool)
-    keep[stem] = False
-    new_index = np.full(len(path), -1)
-    new_index[entry] = len(link)
-    new_index[keep] = len(link) + 1 + np.arange(keep.sum())
-    new_points = np.concatenate([root[None], link, path[keep]])
-    new_parents = np.concatenate([np.arange(-1, len(link)), new_index[parents[keep]]])
-    return new_points, new_parents.astype(np.int64)
+
+    points: Array
+    parents: NDArray[np.int64]
+    radii_mm: Array
+    side: Array
+
+    @classmethod
+    def of(cls, follow: Tubes, towards: Array) -> Companion:
+        """Choose the sides along `follow` (one root), starting with that of the vector `towards`."""
+        points = np.concatenate([follow.starts_mm[:1], follow.ends_mm])
+        parents = np.concatenate([[-1], follow.parents + 1]).astype(np.int64)
+        radii = np.concatenate([follow.start_radii_mm[:1], follow.end_radii_mm])
+        return cls(points, parents, radii, _companion_side(points, parents, towards))
+
+    def beside(self, own_radii_mm: Array, gap_mm: float) -> Array:
+        """Return the points (m, 3) of a companion of the given radii that touches the followed tree but for a gap."""
+        return self.points + (self.radii_mm + own_radii_mm + gap_mm)[:, None] * self.side
+
+    def joined(self, path: Array, root: Array, direction: Array, step_mm: float) -> Nodes:
+        """Return the tree that leads from `root` onto the `path` (m, 3) within its first 8 mm, and then along it."""
+        children = np.bincount(self.parents[1:], minlength=len(path))
+        stem = [0]
+        while children[stem[-1]] == 1 and np.linalg.norm(self.points[stem[-1]] - self.points[0]) < 8.0:
+            stem.append(int(np.flatnonzero(self.parents == stem[-1])[0]))
+        entry = stem[-1]
+        after = np.flatnonzero(self.parents == entry)
+        onward = path[after].mean(axis=0) - path[entry] if len(after) else path[entry] - root
+        link = hermite(root, path[entry], direction, onward / max(float(np.linalg.norm(onward)), 1e-9), step_mm)
+        keep = np.ones(len(path), bool)
+        keep[stem] = False
+        new_index = np.full(len(path), -1)
+        new_index[entry] = len(link)
+        new_index[keep] = len(link) + 1 + np.arange(keep.sum())
+        return (np.concatenate([root[None], link, path[keep]]),
+                np.concatenate([np.arange(-1, len(link)), new_index[self.parents[keep]]]).astype(np.int64))
 
 
-def grow_twigs(nodes: Nodes, targets: Array, step_mm: float, path_weight: float, wander: float,
-               rng: np.random.Generator) -> Nodes:
+def grow_twigs(nodes: Nodes, targets: Array, obstacles: CapsuleGrid, clearance_mm: float, step_mm: float,
+               path_weight: float, rng: np.random.Generator) -> Nodes:
     """Reach each target (n, 3) from the tree's best node: near, ahead rather than behind, and not far from the root.
 
-    A twig leaves in its parent's direction and bends towards its target. Targets near the tree come first.
+    A twig leaves in its parent's direction, bends towards its target and steps around obstacles. Targets near the
+    root come first.
 
+    clearance_mm : how far a twig stays from the surface of obstacles.
     path_weight : 0 makes long winding paths, 1 a star.
-    wander : random share of the direction of each twig.
     """
     points, parents = nodes
     order = np.argsort(np.linalg.norm(targets - points[0], axis=1) + rng.normal(0, 8.0, len(targets)))
-    bends = rng.normal(0, wander, (len(targets), 3))
-    out_points, out_parents = _grow(points, parents, targets[order], bends, step_mm, path_weight)
+    bends = rng.normal(0, _TWIG_WANDER, (len(targets), 3))
+    tubes = obstacles.tubes
+    out_points, out_parents = _grow(
+        points, parents, targets[order], bends, step_mm, path_weight, clearance_mm, tubes.starts_mm, tubes.ends_mm,
+        tubes.start_radii_mm, tubes.end_radii_mm, obstacles.origin_mm, obstacles.cells, obstacles.first,
+        obstacles.members)
     return out_points, out_parents
 
 
@@ -258,7 +283,8 @@ def _companion_side(points, parents, first_side):  # type: ignore[no-untyped-def
 
 
 @numba.njit(cache=True, nogil=True)
-def _grow(points, parents, targets, bends, step, path_weight):  # type: ignore[no-untyped-def]
+def _grow(points, parents, targets, bends, step, path_weight, clearance,  # type: ignore[no-untyped-def]
+          a, b, ra, rb, origin, cells, first, members):
     m = len(points)
     room = m + 8 * len(targets) + 64
     pos, par = np.empty((room, 3)), np.empty(room, np.int64)
@@ -296,6 +322,7 @@ def _grow(points, parents, targets, bends, step, path_weight):  # type: ignore[n
             if length < 0.3 * step:
                 break
             pos[m], par[m], heading[m] = pos[node] + length * course, node, course
+            step_aside(pos[m], clearance, a, b, ra, rb, origin, cells, first, members)
             path[m] = path[node] + length
             children[node] += 1
             children[m] = 0

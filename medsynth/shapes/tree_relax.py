@@ -34,7 +34,9 @@ class CapsuleGrid:
 
     @classmethod
     def of(cls, tubes: Tubes) -> CapsuleGrid:
-        """Sort `tubes` (at least one)."""
+        """Sort `tubes`."""
+        if len(tubes.parents) == 0:
+            return cls(tubes, np.zeros(3), np.zeros(3, np.int64), np.zeros(1, np.int64), np.zeros(0, np.int64))
         radius = np.maximum(tubes.start_radii_mm, tubes.end_radii_mm)[:, None]
         low = np.minimum(tubes.starts_mm, tubes.ends_mm) - radius
         high = np.maximum(tubes.starts_mm, tubes.ends_mm) + radius
@@ -171,6 +173,30 @@ def _distance(points, reach, a, b, ra, rb, origin, cells, first, members):  # ty
 
 
 @numba.njit(cache=True, nogil=True)
+def step_aside(p, clearance, a, b, ra, rb, origin, cells, first, members):  # type: ignore[no-untyped-def]
+    """Move the point p (3,) IN PLACE until it is `clearance` off the nearest capsule."""
+    i0, i1 = _cell_range(p[0] - clearance, p[0] + clearance, origin[0], cells[0])
+    j0, j1 = _cell_range(p[1] - clearance, p[1] + clearance, origin[1], cells[1])
+    k0, k1 = _cell_range(p[2] - clearance, p[2] + clearance, origin[2], cells[2])
+    least = clearance
+    move = np.zeros(3)
+    for i in range(i0, i1):
+        for j in range(j0, j1):
+            row = (i * cells[1] + j) * cells[2]
+            for c in range(first[row + k0], first[row + max(k0, k1)]):
+                m = members[c]
+                ab = b[m] - a[m]
+                t = min(1.0, max(0.0, ((p - a[m]) @ ab) / max(ab @ ab, 1e-9)))
+                apart = p - a[m] - t * ab
+                distance = np.sqrt(apart @ apart)
+                gap = distance - (ra[m] + t * (rb[m] - ra[m]))
+                if gap < least and distance > 1e-6:
+                    least = gap
+                    move = apart * ((clearance - gap) / distance)
+    p += move
+
+
+@numba.njit(cache=True, nogil=True)
 def closest_parameters(p, q, a, b):  # type: ignore[no-untyped-def]
     """Return (s, t) in 0..1 of the closest points p + s (q - p) and a + t (b - a) of two line pieces."""
     d1, d2, r = q - p, b - a, p - a
@@ -192,8 +218,8 @@ def closest_parameters(p, q, a, b):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _push_edge(points, p, i, radius, gap, a, b, ra, rb):  # type: ignore[no-untyped-def]
-    """Move one edge off one capsule; return whether they were too close."""
+def _push_edge(points, p, i, radius, gap, a, b, ra, rb, moves, counts):  # type: ignore[no-untyped-def]
+    """Note how one edge must move off one capsule; return whether they are too close."""
     wanted = radius + max(ra, rb) + gap
     for axis in range(3):  # boxes apart: the usual case
         if min(points[p, axis], points[i, axis]) - max(a[axis], b[axis]) > wanted:
@@ -209,17 +235,19 @@ def _push_edge(points, p, i, radius, gap, a, b, ra, rb):  # type: ignore[no-unty
     if distance < 1e-6:
         apart = np.cross(points[i] - points[p], b - a)
         distance = max(np.sqrt(apart @ apart), 1e-6)
-    move = apart * (min(lack, 1.0) * 1.05 / distance)
+    move = apart * (min(lack + 0.05, 1.0) / distance)
     share = (1 - s) * (1 - s) + s * s  # so that the closest point itself moves by `move`
-    if p > 0:
-        points[p] += move * ((1 - s) / share)
-    points[i] += move * (s / share)
+    moves[p] += move * ((1 - s) / share)
+    moves[i] += move * (s / share)
+    counts[p] += (1 - s) / share
+    counts[i] += s / share
     return True
 
 
 @numba.njit(cache=True, nogil=True)
 def _push_away(points, parents, radii, gap, a, b, ra, rb, origin, cells, first, members):  # type: ignore[no-untyped-def]
     bad = np.zeros(len(points), np.bool_)
+    moves, counts = np.zeros(points.shape), np.zeros(len(points))
     for n in range(1, len(points)):
         p = parents[n]
         pad = radii[n] + gap
@@ -233,6 +261,9 @@ def _push_away(points, parents, radii, gap, a, b, ra, rb, origin, cells, first, 
             for j in range(j0, j1):
                 row = (i * cells[1] + j) * cells[2]
                 for m in members[first[row + k0]:first[row + k1]]:
-                    if _push_edge(points, p, n, radii[n], gap, a[m], b[m], ra[m], rb[m]):
+                    if _push_edge(points, p, n, radii[n], gap, a[m], b[m], ra[m], rb[m], moves, counts):
                         bad[n] = True
+    for n in range(1, len(points)):  # the mean of all pushes: sums would fling nodes out of a crowd
+        if counts[n] > 0:
+            points[n] += moves[n] / max(1.0, np.sqrt(moves[n] @ moves[n]))
     return bad
