@@ -71,7 +71,8 @@ class Structure:
         if not 1 <= self.label <= 65535:
             raise RecipeError(expected(f"label of {self.name}", self.label, "in 1..65535"))
         if any(not 0 <= part <= 1 for _, part in self.mixture) or sum(part for _, part in self.mixture) > 1 + 1e-9:
-            raise RecipeError(expected(f"mixture of {self.name}", self.mixture, "volume fractions that sum to at most 1"))
+            what = "volume fractions that sum to at most 1"
+            raise RecipeError(expected(f"mixture of {self.name}", self.mixture, what))
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +159,9 @@ class Scene:
     texture_seed: int = 0
 
     def __post_init__(self) -> None:
-        labels, names = [s.label for s in self.structures], [s.name for s in self.structures]
-        for what, values in (("label", labels), ("name", names)):
-            doubled = sorted({v for v in values if values.count(v) > 1})  # type: ignore[type-var]
+        for what in ("label", "name"):
+            values = [getattr(s, what) for s in self.structures]
+            doubled = sorted({v for v in values if values.count(v) > 1})
             if doubled:
                 raise RecipeError(f"structure {what}s must be unique, got {doubled} more than once")
 

@@ -23,7 +23,9 @@ class Shape(Protocol):
     """
 
     @property
-    def exact(self) -> bool: ...
+    def exact(self) -> bool:
+        """Whether `distance_mm` is the Euclidean distance."""
+        ...
 
     def distance_mm(self, points_mm: Points) -> Distances:
         """Return the signed distance (...) in mm at LPS points (..., 3), negative inside."""
