@@ -29,6 +29,7 @@ from medsynth.dataset.folder import (
 from medsynth.dataset.job import Failure, Job, run_job
 from medsynth.dataset.pool import Report, Stage, in_process, in_workers
 from medsynth.dataset.recipe import Recipe, load_recipe
+from medsynth.dataset.tables import MODALITIES
 from medsynth.scene.body import load_body
 
 _MANIFEST_EVERY_S = 5.0  # the manifest is renewed this often while cases come in, and at the end
@@ -174,7 +175,9 @@ def _open_dataset(out: Path, recipe: Recipe, seed: int, twin: bool) -> str:
 
 def _header(recipe: Recipe, seed: int, twin: bool) -> dict[str, Any]:
     """Return what dataset.json tells; nothing in it depends on the number of cases, of workers or on the time."""
-    structures = load_body(recipe.phantom.body).structures()
+    structures = set(load_body(recipe.phantom.body).structures())
+    for protocol in recipe.acquisitions.values():
+        structures.update(MODALITIES[str(protocol.modality)].structures())  # type: ignore[attr-defined]
     deciding = [recipe.fingerprint(), str(seed), str(twin), __version__]
     return {
         "generator": "medsynth",

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from medsynth.core.seed import Seed
 from medsynth.scene.acquired import Acquired
-from medsynth.scene.structure import Lesion, Scene
+from medsynth.scene.structure import Lesion, Scene, Structure
 
 
 class Acquire(Protocol):
@@ -22,11 +22,20 @@ class Acquire(Protocol):
 
 @dataclass(frozen=True)
 class Modality:
-    """A scanner: what it is in words, the model that checks its settings, and what makes the image."""
+    """A scanner. The functions import what they give.
+
+    Attributes
+    ----------
+    description : what it is in words.
+    protocol : the model that checks its settings.
+    acquire : what makes the image.
+    structures : what it adds to the label image itself, e.g. the patient table.
+    """
 
     description: str
     protocol: Callable[[], type[BaseModel]]
     acquire: Callable[[], Acquire]
+    structures: Callable[[], tuple[Structure, ...]]
 
 
 def _ct_protocol() -> type[BaseModel]:
@@ -41,6 +50,12 @@ def _ct() -> Acquire:
     return acquire_ct
 
 
+def _ct_structures() -> tuple[Structure, ...]:
+    from medsynth.acquire.ct.couch import COUCH_STRUCTURES
+
+    return COUCH_STRUCTURES
+
+
 MODALITIES: dict[str, Modality] = {
-    "ct": Modality("computed tomography: HU from composition, density and beam", _ct_protocol, _ct),
+    "ct": Modality("computed tomography: HU from composition, density and beam", _ct_protocol, _ct, _ct_structures),
 }

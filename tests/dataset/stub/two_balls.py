@@ -93,7 +93,7 @@ def _fail(how: str) -> None:
     raise ZeroDivisionError("a fault of the program")
 
 
-STUB = Modality("A stub", lambda: StubProtocol, lambda: acquire)
+STUB = Modality("A stub", lambda: StubProtocol, lambda: acquire, tuple)
 if multiprocessing.parent_process() is not None or os.environ.get("TWO_BALLS_STUB"):  # else the fixture does it
     MODALITIES["stub"] = STUB
 BODY = TwoBalls()

@@ -1,0 +1,118 @@
+"""One case, start to end, in memory: subject, body, lesions, images, annotations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from medsynth.core.errors import RecipeError, expected
+from medsynth.core.findings import Finding
+from medsynth.core.seed import Seed
+from medsynth.core.volume import Volume
+from medsynth.dataset.recipe import Recipe
+from medsynth.dataset.tables import MODALITIES
+from medsynth.lesions.families import build_lesions, sample_lesions
+from medsynth.scene.acquired import Acquired
+from medsynth.scene.body import load_body
+from medsynth.scene.structure import Lesion, Scene
+from medsynth.scene.subject import Subject
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One case in memory.
+
+    Attributes
+    ----------
+    index : its number in the dataset.
+    seed : every stream of the case is drawn below it, by name.
+    images : acquisition name -> image, e.g. int16 HU.
+    labels : acquisition name -> uint16 anatomy on that image's grid: the organ that holds most of each voxel.
+    lesion_labels : acquisition name -> uint16 lesion numbers on that image's grid.
+    lesions : the inserted lesions; `case.annotations["lesions"]` is what was measured of them.
+    findings : acquisition name -> the measured lesions of that image.
+    annotations : the content of annotations.json.
+    acquired : acquisition name -> the image with its full truth (partial volume, scanner record).
+    twin : the same case without its lesions, when asked for.
+    """
+
+    index: int
+    seed: Seed
+    subject: Subject
+    scene: Scene
+    lesions: tuple[Lesion, ...]
+    images: Mapping[str, Volume]
+    labels: Mapping[str, Volume]
+    lesion_labels: Mapping[str, Volume]
+    findings: Mapping[str, tuple[Finding, ...]]
+    annotations: Mapping[str, Any]
+    acquired: Mapping[str, Acquired]
+    twin: Case | None = None
+
+
+def generate_case(recipe: Recipe, seed: int = 0, index: int = 0, *, twin: bool = False,
+                  progress: Callable[[str], None] | None = None) -> Case:
+    """Return case number `index` of the dataset of this recipe and seed; nothing is written.
+
+    Parameters
+    ----------
+    twin : make the same case without its lesions too, with the same noise.
+    progress : called with the name of each stage as it begins.
+
+    Raises
+    ------
+    RecipeError
+        If a number cannot be used.
+    PlacementError
+        If a lesion finds no place.
+    """
+    for name, value in (("seed", seed), ("index", index)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise RecipeError(expected(name, value, "a whole number >= 0"))
+    begin = progress or _silent
+    case_seed = Seed(seed).child("case", index)
+    begin("anatomy")
+    subject, scene, anatomy_spec = _anatomy(recipe, case_seed)
+    begin("lesions")
+    options = [part.options for part in recipe.lesions]
+    specs = sample_lesions(options, scene, rng=case_seed.child("lesions").rng())
+    lesions = build_lesions(specs, scene)
+    acquired = {}
+    for name, protocol in recipe.acquisitions.items():
+        begin(name)
+        acquire = MODALITIES[str(protocol.modality)].acquire()  # type: ignore[attr-defined]
+        acquired[name] = acquire(scene, lesions, protocol, seed=case_seed.child(name), twin=twin)
+    begin("annotations")
+    person = {"index": index, "seed": seed, "specs": {"anatomy": anatomy_spec, "lesions": specs}}
+    case = _annotated(case_seed, index, scene, lesions, acquired, person)
+    if not twin:
+        return case
+    bare = {name: Acquired(one.twin or one.image, one.healthy, one.healthy, None, one.scanner, one.parameters)
+            for name, one in acquired.items()}
+    return replace(case, twin=_annotated(case_seed, index, scene, (), bare, person))
+
+
+def _silent(stage: str) -> None:
+    """Ignore a stage."""
+
+
+def _anatomy(recipe: Recipe, seed: Seed) -> tuple[Subject, Scene, Mapping[str, Any]]:
+    """Sample the subject and the spec of its body, and build the scene."""
+    from medsynth.scene.population import sample_subject
+
+    subject = sample_subject(recipe.subject.constraints(), rng=seed.child("subject").rng())
+    body = load_body(recipe.phantom.body)
+    spec = body.sample_spec(subject, rng=seed.child("anatomy").rng())
+    return subject, body.build(subject, spec), spec
+
+
+def _annotated(seed: Seed, index: int, scene: Scene, lesions: tuple[Lesion, ...], acquired: Mapping[str, Acquired],
+               person: Mapping[str, Any]) -> Case:
+    """Measure the truth and gather the case."""
+    annotations = {"subject": {"sex": scene.subject.sex}, "lesions": [], **person}
+    return Case(
+        index=index, seed=seed, subject=scene.subject, scene=scene, lesions=lesions,
+        images={name: one.image for name, one in acquired.items()},
+        labels={name: Volume(one.healthy.organ_image(), one.image.grid, "label") for name, one in acquired.items()},
+        lesion_labels={}, findings={name: () for name in acquired}, annotations=annotations, acquired=acquired)
