@@ -100,7 +100,7 @@ bounds = {name: st.one_of(st.none(), st.floats(low, high), st.tuples(st.floats(l
     lambda pair: (min(pair), max(pair)))) for name, (low, high) in LIMITS.items()}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from([None, "female", "male"]), st.fixed_dictionaries(bounds), st.integers(0, 9))
 def test_whatever_is_asked_for_is_met_or_refused_in_one_line(sex: Sex | None, asked: dict[str, object], n: int) -> None:
     constraints = SubjectConstraints(sex, **asked)  # type: ignore[arg-type]
