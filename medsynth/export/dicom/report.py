@@ -29,11 +29,14 @@ def measurement_report(images: Sequence[Dataset], segmentation: Dataset, finding
     Parameters
     ----------
     images : the datasets of the image series.
-    segmentation : the lesion SEG; segment n is finding n.
+    segmentation : the lesion SEG of the same findings.
     findings : at least one.
     shown : slices to describe in the report's image library; all of them would take seconds and a megabyte.
     """
-    groups = [_group(finding, images, segmentation) for finding in sorted(findings, key=lambda f: f.number)]
+    segments = [segment for segment in segmentation.SegmentSequence if "TrackingUID" in segment]  # no background
+    ordered = sorted(findings, key=lambda finding: finding.number)
+    groups = [_group(finding, segment, images, segmentation)
+              for finding, segment in zip(ordered, segments, strict=True)]
     content = sr.MeasurementReport(
         observation_context=_context(study),
         procedure_reported=codes.SCT.ComputedTomography,
@@ -80,13 +83,12 @@ def _context(study: StudyInfo) -> sr.ObservationContext:
     return sr.ObservationContext(observer_device_context=observer)
 
 
-def _group(finding: Finding, images: Sequence[Dataset], segmentation: Dataset) -> _Group:
+def _group(finding: Finding, segment: Dataset, images: Sequence[Dataset], segmentation: Dataset) -> _Group:
     value, meaning = finding.site_code
     numbers: list[tuple[Any, float, Code, Code | None]] = [*measurements(finding)]
     numbers += [(_private(key), float(amount), codes.UCUM.NoUnits, None)
                 for key, amount in finding.attributes.items() if _is_number(amount)]
     words = {key: str(word) for key, word in finding.attributes.items() if not _is_number(word)}
-    segment = next(s for s in segmentation.SegmentSequence if s.SegmentNumber == finding.number)
     shared: dict[str, Any] = {
         "tracking_identifier": sr.TrackingIdentifier(uid=segment.TrackingUID, identifier=segment.TrackingID),
         "finding_category": codes.SCT.MorphologicallyAbnormalStructure,
@@ -102,8 +104,8 @@ def _group(finding: Finding, images: Sequence[Dataset], segmentation: Dataset) -
         return sr.MeasurementsAndQualitativeEvaluations(**shared)
     source = sr.SourceSeriesForSegmentation(images[0].SeriesInstanceUID)
     return sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
-        referenced_segment=sr.ReferencedSegment(segmentation.SOPClassUID, segmentation.SOPInstanceUID, finding.number,
-                                                source_series=source), **shared)
+        referenced_segment=sr.ReferencedSegment(segmentation.SOPClassUID, segmentation.SOPInstanceUID,
+                                                segment.SegmentNumber, source_series=source), **shared)
 
 
 def _is_number(value: object) -> bool:

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
-from pydicom.uid import ExplicitVRLittleEndian, JPEGLSLossless
+from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
-from medsynth import __version__
 from medsynth.core.errors import DatasetError, GeometryError, expected
 from medsynth.core.findings import Finding
+from medsynth.core.version import __version__
 from medsynth.core.volume import Volume
 from medsynth.export.colours import Rgb, lesion_colour, structure_colour
 from medsynth.export.dicom.identity import StudyInfo, dicom_uid
@@ -26,26 +26,29 @@ from medsynth.scene.structure import Structure
 SegEncoding = Literal["binary", "labelmap"]
 
 _SIDES = {"left": codes.SCT.Left, "right": codes.SCT.Right}
-# One bit a pixel has no lossless codec that viewers share; label maps shrink some fifty times.
-_SYNTAX = {"binary": ExplicitVRLittleEndian, "labelmap": JPEGLSLossless}
+# One bit a pixel has no lossless codec that viewers share. Label maps shrink some fifty times; of the codecs only
+# RLE is read by DCMTK's segmentation reader (it takes JPEG-LS for lossy) and by validators (no deflated files).
+_SYNTAX = {"binary": ExplicitVRLittleEndian, "labelmap": RLELossless}
 _TYPES = {"binary": SegmentationTypeValues.BINARY, "labelmap": SegmentationTypeValues.LABELMAP}
 
 
 def lesion_segmentation(images: Sequence[Dataset], lesions: Volume, findings: Sequence[Finding], study: StudyInfo, *,
                         series: str, series_number: int, encoding: SegEncoding) -> Dataset:
-    """Return the SEG with one segment per finding; its segment number is the finding's number.
+    """Return the SEG with one segment per finding, in the order of their numbers.
+
+    Segments are numbered 1, 2, ... without a gap, as the standard demands; so are the findings of a full image.
 
     Parameters
     ----------
     images : the datasets of the image series, one per slice of `lesions`, in its order.
     lesions : (k, j, i) integers, the value is the finding's number, 0 elsewhere.
-    findings : numbered 1, 2, ... without a gap.
+    findings : at least one, each with a number of its own; without a voxel of its own it keeps an empty segment.
     """
     ordered = sorted(findings, key=lambda finding: finding.number)
     numbers = [finding.number for finding in ordered]
-    if numbers != list(range(1, len(ordered) + 1)):
-        raise DatasetError(expected("numbers of the findings", numbers, "1, 2, ... without a gap"))
-    descriptions = [_lesion_description(finding, study, series) for finding in ordered]
+    if len(set(numbers)) != len(numbers):
+        raise DatasetError(expected("numbers of the findings", numbers, "different"))
+    descriptions = [_lesion_description(finding, n, study, series) for n, finding in enumerate(ordered, start=1)]
     return _segmentation(images, lesions, numbers, descriptions, study, series=series, series_number=series_number,
                          encoding=encoding, description="Lesions (truth)")
 
@@ -111,12 +114,12 @@ def _renumbered(array: NDArray[np.integer], values: list[int], numbers: list[int
     return table[array]
 
 
-def _lesion_description(finding: Finding, study: StudyInfo, series: str) -> SegmentDescription:
-    number, (value, meaning) = finding.number, finding.code
-    name = f"{finding.kind} {number}"
+def _lesion_description(finding: Finding, number: int, study: StudyInfo, series: str) -> SegmentDescription:
+    value, meaning = finding.code
+    name = f"{finding.kind} {finding.number}"
     description = _description(number, name, codes.SCT.MorphologicallyAbnormalStructure,
-                               Code(value, "SCT", meaning[:64]), lesion_colour(number),
-                               tracking=(study.tracking_uid(series, number), name))
+                               Code(value, "SCT", meaning[:64]), lesion_colour(finding.number),
+                               tracking=(study.tracking_uid(series, finding.number), name))
     region: Dataset = code_item(Code(finding.site_code[0], "SCT", finding.site_code[1][:64]))
     if finding.site_laterality:
         region.AnatomicRegionModifierSequence = [code_item(_SIDES[finding.site_laterality])]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from pydicom.dataset import Dataset
 
-from medsynth.core.errors import GeometryError, expected
+from medsynth.core.errors import DatasetError, GeometryError, expected
 from medsynth.core.findings import Finding
 from medsynth.core.scanner import ScannerRecord
 from medsynth.core.volume import Volume
@@ -45,7 +45,9 @@ def write_study(folder: Path, image: Volume, scanner: ScannerRecord, study: Stud
     _check_grids(image, organs=organs, lesions=lesions)
     images = image_datasets(image, scanner, study, series=name, series_number=number)
     paths = write_images(images, image, folder / name)
-    if findings and lesions is not None:
+    if findings:
+        if lesions is None:
+            raise DatasetError(f"lesions must be an image where there are findings, got None for {len(findings)}")
         series = f"{name}_lesions"
         segmentation = lesion_segmentation(images, lesions, findings, study, series=series,
                                            series_number=100 * number + 1, encoding=seg_encoding)
