@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from medsynth.annotate.annotation import annotate, document, findings
+from medsynth.annotate.masks import lesion_instances
 from medsynth.core.errors import RecipeError, expected
 from medsynth.core.findings import Finding
 from medsynth.core.seed import Seed
@@ -15,6 +17,7 @@ from medsynth.dataset.tables import MODALITIES
 from medsynth.lesions.families import build_lesions, sample_lesions
 from medsynth.scene.acquired import Acquired
 from medsynth.scene.body import load_body
+from medsynth.scene.population import sample_subject
 from medsynth.scene.structure import Lesion, Scene
 from medsynth.scene.subject import Subject
 
@@ -84,13 +87,14 @@ def generate_case(recipe: Recipe, seed: int = 0, index: int = 0, *, twin: bool =
         acquire = MODALITIES[str(protocol.modality)].acquire()  # type: ignore[attr-defined]
         acquired[name] = acquire(scene, lesions, protocol, seed=case_seed.child(name), twin=twin)
     begin("annotations")
-    person = {"index": index, "seed": seed, "specs": {"anatomy": anatomy_spec, "lesions": specs}}
-    case = _annotated(case_seed, index, scene, lesions, acquired, person)
+    origin = {"index": index, "seed": seed, "specs": {"anatomy": dict(anatomy_spec), "lesions": specs}}
+    case = _annotated(case_seed, index, scene, lesions, acquired, origin)
     if not twin:
         return case
     bare = {name: Acquired(one.twin or one.image, one.healthy, one.healthy, None, one.scanner, one.parameters)
             for name, one in acquired.items()}
-    return replace(case, twin=_annotated(case_seed, index, scene, (), bare, person))
+    origin["specs"] = {"anatomy": dict(anatomy_spec), "lesions": []}
+    return replace(case, twin=_annotated(case_seed, index, scene, (), bare, origin))
 
 
 def _silent(stage: str) -> None:
@@ -99,8 +103,6 @@ def _silent(stage: str) -> None:
 
 def _anatomy(recipe: Recipe, seed: Seed) -> tuple[Subject, Scene, Mapping[str, Any]]:
     """Sample the subject and the spec of its body, and build the scene."""
-    from medsynth.scene.population import sample_subject
-
     subject = sample_subject(recipe.subject.constraints(), rng=seed.child("subject").rng())
     body = load_body(recipe.phantom.body)
     spec = body.sample_spec(subject, rng=seed.child("anatomy").rng())
@@ -108,11 +110,14 @@ def _anatomy(recipe: Recipe, seed: Seed) -> tuple[Subject, Scene, Mapping[str, A
 
 
 def _annotated(seed: Seed, index: int, scene: Scene, lesions: tuple[Lesion, ...], acquired: Mapping[str, Acquired],
-               person: Mapping[str, Any]) -> Case:
+               origin: Mapping[str, Any]) -> Case:
     """Measure the truth and gather the case."""
-    annotations = {"subject": {"sex": scene.subject.sex}, "lesions": [], **person}
+    measured = {name: annotate(one, lesions, scene) for name, one in acquired.items()}
     return Case(
         index=index, seed=seed, subject=scene.subject, scene=scene, lesions=lesions,
         images={name: one.image for name, one in acquired.items()},
         labels={name: Volume(one.healthy.organ_image(), one.image.grid, "label") for name, one in acquired.items()},
-        lesion_labels={}, findings={name: () for name in acquired}, annotations=annotations, acquired=acquired)
+        lesion_labels={name: Volume(lesion_instances(one.phantom, lesions), one.image.grid, "label")
+                       for name, one in acquired.items()},
+        findings={name: tuple(findings(item)) for name, item in measured.items()},
+        annotations=document(measured, **origin), acquired=acquired)

@@ -35,7 +35,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 _ACQUISITION_NAME = re.compile(r"[a-z0-9_-]+")
 # These endings name the files beside an image, e.g. ct_labels.nii.gz.
-_RESERVED_ENDINGS = ("_labels", "_lesions", "_masks")
+_RESERVED_ENDINGS = ("_labels", "_lesions", "_masks", "_lesion_fraction", "_lesion_parts", "_twin")
 
 
 class Part(BaseModel):
@@ -105,9 +105,10 @@ class NiftiOptions(Part):
 
 
 class DicomOptions(Part):
-    """DICOM image series, SEG and SR; `segmentation` is how the SEG stores its masks."""
+    """DICOM image series, SEG and SR; `segmentation` and `organs` say how lesion and organ SEG store their masks."""
 
     segmentation: Literal["binary", "labelmap"] = "binary"
+    organs: Literal["labelmap", "binary", "none"] = "labelmap"
 
 
 class FormatsPart(Part):

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
+from medsynth.core.volume import Volume
 from medsynth.dataset.case import Case
 from medsynth.dataset.folder import canonical_json
 from medsynth.dataset.recipe import DicomOptions, FormatsPart
+from medsynth.scene.lesion_parts import FIRST_LESION_LABEL, LAST_LESION_NUMBER
+from medsynth.scene.phantom import FRACTION_UNIT, Phantom
 
 
 def write_case(case: Case, folder: Path, formats: FormatsPart) -> None:
@@ -31,13 +36,34 @@ def _write_one(case: Case, folder: Path, formats: FormatsPart, *, suffix: str) -
 
 
 def _write_nifti(case: Case, folder: Path) -> None:
-    from medsynth.export.nifti import write_nifti
+    """Write image, anatomy and lesions; with lesions, also how much of each voxel they fill, and their parts."""
+    from medsynth.export.nifti import FRACTION_SLOPE, write_nifti
 
     for name, image in case.images.items():
         write_nifti(image, folder / f"{name}.nii.gz")
         write_nifti(case.labels[name], folder / f"{name}_labels.nii.gz")
-        if name in case.lesion_labels:
-            write_nifti(case.lesion_labels[name], folder / f"{name}_lesions.nii.gz")
+        write_nifti(case.lesion_labels[name], folder / f"{name}_lesions.nii.gz")
+        if case.lesions:
+            fraction, parts = lesion_truth(case.acquired[name].phantom)
+            write_nifti(fraction, folder / f"{name}_lesion_fraction.nii.gz", slope=FRACTION_SLOPE)
+            write_nifti(parts, folder / f"{name}_lesion_parts.nii.gz")
+
+
+def lesion_truth(phantom: Phantom) -> tuple[Volume, Volume]:
+    """Return how much of each voxel lesions fill, and which part of which lesion the voxel mostly is.
+
+    Returns
+    -------
+    fraction : uint8, 255 = all of it; pleural tags count too.
+    parts : uint16, ten times the lesion's number plus the part (see `PART_INDEX`), 0 outside.
+    """
+    first, last = FIRST_LESION_LABEL, FIRST_LESION_LABEL + 10 * LAST_LESION_NUMBER + 9
+    inside = (phantom.labels >= first) & (phantom.labels <= last)
+    beside = (phantom.neighbour >= first) & (phantom.neighbour <= last)
+    own, other = np.uint8(FRACTION_UNIT) - phantom.fraction, phantom.fraction
+    fraction = np.where(inside, own, np.uint8(0)) + np.where(beside, other, np.uint8(0))
+    parts = np.where(inside, phantom.labels - np.uint16(first), np.uint16(0))
+    return Volume(fraction, phantom.grid, "fraction"), Volume(parts, phantom.grid, "label")
 
 
 def _write_dicom(case: Case, folder: Path, options: DicomOptions, suffix: str) -> None:
@@ -47,6 +73,9 @@ def _write_dicom(case: Case, folder: Path, options: DicomOptions, suffix: str) -
 
     study = study_info(case.subject, case.seed.child("dicom"))
     for number, (name, one) in enumerate(case.acquired.items(), start=1):
-        write_study(folder, one.image, one.scanner, study, lesions=case.lesion_labels.get(name),
-                    findings=case.findings[name], seg_encoding=options.segmentation, name=f"{name}{suffix}",
-                    number=number + (len(case.acquired) if suffix else 0))
+        write_study(folder, one.image, one.scanner, study, lesions=case.lesion_labels[name],
+                    findings=case.findings[name], seg_encoding=options.segmentation,
+                    organs=None if options.organs == "none" else case.labels[name],
+                    structures=one.healthy.structures,
+                    organ_encoding="labelmap" if options.organs == "none" else options.organs,
+                    name=f"{name}{suffix}", number=number + (len(case.acquired) if suffix else 0))
