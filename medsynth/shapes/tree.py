@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from medsynth.core.errors import GeometryError, expected
 from medsynth.core.grid import Vector
 from medsynth.shapes.base import Shape
 from medsynth.shapes.noise import CoherentNoise
+from medsynth.shapes.tree_clear import CapsuleGrid
 from medsynth.shapes.tree_edit import concatenate, thickened, tip_indices, truncate
 from medsynth.shapes.tree_growth import (
     Array,
@@ -22,12 +23,16 @@ from medsynth.shapes.tree_growth import (
     scatter,
     split_backbone,
 )
-from medsynth.shapes.tree_relax import CapsuleGrid, push_inside, required_depth_mm, smooth
+from medsynth.shapes.tree_kernels import gather
+from medsynth.shapes.tree_relax import fitting, pruned, relaxed
 from medsynth.shapes.tubes import Tubes
 
 _WANDER_WAVELENGTH_MM = 25.0
-_RELAX_ROUNDS = 8
-_SETTLE_ROUNDS = 12
+_SMOOTHINGS = 8
+_TARGETS_PER_TIP = 1.45  # about every third target lengthens a twig instead of making a new end
+_REACHED_MM = 5.0
+_REGROWTHS = 3
+_GIVEN_UP = 0.05  # a branch that carries more of the tree stays even where it touches
 _NOTHING = Tubes(np.zeros((0, 3)), np.zeros((0, 3)), np.zeros(0), np.zeros(0), np.zeros(0, np.int64))
 
 
@@ -97,7 +102,8 @@ def grow_tree(domain: Shape, spec: TreeSpec, *, rng: np.random.Generator, avoid:
     domain : the shape to fill, e.g. one lobe; the tree stays in it except near its root.
     spec : the tree's numbers.
     rng : draws the shape's inner points, the splits and the twigs.
-    avoid : tubes that must not be touched; give airways with their walls (`thickened`).
+    avoid : tubes to keep clear of; give airways with their walls (`thickened`). Twigs that cannot are given up and
+        others grow into their place; a branch that carries more than 5 % of the tree stays even where it touches.
     follow : a tree with one root whose branches this one accompanies side by side (it is avoided too). Without it the
         large branches come from recursive splitting of the shape.
 
@@ -111,20 +117,30 @@ def grow_tree(domain: Shape, spec: TreeSpec, *, rng: np.random.Generator, avoid:
     GeometryError
         If the shape has no room at that margin, or `follow` has no single root.
     """
-    obstacles = [tubes for tubes in (avoid, follow) if tubes is not None and len(tubes.parents)]
+    obstacles = concatenate(_NOTHING, *(tubes for tubes in (avoid, follow) if tubes is not None))
+    grid = CapsuleGrid.of(obstacles)
     cloud = interior_points(domain, max(6 * spec.tips, 60 * spec.backbone_tips, 600), spec.margin_mm, rng)
-    root, direction = _start(spec)
     if follow is not None:
-        nodes = _twigs(_companion_nodes(follow, spec), cloud, spec.tips, spec, obstacles, rng)
+        nodes = _companion_nodes(follow, spec)
+        twigs = spec.tips
     else:
-        nodes = split_backbone(cloud, root, direction, min(spec.tips, spec.backbone_tips), spec.step_mm, rng)
-        nodes = _wandered(nodes, spec, rng)
-        bundles = [thickened(truncate(tubes, 0.9), fraction=spec.repel_ratio, offset_mm=spec.repel_mm)
-                   for tubes in obstacles]
-        nodes = _relaxed(nodes, domain, spec, bundles)
-        nodes = _twigs(nodes, cloud, spec.tips - spec.backbone_tips, spec, obstacles, rng)
-    nodes = _relaxed(nodes, domain, spec, obstacles)
-    nodes = _pruned(nodes, _fits(nodes, domain, spec, obstacles))
+        nodes = _wandered(split_backbone(cloud, *_start(spec), min(spec.tips, spec.backbone_tips), spec.step_mm, rng),
+                          spec, rng)
+        bundles = thickened(truncate(obstacles, 0.9), fraction=spec.repel_ratio, offset_mm=spec.repel_mm)
+        nodes = _relaxed(nodes, domain, spec, CapsuleGrid.of(bundles), _SMOOTHINGS)
+        twigs = spec.tips - spec.backbone_tips
+    targets = scatter(cloud, round(_TARGETS_PER_TIP * max(twigs, 0)))
+    nodes = _twigs(nodes, targets, spec, grid, rng)
+    nodes = _relaxed(nodes, domain, spec, grid, _SMOOTHINGS)
+    for _ in range(_REGROWTHS):  # where a branch must be given up, others grow into its place
+        kept = pruned(nodes, _fitting(nodes, domain, spec, grid), 0.5)
+        empty = targets[cKDTree(kept[0]).query(targets.reshape(-1, 3))[0] > _REACHED_MM]
+        if len(empty) <= 0.02 * len(targets):
+            break
+        nodes = _relaxed(_twigs(kept, empty, spec, grid, rng), domain, spec, grid, 3)
+    return _tubes(pruned(nodes, _fitting(nodes, domain, spec, grid), _GIVEN_UP), spec)
+
+
     return _tubes(nodes, spec)
 
 
@@ -135,18 +151,14 @@ def bundle(follow: Tubes, spec: TreeSpec) -> Tubes:
     `avoid=bundle(airways, arteries)`, then the arteries with `follow=airways, avoid=veins`.
     """
     companion, radii = _companion(follow, spec)
-    root, direction = _start(spec)
-    points, parents = companion.joined(companion.beside(radii, spec.gap_mm), root, direction, spec.step_mm)
-    link = np.arange(1, len(points) - len(follow.parents) + 1)  # the way from the root onto the path
-    link = link[link < len(points)]
-    own = np.concatenate([np.full(len(link), radii[0]), radii[1:]])
+    (points, _), n = companion.joined(companion.beside(radii, spec.gap_mm), *_start(spec), spec.step_mm)
     middle = companion.points + (radii + spec.gap_mm / 2)[:, None] * companion.side
-    starts = np.concatenate([points[parents[link]], middle[companion.parents[1:]]])
-    ends = np.concatenate([points[link], middle[1:]])
     wide = companion.radii_mm + radii + spec.gap_mm / 2
-    n = len(link)
-    return Tubes(starts, ends, np.concatenate([own[:n], wide[companion.parents[1:]]]),
-                 np.concatenate([own[:n], wide[1:]]), np.concatenate([np.arange(-1, n - 1), follow.parents + n * (follow.parents >= 0)]))
+    return Tubes(np.concatenate([points[:n], middle[companion.parents[1:]]]),
+                 np.concatenate([points[1:n + 1], middle[1:]]),
+                 np.concatenate([np.full(n, radii[0]), wide[companion.parents[1:]]]),
+                 np.concatenate([np.full(n, radii[0]), wide[1:]]),
+                 np.concatenate([np.arange(-1, n - 1), np.where(follow.parents >= 0, follow.parents + n, -1)]))
 
 
 def _without_twigs(follow: Tubes, spec: TreeSpec) -> TreeSpec:
@@ -164,7 +176,7 @@ def _companion(follow: Tubes, spec: TreeSpec) -> tuple[Companion, Array]:
 
 def _companion_nodes(follow: Tubes, spec: TreeSpec) -> Nodes:
     companion, radii = _companion(follow, spec)
-    return companion.joined(companion.beside(radii, spec.gap_mm), *_start(spec), spec.step_mm)
+    return companion.joined(companion.beside(radii, spec.gap_mm), *_start(spec), spec.step_mm)[0]
 
 
 def _start(spec: TreeSpec) -> tuple[Array, Array]:
@@ -184,23 +196,16 @@ def murray_radii(nodes: Nodes, spec: TreeSpec) -> tuple[Array, Array]:
     lengths = np.zeros(len(points))
     lengths[1:] = np.linalg.norm(points[1:] - points[parents[1:]], axis=1)
     is_tip = np.bincount(parents[1:], minlength=len(points)) == 0
-    weight = np.where(is_tip, np.maximum(1 + (points - points[is_tip].mean(axis=0)) @ spec.flow_gradient_per_mm, 0.2), 0)
+    gradient = (points - points[is_tip].mean(axis=0)) @ np.array(spec.flow_gradient_per_mm)
+    weight = np.where(is_tip, np.maximum(1 + gradient, 0.2), 0.0)
     flow = spec.tip_radius_mm**spec.murray_exponent * weight / weight[is_tip].mean()
     leak = 0.0
     if spec.root_radius_mm is not None:
         wanted = spec.root_radius_mm**spec.murray_exponent
         leak = max(wanted - flow.sum(), 0.0) / lengths.sum()
         flow *= min(wanted / flow.sum(), 1.0)
-    end = _gather(parents, flow, leak * lengths)
+    end = gather(parents, flow, leak * lengths)
     return (end + leak * lengths) ** (1 / spec.murray_exponent), end ** (1 / spec.murray_exponent)
-
-
-@numba.njit(cache=True, nogil=True)
-def _gather(parents, flow, lost):  # type: ignore[no-untyped-def]
-    end = flow.copy()
-    for i in range(len(parents) - 1, 0, -1):
-        end[parents[i]] += end[i] + lost[i]
-    return end
 
 
 def _wandered(nodes: Nodes, spec: TreeSpec, rng: np.random.Generator) -> Nodes:
@@ -215,55 +220,14 @@ def _wandered(nodes: Nodes, spec: TreeSpec, rng: np.random.Generator) -> Nodes:
     return points + sigma_mm * fade * shift, parents
 
 
-def _twigs(nodes: Nodes, cloud: Array, tips: int, spec: TreeSpec, obstacles: list[Tubes],
-           rng: np.random.Generator) -> Nodes:
-    """Grow `tips` more ends; about every third target only lengthens a twig."""
-    if tips <= 0:
-        return nodes
-    targets = scatter(cloud, round(1.45 * tips))
-    grid = CapsuleGrid.of(concatenate(*obstacles, _NOTHING))
-    return grow_twigs(nodes, targets, grid, 3 * spec.tip_radius_mm + spec.gap_mm, spec.step_mm, spec.path_weight, rng)
+def _twigs(nodes: Nodes, targets: Array, spec: TreeSpec, obstacles: CapsuleGrid, rng: np.random.Generator) -> Nodes:
+    clearance_mm = 3 * spec.tip_radius_mm + spec.gap_mm
+    return grow_twigs(nodes, targets, obstacles, clearance_mm, spec.step_mm, spec.path_weight, rng)
 
 
-def _outside_mm(domain: Shape, root: Array) -> float:
-    return max(float(np.asarray(domain.distance_mm(root[None]))[0]), 0.0)
+def _relaxed(nodes: Nodes, domain: Shape, spec: TreeSpec, obstacles: CapsuleGrid, smoothings: int) -> Nodes:
+    return relaxed(nodes, murray_radii(nodes, spec)[0], domain, spec.margin_mm, obstacles, spec.gap_mm, smoothings)
 
 
-def _relaxed(nodes: Nodes, domain: Shape, spec: TreeSpec, obstacles: list[Tubes]) -> Nodes:
-    """Smooth the tree, push it inside and off the obstacles."""
-    points, parents = nodes[0].copy(), nodes[1]
-    radii = murray_radii(nodes, spec)[0]
-    grids = [CapsuleGrid.of(tubes) for tubes in obstacles if len(tubes.parents)]
-    outside = _outside_mm(domain, points[0])
-    for turn in range(_RELAX_ROUNDS + _SETTLE_ROUNDS):
-        if turn < _RELAX_ROUNDS:
-            smooth(points, parents, radii**2, 1, 0.5)
-        push_inside(points[1:], domain, required_depth_mm(points[1:], points[0], spec.margin_mm, outside))
-        bad = [grid.push_away(points, parents, radii, spec.gap_mm).any() for grid in grids]
-        if turn >= _RELAX_ROUNDS and not any(bad):
-            break
-    return points, parents
-
-
-def _fits(nodes: Nodes, domain: Shape, spec: TreeSpec, obstacles: list[Tubes]) -> NDArray[np.bool_]:
-    """Return which nodes are deep enough in the domain and end an edge that touches no obstacle, (m,)."""
-    points, parents = nodes
-    radii = murray_radii(nodes, spec)[0]
-    depth = required_depth_mm(points, points[0], spec.margin_mm, _outside_mm(domain, points[0]))
-    fits: NDArray[np.bool_] = np.asarray(domain.distance_mm(points)) + depth <= 0.2
-    for tubes in obstacles:
-        fits &= ~CapsuleGrid.of(tubes).push_away(points.copy(), parents, radii, 0.0)
-    return fits
-
-
-def _pruned(nodes: Nodes, fits: NDArray[np.bool_]) -> Nodes:
-    """Drop the twigs from where they do not fit; a branch that carries more than a tenth of the nodes stays."""
-    points, parents = nodes
-    carried = _gather(parents, np.ones(len(points)), np.zeros(len(points)))
-    keep = fits | (carried > 0.1 * len(points))
-    keep[0] = True
-    for i in range(1, len(points)):
-        keep[i] &= keep[parents[i]]
-    new_index = np.cumsum(keep) - 1
-    new_parents = np.concatenate([[-1], new_index[parents[1:][keep[1:]]]]).astype(np.int64)
-    return points[keep], new_parents
+def _fitting(nodes: Nodes, domain: Shape, spec: TreeSpec, obstacles: CapsuleGrid) -> NDArray[np.bool_]:
+    return fitting(nodes, murray_radii(nodes, spec)[0], domain, spec.margin_mm, obstacles)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from medsynth.core.errors import GeometryError, expected
+from medsynth.shapes.tree_kernels import generations, strahler_orders, with_ancestors_kept
 from medsynth.shapes.tubes import Tubes
 
 
@@ -16,7 +16,7 @@ def generation(tubes: Tubes) -> NDArray[np.int64]:
     A tube that only continues its parent (one child) keeps the parent's generation.
     """
     _check_order(tubes.parents)
-    return _generation(tubes.parents)
+    return generations(tubes.parents)
 
 
 def strahler_order(tubes: Tubes) -> NDArray[np.int64]:
@@ -27,7 +27,7 @@ def strahler_order(tubes: Tubes) -> NDArray[np.int64]:
     Strahler 1957, Trans Am Geophys Union 38:913, doi 10.1029/TR038i006p00913.
     """
     _check_order(tubes.parents)
-    return _strahler(tubes.parents)
+    return strahler_orders(tubes.parents)
 
 
 def tip_indices(tubes: Tubes) -> NDArray[np.int64]:
@@ -40,7 +40,7 @@ def tip_indices(tubes: Tubes) -> NDArray[np.int64]:
 def select(tubes: Tubes, keep: NDArray[np.bool_]) -> Tubes:
     """Return the tubes marked in `keep` (n,); what hung on a removed tube is removed too."""
     _check_order(tubes.parents)
-    kept = _with_ancestors_kept(tubes.parents, np.asarray(keep, np.bool_))
+    kept = with_ancestors_kept(tubes.parents, np.asarray(keep, np.bool_))
     new_index = np.cumsum(kept) - 1
     parents = tubes.parents[kept]
     parents = np.where(parents >= 0, new_index[parents], -1)
@@ -98,42 +98,3 @@ def _check_order(parents: NDArray[np.int64]) -> None:
     late = np.flatnonzero(parents >= np.arange(len(parents)))
     if len(late):
         raise GeometryError(f"tubes must be ordered parent before child, tube {late[0]} has parent {parents[late[0]]}")
-
-
-@numba.njit(cache=True, nogil=True)
-def _generation(parents):  # type: ignore[no-untyped-def]
-    children = np.zeros(len(parents), np.int64)
-    for i in range(len(parents)):
-        if parents[i] >= 0:
-            children[parents[i]] += 1
-    out = np.zeros(len(parents), np.int64)
-    for i in range(len(parents)):
-        if parents[i] >= 0:
-            out[i] = out[parents[i]] + (1 if children[parents[i]] > 1 else 0)
-    return out
-
-
-@numba.njit(cache=True, nogil=True)
-def _strahler(parents):  # type: ignore[no-untyped-def]
-    n = len(parents)
-    highest = np.zeros(n, np.int64)
-    times = np.zeros(n, np.int64)
-    out = np.zeros(n, np.int64)
-    for i in range(n - 1, -1, -1):
-        out[i] = 1 if highest[i] == 0 else highest[i] + (1 if times[i] > 1 else 0)
-        p = parents[i]
-        if p >= 0:
-            if out[i] > highest[p]:
-                highest[p], times[p] = out[i], 1
-            elif out[i] == highest[p]:
-                times[p] += 1
-    return out
-
-
-@numba.njit(cache=True, nogil=True)
-def _with_ancestors_kept(parents, keep):  # type: ignore[no-untyped-def]
-    out = keep.copy()
-    for i in range(len(parents)):
-        if parents[i] >= 0 and not out[parents[i]]:
-            out[i] = False
-    return out

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from medsynth.core.errors import GeometryError
 from medsynth.shapes.base import Shape
-from medsynth.shapes.tree_relax import CapsuleGrid, step_aside
+from medsynth.shapes.tree_clear import CapsuleGrid
+from medsynth.shapes.tree_kernels import companion_side, grow_to_targets, thin_out
 from medsynth.shapes.tubes import Tubes
 
 Array = NDArray[np.float64]
@@ -50,9 +50,11 @@ def interior_points(domain: Shape, count: int, margin_mm: float, rng: np.random.
 
 def scatter(cloud: Array, count: int) -> Array:
     """Return `count` of the points (k, 3), evenly spread (Poisson-disc like), widest spacing first."""
+    if count == 0:
+        return cloud[:0]
     extent = np.ptp(cloud, axis=0)
     start = float(np.prod(np.maximum(extent, 1.0)) / count) ** (1 / 3)
-    return cloud[_thin_out(cloud, min(count, len(cloud)), start)]
+    return cloud[thin_out(cloud, min(count, len(cloud)), start)]
 
 
 def split_backbone(cloud: Array, root: Array, direction: Array, tips: int, step_mm: float,
@@ -118,14 +120,14 @@ class Companion:
         points = np.concatenate([follow.starts_mm[:1], follow.ends_mm])
         parents = np.concatenate([[-1], follow.parents + 1]).astype(np.int64)
         radii = np.concatenate([follow.start_radii_mm[:1], follow.end_radii_mm])
-        return cls(points, parents, radii, _companion_side(points, parents, towards))
+        return cls(points, parents, radii, companion_side(points, parents, towards))
 
     def beside(self, own_radii_mm: Array, gap_mm: float) -> Array:
         """Return the points (m, 3) of a companion of the given radii that touches the followed tree but for a gap."""
         return self.points + (self.radii_mm + own_radii_mm + gap_mm)[:, None] * self.side
 
-    def joined(self, path: Array, root: Array, direction: Array, step_mm: float) -> Nodes:
-        """Return the tree that leads from `root` onto the `path` (m, 3) within its first 8 mm, and then along it."""
+    def joined(self, path: Array, root: Array, direction: Array, step_mm: float) -> tuple[Nodes, int]:
+        """Return the tree that joins the `path` (m, 3) within its first 8 mm, and its first node on the path."""
         children = np.bincount(self.parents[1:], minlength=len(path))
         stem = [0]
         while children[stem[-1]] == 1 and np.linalg.norm(self.points[stem[-1]] - self.points[0]) < 8.0:
@@ -139,8 +141,9 @@ class Companion:
         new_index = np.full(len(path), -1)
         new_index[entry] = len(link)
         new_index[keep] = len(link) + 1 + np.arange(keep.sum())
-        return (np.concatenate([root[None], link, path[keep]]),
-                np.concatenate([np.arange(-1, len(link)), new_index[self.parents[keep]]]).astype(np.int64))
+        points = np.concatenate([root[None], link, path[keep]])
+        parents = np.concatenate([np.arange(-1, len(link)), new_index[self.parents[keep]]])
+        return (points, parents.astype(np.int64)), len(link)
 
 
 def grow_twigs(nodes: Nodes, targets: Array, obstacles: CapsuleGrid, clearance_mm: float, step_mm: float,
@@ -157,7 +160,7 @@ def grow_twigs(nodes: Nodes, targets: Array, obstacles: CapsuleGrid, clearance_m
     order = np.argsort(np.linalg.norm(targets - points[0], axis=1) + rng.normal(0, 8.0, len(targets)))
     bends = rng.normal(0, _TWIG_WANDER, (len(targets), 3))
     tubes = obstacles.tubes
-    out_points, out_parents = _grow(
+    out_points, out_parents = grow_to_targets(
         points, parents, targets[order], bends, step_mm, path_weight, clearance_mm, tubes.starts_mm, tubes.ends_mm,
         tubes.start_radii_mm, tubes.end_radii_mm, obstacles.origin_mm, obstacles.cells, obstacles.first,
         obstacles.members)
@@ -165,7 +168,7 @@ def grow_twigs(nodes: Nodes, targets: Array, obstacles: CapsuleGrid, clearance_m
 
 
 def hermite(start: Array, end: Array, start_tangent: Array, end_tangent: Array, step_mm: float) -> Array:
-    """Return the inner points and the end (k, 3) of a cubic curve with the given unit tangents, about `step_mm` apart."""
+    """Return points (k, 3) about `step_mm` apart on the cubic with the given unit end tangents, without the start."""
     chord = float(np.linalg.norm(end - start))
     k = max(int(np.ceil(chord / step_mm)), 1)
     t = (np.arange(1, k + 1) / k)[:, None]
@@ -218,130 +221,3 @@ def _curved(forks: Array, parents: NDArray[np.int64], shares: NDArray[np.int64],
         size += len(piece)
         index_of_fork[i] = size - 1
     return np.concatenate(points), np.concatenate(out_parents).astype(np.int64)
-
-
-@numba.njit(cache=True, nogil=True)
-def _thin_out(cloud, count, spacing):  # type: ignore[no-untyped-def]
-    chosen = np.empty(count, np.int64)
-    taken = np.zeros(len(cloud), np.bool_)
-    n = 0
-    while n < count:
-        for c in range(len(cloud)):
-            if n == count:
-                break
-            if taken[c]:
-                continue
-            free = True
-            for k in range(n - 1, -1, -1):
-                q = chosen[k]
-                dx, dy, dz = cloud[c, 0] - cloud[q, 0], cloud[c, 1] - cloud[q, 1], cloud[c, 2] - cloud[q, 2]
-                if dx * dx + dy * dy + dz * dz < spacing * spacing:
-                    free = False
-                    break
-            if free:
-                chosen[n] = c
-                taken[c] = True
-                n += 1
-        spacing *= 0.87
-    return chosen
-
-
-@numba.njit(cache=True, nogil=True)
-def _companion_side(points, parents, first_side):  # type: ignore[no-untyped-def]
-    """Return the unit vector (m, 3) across the tree at each node, carried along and turned out of the forks' planes."""
-    m = len(points)
-    onward = np.zeros((m, 3))
-    normal = np.zeros((m, 3))
-    children = np.zeros(m, np.int64)
-    for i in range(m - 1, 0, -1):  # children first: the next fork's plane is handed up to the parents
-        p = parents[i]
-        step = points[i] - points[p]
-        step = step / max(np.sqrt(step @ step), 1e-9)
-        ahead = step + (onward[i] if children[i] > 0 else step)
-        if children[p] == 0:
-            onward[p], normal[p] = ahead, normal[i]
-        else:
-            normal[p] = np.cross(onward[p], ahead)
-            normal[p] /= max(np.sqrt(normal[p] @ normal[p]), 1e-9)
-            onward[p] = onward[p] + ahead
-        children[p] += 1
-        onward[p] /= max(np.sqrt(onward[p] @ onward[p]), 1e-9)
-    side = np.zeros((m, 3))
-    for i in range(m):
-        along = onward[i] if children[i] > 0 else points[i] - points[parents[i]]
-        along = along / max(np.sqrt(along @ along), 1e-9)
-        carried = first_side / max(np.sqrt(first_side @ first_side), 1e-9) if i == 0 else side[parents[i]]
-        sign = 1.0 if carried @ normal[i] >= 0 else -1.0
-        carried = carried + 0.35 * sign * normal[i]
-        carried = carried - (carried @ along) * along
-        size = np.sqrt(carried @ carried)
-        if size < 1e-6:
-            carried = np.cross(along, np.array([0.31, 0.87, 0.38]))
-            size = np.sqrt(carried @ carried)
-        side[i] = carried / size
-    return side
-
-
-@numba.njit(cache=True, nogil=True)
-def _grow(points, parents, targets, bends, step, path_weight, clearance,  # type: ignore[no-untyped-def]
-          a, b, ra, rb, origin, cells, first, members):
-    m = len(points)
-    room = m + 8 * len(targets) + 64
-    pos, par = np.empty((room, 3)), np.empty(room, np.int64)
-    heading, path, children = np.zeros((room, 3)), np.zeros(room), np.zeros(room, np.int64)
-    pos[:m], par[:m] = points, parents
-    for i in range(1, m):
-        d = pos[i] - pos[par[i]]
-        length = np.sqrt(d @ d)
-        heading[i], path[i] = d / max(length, 1e-9), path[par[i]] + length
-        children[par[i]] += 1
-    for t in range(len(targets)):
-        best, cost_of_best = -1, 1e30
-        for i in range(1, m):
-            if children[i] > 1:
-                continue
-            dx, dy, dz = targets[t, 0] - pos[i, 0], targets[t, 1] - pos[i, 1], targets[t, 2] - pos[i, 2]
-            distance = np.sqrt(dx * dx + dy * dy + dz * dz)
-            ahead = dx * heading[i, 0] + dy * heading[i, 1] + dz * heading[i, 2]
-            cost = 1.25 * distance - 0.45 * ahead + path_weight * path[i]
-            if cost < cost_of_best:
-                best, cost_of_best = i, cost
-        node = best
-        course = heading[best] + bends[t]
-        for _ in range(60):
-            to = targets[t] - pos[node]
-            distance = np.sqrt(to @ to)
-            if m + 1 >= room:
-                room *= 2
-                pos, par = _longer(pos, room), _longer_1d(par, room)
-                heading, path, children = _longer(heading, room), _longer_1d(path, room), _longer_1d(children, room)
-            last = distance < 1.5 * step
-            course = to / max(distance, 1e-9) if last else 0.5 * course + 0.5 * to / distance
-            course /= max(np.sqrt(course @ course), 1e-9)
-            length = distance if last else step
-            if length < 0.3 * step:
-                break
-            pos[m], par[m], heading[m] = pos[node] + length * course, node, course
-            step_aside(pos[m], clearance, a, b, ra, rb, origin, cells, first, members)
-            path[m] = path[node] + length
-            children[node] += 1
-            children[m] = 0
-            node = m
-            m += 1
-            if last:
-                break
-    return pos[:m].copy(), par[:m].copy()
-
-
-@numba.njit(cache=True, nogil=True)
-def _longer(array, room):  # type: ignore[no-untyped-def]
-    out = np.zeros((room, 3))
-    out[:len(array)] = array
-    return out
-
-
-@numba.njit(cache=True, nogil=True)
-def _longer_1d(array, room):  # type: ignore[no-untyped-def]
-    out = np.zeros(room, array.dtype)
-    out[:len(array)] = array
-    return out
