@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[np.floating[Any]]
 
 # Weights below this share of the largest are left out, and those farther out than this many pixels or sigmas.
-SMALLEST_TAP = 5e-4
+SMALLEST_TAP = 2e-3
 FARTHEST_TAP = 12
 FARTHEST_SIGMAS = 4.0
 
@@ -127,7 +127,8 @@ def noise_amplitude(name: str, shape_ji: tuple[int, int], pixel_mm: float) -> ND
             y, x = fy[:, None] + m / pixel_mm, fx[None, :] + n / pixel_mm
             f = np.hypot(y, x)
             aperture = np.abs(np.sinc(y * pixel_mm) * np.sinc(x * pixel_mm))
-            power += kernel.noise_power(f) * np.minimum(1.0, aperture / np.maximum(kernel.mtf(f), 1e-9)) ** 2
+            reached = sum(w * np.minimum(np.exp(-2 * (np.pi * s * f) ** 2), aperture) for w, s in kernel.terms)
+            power += kernel.noise_power(f) * np.clip(reached / np.maximum(kernel.mtf(f), 1e-9), 0.0, 1.0) ** 2
     doubled = np.full(len(fx), 2.0)  # rfft keeps one of each conjugate pair, but for the first and the Nyquist column
     doubled[0] = 1.0
     if shape_ji[1] % 2 == 0:
