@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from medsynth.core.errors import MedsynthError
 from medsynth.core.version import __version__
@@ -21,10 +22,29 @@ EXIT_FAILED_CASES = 1
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 
+# What the command line itself refuses: unknown options, words where a number is expected, missing arguments.
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+
+class OneLineErrors(TyperGroup):
+    """The commands; a call that cannot be understood is told in one line, like every other bad input."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run a command and leave the program with its exit code."""
+        try:
+            code = super().main(*args, **{**kwargs, "standalone_mode": False})
+        except UsageError as error:
+            words = " ".join(str(error.format_message()).split())  # type: ignore[attr-defined]
+            _leave(f"error: {words} (see medsynth --help)", EXIT_BAD_INPUT)
+        except (KeyboardInterrupt, typer.Abort):
+            _leave("interrupted", EXIT_INTERRUPTED)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
 app = typer.Typer(
     name="medsynth",
-    help="Labelled synthetic medical images from anatomy and physics, with no patient data.",
-    no_args_is_help=True,
+    cls=OneLineErrors,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -56,10 +76,13 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def main(
-    version: Annotated[
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001 - typer calls it back
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")] = False,
 ) -> None:
     """Labelled synthetic medical images from anatomy and physics, with no patient data."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 @app.command("list")
@@ -105,7 +128,7 @@ def generate(
     out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder of the dataset.")] = Path("dataset"),
     seed: Annotated[int, typer.Option("--seed", metavar="S", help="Equal seeds give equal files.")] = 0,
     workers: Annotated[int, typer.Option("--workers", metavar="W", help="Processes; changes no byte.")] = 1,
-    formats: Annotated[str | None, typer.Option("--formats", help="E.g. nifti,dicom, in place of the recipe's.")] = None,
+    formats: Annotated[str | None, typer.Option("--formats", help="E.g. nifti,dicom; else the recipe's.")] = None,
     assignments: SetOption = None,
     shard: Annotated[str | None, typer.Option("--shard", metavar="I/N", help="Part I of N, from 1/N to N/N.")] = None,
     twin: Annotated[bool, typer.Option("--twin", help="Write each case without its lesions too.")] = False,

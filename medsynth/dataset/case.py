@@ -8,11 +8,10 @@ from typing import Any
 
 from medsynth.annotate.annotation import annotate, document, findings
 from medsynth.annotate.masks import lesion_instances
-from medsynth.core.errors import RecipeError, expected
 from medsynth.core.findings import Finding
 from medsynth.core.seed import Seed
 from medsynth.core.volume import Volume
-from medsynth.dataset.recipe import Recipe
+from medsynth.dataset.recipe import Recipe, check_whole
 from medsynth.dataset.tables import MODALITIES
 from medsynth.lesions.families import build_lesions, sample_lesions
 from medsynth.scene.acquired import Acquired
@@ -70,13 +69,12 @@ def generate_case(recipe: Recipe, seed: int = 0, index: int = 0, *, twin: bool =
     PlacementError
         If a lesion finds no place.
     """
-    for name, value in (("seed", seed), ("index", index)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise RecipeError(expected(name, value, "a whole number >= 0"))
+    check_whole("seed", seed, 0)
+    check_whole("index", index, 0)
     begin = progress or _silent
     case_seed = Seed(seed).child("case", index)
     begin("anatomy")
-    subject, scene, anatomy_spec = _anatomy(recipe, case_seed)
+    scene, anatomy_spec = _anatomy(recipe, case_seed)
     begin("lesions")
     options = [part.options for part in recipe.lesions]
     specs = sample_lesions(options, scene, rng=case_seed.child("lesions").rng())
@@ -101,12 +99,12 @@ def _silent(stage: str) -> None:
     """Ignore a stage."""
 
 
-def _anatomy(recipe: Recipe, seed: Seed) -> tuple[Subject, Scene, Mapping[str, Any]]:
+def _anatomy(recipe: Recipe, seed: Seed) -> tuple[Scene, Mapping[str, Any]]:
     """Sample the subject and the spec of its body, and build the scene."""
     subject = sample_subject(recipe.subject.constraints(), rng=seed.child("subject").rng())
     body = load_body(recipe.phantom.body)
     spec = body.sample_spec(subject, rng=seed.child("anatomy").rng())
-    return subject, body.build(subject, spec), spec
+    return body.build(subject, spec), spec
 
 
 def _annotated(seed: Seed, index: int, scene: Scene, lesions: tuple[Lesion, ...], acquired: Mapping[str, Acquired],

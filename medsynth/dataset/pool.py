@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -36,14 +36,15 @@ class Stage:
 Report = Callable[[Stage], None]
 
 
-def in_process(run: Callable[[Job, Report], Outcome], jobs: Sequence[Job], report: Report) -> Iterator[Outcome]:
+def in_process(run: Callable[[Job, Report], Outcome], jobs: Sequence[Job],
+               report: Report) -> Generator[Outcome, None, None]:
     """Give the outcome of each job, one after the other, in this process."""
     for job in jobs:
         yield run(job, report)
 
 
 def in_workers(run: Callable[[Job, Report], Outcome], jobs: Sequence[Job], workers: int,
-               report: Report) -> Iterator[Outcome]:
+               report: Report) -> Generator[Outcome, None, None]:
     """Give the outcomes of `jobs` as they come, from `workers` fresh processes that share the cores.
 
     Raises
@@ -71,7 +72,7 @@ def in_workers(run: Callable[[Job, Report], Outcome], jobs: Sequence[Job], worke
 
 
 def _outcomes(pool: ProcessPoolExecutor, run: Callable[[Job, Report], Outcome], jobs: Sequence[Job], workers: int,
-              stages: SimpleQueue[Stage], report: Report) -> Iterator[Outcome]:
+              stages: SimpleQueue[Stage], report: Report) -> Generator[Outcome, None, None]:
     """Keep twice as many jobs in the pool as there are workers, and hand on what comes back."""
     waiting = iter(jobs)
     running: set[Future[Outcome]] = set()

@@ -63,7 +63,8 @@ def read_recipe(source: str | Path) -> dict[str, Any]:
         except UnicodeDecodeError as error:
             raise RecipeError(f"recipe {name} is no UTF-8 text") from error
     else:
-        raise RecipeError(f"no recipe named {name!r}{did_you_mean(name, built_in_recipes())} (or the path of a .yaml file)")
+        hint = did_you_mean(name, built_in_recipes())
+        raise RecipeError(f"no recipe named {name!r}{hint} (or the path of a .yaml file)")
     data = parse_yaml(text, f"recipe {name}")
     if not isinstance(data, dict):
         raise RecipeError(expected(f"recipe {name}", data, "a mapping"))
@@ -112,7 +113,7 @@ def _assign(data: dict[str, Any], keys: list[str], value: object) -> None:
 
 
 def _number_or_text(text: str) -> float | str:
-    """Return a number for words such as `nan` and `inf` that YAML keeps as text, so that they are refused as numbers."""
+    """Return a number for `nan` and `inf`, which YAML keeps as text, so that they are refused as numbers."""
     try:
         return float(text)
     except ValueError:

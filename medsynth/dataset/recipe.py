@@ -185,7 +185,8 @@ class Recipe(Part):
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
-def load_recipe(source: str | Path | Mapping[str, Any] | Recipe, *, overrides: Mapping[str, Any] | None = None) -> Recipe:
+def load_recipe(source: str | Path | Mapping[str, Any] | Recipe, *,
+                overrides: Mapping[str, Any] | None = None) -> Recipe:
     """Return the checked recipe of a built-in name, a YAML file or a mapping.
 
     Parameters
@@ -209,11 +210,10 @@ def load_recipe(source: str | Path | Mapping[str, Any] | Recipe, *, overrides: M
     return _recipe(data)
 
 
-def recipe_schema() -> dict[str, Any]:
-    """Return the JSON schema of a recipe file, with the options of every modality and lesion family."""
-    from medsynth.dataset.schema import build_schema
-
-    return build_schema()
+def check_whole(name: str, value: object, least: int) -> None:
+    """Raise unless `value` is a whole number of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise RecipeError(expected(name, value, f"a whole number >= {least}"))
 
 
 def _recipe(data: Mapping[str, Any]) -> Recipe:

@@ -28,7 +28,7 @@ from medsynth.dataset.folder import (
 )
 from medsynth.dataset.job import Failure, Job, run_job
 from medsynth.dataset.pool import Report, Stage, in_process, in_workers
-from medsynth.dataset.recipe import Recipe, load_recipe
+from medsynth.dataset.recipe import Recipe, check_whole, load_recipe
 from medsynth.dataset.tables import MODALITIES
 from medsynth.scene.body import load_body
 
@@ -98,9 +98,8 @@ def _silent(stage: Stage) -> None:
 
 
 def _check_numbers(count: int, seed: int, workers: int, shard: tuple[int, int] | None) -> None:
-    for name, value, low in (("count", count, 0), ("seed", seed, 0), ("workers", workers, 1)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < low:
-            raise RecipeError(expected(name, value, f"a whole number >= {low}"))
+    for name, value, least in (("count", count, 0), ("seed", seed, 0), ("workers", workers, 1)):
+        check_whole(name, value, least)
     if shard is not None and not 1 <= shard[0] <= shard[1]:
         raise RecipeError(expected("shard", f"{shard[0]}/{shard[1]}", "I/N with I from 1 to N"))
 

@@ -1,4 +1,4 @@
-"""The JSON schema of a recipe file, for editors and other programs; published as recipe.schema.json beside this file."""
+"""The JSON schema of a recipe file, for editors and programs; published as recipe.schema.json beside this file."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _target(reference: dict[str, Any]) -> str:
 
 
 def _add_kind(definition: dict[str, Any], kind: str) -> None:
-    """A recipe names the family as `kind`, which the family's own options do not know."""
+    """Put `kind`, by which a recipe names the family, in the place of the family's own word."""
     definition["properties"].pop("family", None)
     definition["properties"] = {"kind": {"const": kind}, **definition["properties"]}
     definition["required"] = ["kind", *definition.get("required", [])]

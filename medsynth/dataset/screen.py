@@ -28,7 +28,8 @@ def shown(total: int) -> Iterator[Callable[[Stage], None] | None]:
     if not console.is_terminal:
         yield None
         return
-    columns = (BarColumn(), MofNCompleteColumn(), _RateColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+    columns = (BarColumn(), MofNCompleteColumn(), _RateColumn(), TimeRemainingColumn(),
+               TextColumn("{task.description}"))
     with Progress(*columns, console=console, transient=True, speed_estimate_period=_SPEED_PERIOD_S) as progress:
         task = progress.add_task("", total=total)
         running: dict[str, str] = {}

@@ -17,7 +17,9 @@ class Acquire(Protocol):
     """A scanner: scene and lesions to an image with its truth."""
 
     def __call__(self, scene: Scene, lesions: Sequence[Lesion], protocol: Any, *, seed: Seed,
-                 twin: bool = False) -> Acquired: ...
+                 twin: bool = False) -> Acquired:
+        """Return the image with its truth, and with `twin` the image without the lesions."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from medsynth.core.volume import Volume
 from medsynth.dataset.tables import MODALITIES, Modality
 from medsynth.scene.acquired import Acquired
 from medsynth.scene.phantom import Phantom
-from medsynth.scene.structure import Code, Layer, Lesion, Paint, Scene, Structure
+from medsynth.scene.structure import Code, Layer, Paint, Scene, Structure
 from medsynth.shapes.primitives import Ellipsoid
 
 BODY_LABEL, BALL_LABEL = 1, 2
