@@ -120,6 +120,8 @@ def grow_tree(domain: Shape, spec: TreeSpec, *, rng: np.random.Generator, avoid:
     obstacles = concatenate(_NOTHING, *(tubes for tubes in (avoid, follow) if tubes is not None))
     grid = CapsuleGrid.of(obstacles)
     cloud = interior_points(domain, max(6 * spec.tips, 60 * spec.backbone_tips, 600), spec.margin_mm, rng)
+    clearance_mm = _clearance_mm(spec)
+    cloud = cloud[grid.distance_mm(cloud, clearance_mm) >= clearance_mm]
     if follow is not None:
         nodes = _companion_nodes(follow, spec)
         twigs = spec.tips
@@ -220,9 +222,13 @@ def _wandered(nodes: Nodes, spec: TreeSpec, rng: np.random.Generator) -> Nodes:
     return points + sigma_mm * fade * shift, parents
 
 
+def _clearance_mm(spec: TreeSpec) -> float:
+    """Return how far the middle of a twig stays from the surfaces of other trees while it grows."""
+    return 3 * spec.tip_radius_mm + spec.gap_mm
+
+
 def _twigs(nodes: Nodes, targets: Array, spec: TreeSpec, obstacles: CapsuleGrid, rng: np.random.Generator) -> Nodes:
-    clearance_mm = 3 * spec.tip_radius_mm + spec.gap_mm
-    return grow_twigs(nodes, targets, obstacles, clearance_mm, spec.step_mm, spec.path_weight, rng)
+    return grow_twigs(nodes, targets, obstacles, _clearance_mm(spec), spec.step_mm, spec.path_weight, rng)
 
 
 def _relaxed(nodes: Nodes, domain: Shape, spec: TreeSpec, obstacles: CapsuleGrid, smoothings: int) -> Nodes:

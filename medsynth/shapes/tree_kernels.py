@@ -176,22 +176,28 @@ def grow_to_targets(points, parents, targets, bends, step, path_weight, clearanc
                 best, cost_of_best = i, cost
         node = best
         course = heading[best] + bends[t]
-        for _ in range(60):
+        stalled = 0
+        while stalled < 3:
             to = targets[t] - pos[node]
             distance = np.sqrt(to @ to)
+            if distance < 0.3 * step:
+                break
             if m + 1 >= room:
                 room *= 2
                 pos, par = _longer(pos, room), _longer_1d(par, room)
                 heading, path, children = _longer(heading, room), _longer_1d(path, room), _longer_1d(children, room)
             last = distance < 1.5 * step
-            course = to / max(distance, 1e-9) if last else 0.5 * course + 0.5 * to / distance
+            course = to / distance if last else 0.5 * course + 0.5 * to / distance
             course /= max(np.sqrt(course @ course), 1e-9)
-            length = distance if last else step
+            pos[m] = pos[node] + (distance if last else step) * course
+            step_aside(pos[m], clearance, a, b, ra, rb, origin, cells, first, members)
+            gone = pos[m] - pos[node]
+            length = np.sqrt(gone @ gone)
             if length < 0.3 * step:
                 break
-            pos[m], par[m], heading[m] = pos[node] + length * course, node, course
-            step_aside(pos[m], clearance, a, b, ra, rb, origin, cells, first, members)
-            path[m] = path[node] + length
+            to = targets[t] - pos[m]
+            stalled += 1 if np.sqrt(to @ to) > distance - 0.2 * step else 0
+            par[m], heading[m], path[m] = node, gone / length, path[node] + length
             children[node] += 1
             children[m] = 0
             node = m

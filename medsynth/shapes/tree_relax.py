@@ -25,8 +25,8 @@ def relaxed(nodes: Nodes, radii_mm: NDArray[np.float64], domain: Shape, margin_m
     points, parents = nodes[0].copy(), nodes[1]
     outside = _outside_mm(domain, points)
     for turn in range(smoothings + _SETTLE_ROUNDS):
-        if turn < smoothings:
-            smooth(points, parents, radii_mm**2, 0.5)
+        if turn < smoothings + _SETTLE_ROUNDS - 4:
+            smooth(points, parents, radii_mm**2, 0.5 if turn < smoothings else 0.1)
         push_inside(points[1:], domain, required_depth_mm(points[1:], points[0], margin_mm, outside))
         touching = obstacles.push_away(points, parents, radii_mm, gap_mm)
         if turn >= smoothings and not touching.any():
