@@ -53,7 +53,7 @@ class Kernel:
 KERNELS = MappingProxyType({
     "soft": Kernel(((1.0, 0.535),), noise_blur_mm=0.595),
     "standard": Kernel(((1.0, 0.446),), noise_blur_mm=0.54),
-    "sharp": Kernel(((1.5, 0.30), (-0.5, 0.90)), noise_blur_mm=0.20),
+    "sharp": Kernel(((1.5, 0.30), (-0.5, 0.90)), noise_blur_mm=0.30),
 })
 
 
