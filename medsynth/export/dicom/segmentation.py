@@ -18,7 +18,7 @@ from medsynth.core.errors import DatasetError, GeometryError, expected
 from medsynth.core.findings import Finding
 from medsynth.core.version import __version__
 from medsynth.core.volume import Volume
-from medsynth.export.colours import Rgb, lesion_colour, structure_colour
+from medsynth.export.colours import Rgb, lesion_colour, structure_colours
 from medsynth.export.dicom.identity import StudyInfo, dicom_uid
 from medsynth.export.dicom.marks import MANUFACTURER, PRIVATE_SCHEME, SERIAL_NUMBER, code_item, finish
 from medsynth.scene.structure import Structure
@@ -68,7 +68,9 @@ def organ_segmentation(images: Sequence[Dataset], organs: Volume, structures: Se
     if not present:
         raise DatasetError("organs must hold at least one structure, got an empty image")
     numbers = present if encoding == "labelmap" else list(range(1, len(present) + 1))
-    descriptions = [_organ_description(named[label], number) for label, number in zip(present, numbers, strict=True)]
+    colours = structure_colours(s.name for s in structures)
+    descriptions = [_organ_description(named[label], number, colours[named[label].name])
+                    for label, number in zip(present, numbers, strict=True)]
     return _segmentation(images, organs, present, descriptions, study, series=series, series_number=series_number,
                          encoding=encoding, description="Organs (truth)")
 
@@ -127,10 +129,9 @@ def _lesion_description(finding: Finding, number: int, study: StudyInfo, series:
     return description
 
 
-def _organ_description(structure: Structure, number: int) -> SegmentDescription:
+def _organ_description(structure: Structure, number: int, colour: Rgb) -> SegmentDescription:
     code = Code(structure.code.value, "SCT", structure.code.meaning[:64])
-    description = _description(number, structure.name[:64], codes.SCT.AnatomicalStructure, code,
-                               structure_colour(structure.name))
+    description = _description(number, structure.name[:64], codes.SCT.AnatomicalStructure, code, colour)
     if structure.laterality:
         item = description.SegmentedPropertyTypeCodeSequence[0]
         item.SegmentedPropertyTypeModifierCodeSequence = [code_item(_SIDES[structure.laterality])]
