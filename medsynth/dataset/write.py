@@ -29,10 +29,22 @@ def write_case(case: Case, folder: Path, formats: FormatsPart) -> None:
 
 def _write_one(case: Case, folder: Path, formats: FormatsPart, *, suffix: str) -> None:
     (folder / "annotations.json").write_text(canonical_json(case.annotations, indent=1) + "\n", encoding="utf-8")
+    _write_preview(case, folder / "preview.png")
     if formats.nifti is not None:
         _write_nifti(case, folder)
     if formats.dicom is not None:
         _write_dicom(case, folder / "dicom", formats.dicom, suffix)
+
+
+def _write_preview(case: Case, path: Path) -> None:
+    """Draw the primary acquisition with its organs and lesions."""
+    from medsynth.export.preview import write_preview
+
+    name = next(iter(case.images))
+    one, subject = case.acquired[name], case.subject
+    title = f"{one.scanner.description}, {subject.sex}, {subject.age_years:.0f} years, case {case.index}"
+    write_preview(path, one.image, labels=case.labels[name], structures=one.healthy.structures,
+                  lesions=case.lesion_labels[name], findings=case.findings[name], title=title)
 
 
 def _write_nifti(case: Case, folder: Path) -> None:
