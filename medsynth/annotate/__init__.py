@@ -1,1 +1,1 @@
-"""Measurements taken from the truth."""
+"""Annotations: what is true of a case, measured from its truth."""

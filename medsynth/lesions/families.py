@@ -45,11 +45,11 @@ def family(kind: str) -> Family:
     return FAMILIES[kind]
 
 
-def sample_lesions(entries: Sequence[tuple[str, BaseModel]], scene: Scene, *,
-                   rng: np.random.Generator) -> list[dict[str, Any]]:
-    """Draw the lesions of every recipe entry, given as (kind, options); none overlaps another."""
+def sample_lesions(entries: Sequence[BaseModel], scene: Scene, *, rng: np.random.Generator) -> list[dict[str, Any]]:
+    """Draw the lesions of every recipe entry, given as its family's options; none overlaps another."""
     specs: list[dict[str, Any]] = []
-    for (kind, options), stream in zip(entries, rng.spawn(len(entries)), strict=True):
+    for options, stream in zip(entries, rng.spawn(len(entries)), strict=True):
+        kind = next((name for name, known in FAMILIES.items() if type(options) is known.options), "")
         specs += family(kind).sample_specs(options, scene, rng=stream, taken=tuple(specs))
     return specs
 

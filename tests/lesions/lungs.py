@@ -46,7 +46,7 @@ def _vessels():
 def lungs_scene():
     fields, vessels = _fields(), _vessels()
     structures = [Structure("body", BODY, "soft_tissue", CODE)]
-    paints = [Paint(Ellipsoid((0.0, 0.0, 0.0), (150.0, 100.0, 130.0)), (Layer(BODY),))]
+    paints = [Paint(Ellipsoid((0.0, 0.0, 0.0), (170.0, 120.0, 160.0)), (Layer(BODY),))]
     for label, lobe in enumerate(LOBES, start=11):
         structures.append(Structure(lobe, label, "lung_tissue", CODE, laterality=lobe.split("_")[1],
                                     mixture=(("air", 0.82),)))
@@ -54,4 +54,4 @@ def lungs_scene():
     structures.append(Structure("pulmonary_arteries", VESSELS, "blood", CODE))
     paints.append(Paint(vessels, (Layer(VESSELS),), over=tuple(range(11, 16))))
     return Scene("ellipsoids", "the middle", Subject("female", 55.0, 165.0, 65.0), tuple(structures), tuple(paints),
-                 fields, {"pulmonary_arteries": vessels}, {}, ((-150.0, -100.0, -130.0), (150.0, 100.0, 130.0)), {})
+                 fields, {"pulmonary_arteries": vessels}, {}, ((-170.0, -120.0, -160.0), (170.0, 120.0, 160.0)), {})

@@ -1,0 +1,149 @@
+"""Measuring one lesion in one image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsynth.annotate.diameters import LEVEL, Axes, axis_ratio, largest_diameter_mm, recist_axes
+from medsynth.annotate.intensity import SHELL_MM, Intensity, measure_intensity
+from medsynth.annotate.lung import nodule_attributes
+from medsynth.annotate.masks import crop, lesion_box
+from medsynth.annotate.record import LesionRecord, PartRecord, Point
+from medsynth.annotate.shape_truth import fine_phantom
+from medsynth.core.errors import MedsynthError
+from medsynth.core.grid import Grid
+from medsynth.scene.acquired import Acquired
+from medsynth.scene.lesion_parts import part_labels
+from medsynth.scene.phantom import Phantom
+from medsynth.scene.structure import Lesion, Scene, organ_labels
+
+Fraction = NDArray[np.float32]
+
+THIN_PARTS = ("spicules",)  # not part of a diameter: readers measure the nodule, not its spicules
+SOLID_PARTS = ("solid", "calcification")
+FULL = 0.995  # a voxel holds one part alone from this fraction on
+
+
+def measure_lesion(acquired: Acquired, lesion: Lesion, scene: Scene) -> LesionRecord:
+    """Measure `lesion` in the truth and the image of one acquisition."""
+    fine, here = fine_phantom(lesion, scene), _crop(acquired, lesion)
+    labels = part_labels(fine.structures, lesion.number)
+    whole_fine, whole = fine.occupancy(*labels.values()), here.phantom.occupancy(*labels.values())
+    size = _size(fine, here.phantom, labels, lesion.number)
+    shown = _intensity(acquired, here, whole, lesion)
+    true_ml = _ml(whole_fine, fine.grid)
+    centre = _centre_mm(whole, here.phantom.grid) if whole.any() else _centre_mm(whole_fine, fine.grid)
+    attributes: dict[str, Any] = dict(lesion.attributes)
+    if lesion.kind == "lung_nodule":
+        attributes = nodule_attributes(attributes, mean_mm=size.axes.mean_mm, solid_mean_mm=size.solid_mean_mm or 0.0,
+                                       cnr=shown.cnr, axis_ratio=size.axis_ratio)
+    host, axes = scene.structure(lesion.host), size.axes
+    return LesionRecord(
+        number=lesion.number, kind=lesion.kind, type=str(attributes.get("type", lesion.kind)),
+        code=(lesion.code.value, lesion.code.meaning), host=host.name, host_code=(host.code.value, host.code.meaning),
+        laterality=host.laterality, volume_ml=_ml(whole, here.phantom.grid), true_volume_ml=true_ml,
+        measured_on=size.source, long_axis_mm=axes.long_mm, short_axis_mm=axes.short_mm,
+        long_axis_ends_mm=axes.long_ends_mm, short_axis_ends_mm=axes.short_ends_mm,
+        axial_slice_k=axes.slice_k + here.low[0] if size.source == "image" else None,
+        mean_diameter_mm=axes.mean_mm, solid_mean_diameter_mm=size.solid_mean_mm, max_diameter_mm=size.largest_mm,
+        equivalent_diameter_mm=float((6000 * true_ml / np.pi) ** (1 / 3)), centre_mm=centre,
+        centre_kji=tuple(acquired.phantom.grid.index_kji(centre).tolist()),
+        box_kji=_box_kji(whole, here.low) if whole.any() else None, box_mm=_box_mm(whole_fine, fine.grid),
+        mean_hu=shown.mean, sd_hu=shown.sd, surroundings_mean_hu=shown.around_mean, surroundings_sd_hu=shown.around_sd,
+        contrast_hu=shown.contrast, cnr=shown.cnr, twin_contrast_hu=shown.twin_contrast,
+        parts=_parts(acquired, here, fine, labels, true_ml), attributes=attributes, spec=dict(lesion.spec))
+
+
+@dataclass(frozen=True, eq=False)
+class _Crop:
+    """The voxels of an acquisition around a lesion; a single voxel of the image's corner where it lies outside."""
+
+    phantom: Phantom
+    low: tuple[int, int, int]
+    at: tuple[slice, ...]
+
+
+def _crop(acquired: Acquired, lesion: Lesion) -> _Crop:
+    low, high = lesion_box(lesion, acquired.phantom.grid, SHELL_MM[1]) or ((0, 0, 0), (1, 1, 1))
+    at = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    return _Crop(crop(acquired.phantom, low, high), low, at)
+
+
+@dataclass(frozen=True)
+class _Size:
+    """Diameters, and whether they come from the image's voxels or from the shape."""
+
+    axes: Axes
+    solid_mean_mm: float | None
+    largest_mm: float
+    axis_ratio: float
+    source: Literal["image", "shape"]
+
+
+def _size(fine: Phantom, here: Phantom, labels: Mapping[str, int], number: int) -> _Size:
+    body = [label for part, label in labels.items() if part not in THIN_PARTS]
+    solid = [labels[part] for part in SOLID_PARTS if part in labels]
+    axes, measured = recist_axes(here.occupancy(*body), here.grid), here
+    source: Literal["image", "shape"] = "image"
+    if axes is None:
+        axes, measured, source = recist_axes(fine.occupancy(*body), fine.grid), fine, "shape"
+    if axes is None:
+        raise MedsynthError(f"lesion {number} has no voxel on a grid of {fine.grid.spacing_mm[0]:.2f} mm of its own")
+    solid_axes = recist_axes(measured.occupancy(*solid), measured.grid) if solid else None
+    return _Size(axes, None if solid_axes is None else solid_axes.mean_mm,
+                 largest_diameter_mm(measured.occupancy(*body), measured.grid),
+                 axis_ratio(fine.occupancy(*body), fine.grid), source)
+
+
+def _intensity(acquired: Acquired, here: _Crop, whole: Fraction, lesion: Lesion) -> Intensity:
+    if acquired.image.quantity != "HU":
+        return Intensity()
+    organ = organ_labels(acquired.healthy.structures)
+    host = next(s.label for s in acquired.healthy.structures if s.name == lesion.host)
+    in_host = (organ[acquired.healthy.labels[here.at]] == host) & (acquired.healthy.fraction[here.at] == 0)
+    twin = None if acquired.twin is None else acquired.twin.array[here.at]
+    return measure_intensity(acquired.image.array[here.at], whole, in_host, acquired.phantom.grid.spacing_mm, twin)
+
+
+def _parts(acquired: Acquired, here: _Crop, fine: Phantom, labels: Mapping[str, int],
+           true_ml: float) -> dict[str, PartRecord]:
+    names = {s.label: s.name for s in fine.structures}
+    parts = {}
+    for part, label in labels.items():
+        true_part, filled, mean_hu = _ml(fine.occupancy(label), fine.grid), here.phantom.occupancy(label), None
+        if acquired.image.quantity == "HU" and (filled >= FULL).any():
+            mean_hu = float(acquired.image.array[here.at][filled >= FULL].mean())
+        parts[part] = PartRecord(names[label], label, _ml(filled, here.phantom.grid), true_part, true_part / true_ml,
+                                 mean_hu)
+    return parts
+
+
+def _ml(fraction: Fraction, grid: Grid) -> float:
+    return float(fraction.sum(dtype=np.float64)) * grid.voxel_volume_mm3 / 1000
+
+
+def _centre_mm(fraction: Fraction, grid: Grid) -> Point:
+    at = np.nonzero(fraction)
+    return tuple(grid.world_mm(np.average(np.stack(at, axis=-1), axis=0, weights=fraction[at])).tolist())
+
+
+def _filled_box(fraction: Fraction) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    at = np.argwhere(fraction >= LEVEL) if (fraction >= LEVEL).any() else np.argwhere(fraction > 0)
+    return at.min(0), at.max(0) + 1
+
+
+def _box_kji(fraction: Fraction, low: tuple[int, int, int]) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    first, last = _filled_box(fraction)
+    return tuple((first + low).tolist()), tuple((last + low).tolist())
+
+
+def _box_mm(fraction: Fraction, grid: Grid) -> tuple[Point, Point]:
+    """Return the LPS box of the half-full voxels' faces; the fine grid is axial."""
+    first, last = _filled_box(fraction)
+    faces = grid.world_mm([first - 0.5, last - 0.5])
+    return tuple(faces.min(0).tolist()), tuple(faces.max(0).tolist())
