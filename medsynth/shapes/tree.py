@@ -13,7 +13,7 @@ from medsynth.core.grid import Vector
 from medsynth.shapes.base import Shape
 from medsynth.shapes.noise import CoherentNoise
 from medsynth.shapes.tree_clear import CapsuleGrid
-from medsynth.shapes.tree_edit import concatenate, thickened, tip_indices, truncate
+from medsynth.shapes.tree_edit import concatenate, outer, thickened, tip_indices, truncate
 from medsynth.shapes.tree_growth import (
     Array,
     Companion,
@@ -102,7 +102,7 @@ def grow_tree(domain: Shape, spec: TreeSpec, *, rng: np.random.Generator, avoid:
     domain : the shape to fill, e.g. one lobe; the tree stays in it except near its root.
     spec : the tree's numbers.
     rng : draws the shape's inner points, the splits and the twigs.
-    avoid : tubes to keep clear of; give airways with their walls (`thickened`). Twigs that cannot are given up and
+    avoid : tubes to keep clear of; walls included (see `walled` for airways). Twigs that cannot are given up and
         others grow into their place; a branch that carries more than 5 % of the tree stays even where it touches.
     follow : a tree with one root whose branches this one accompanies side by side (it is avoided too). Without it the
         large branches come from recursive splitting of the shape.
@@ -117,7 +117,7 @@ def grow_tree(domain: Shape, spec: TreeSpec, *, rng: np.random.Generator, avoid:
     GeometryError
         If the shape has no room at that margin, or `follow` has no single root.
     """
-    obstacles = concatenate(_NOTHING, *(tubes for tubes in (avoid, follow) if tubes is not None))
+    obstacles = concatenate(_NOTHING, *(outer(tubes) for tubes in (avoid, follow) if tubes is not None))
     grid = CapsuleGrid.of(obstacles)
     cloud = interior_points(domain, max(6 * spec.tips, 60 * spec.backbone_tips, 600), spec.margin_mm, rng)
     clearance_mm = _clearance_mm(spec)
@@ -172,6 +172,7 @@ def _without_twigs(follow: Tubes, spec: TreeSpec) -> TreeSpec:
 def _companion(follow: Tubes, spec: TreeSpec) -> tuple[Companion, Array]:
     if len(follow.parents) == 0 or np.count_nonzero(follow.parents == -1) != 1:
         raise GeometryError(expected("follow", f"{np.count_nonzero(follow.parents == -1)} roots", "a tree of one root"))
+    follow = outer(follow)
     companion = Companion.of(follow, np.array(spec.root_mm) - follow.starts_mm[0])
     return companion, murray_radii((companion.points, companion.parents), _without_twigs(follow, spec))[1]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -45,7 +47,7 @@ def select(tubes: Tubes, keep: NDArray[np.bool_]) -> Tubes:
     parents = tubes.parents[kept]
     parents = np.where(parents >= 0, new_index[parents], -1)
     return Tubes(tubes.starts_mm[kept], tubes.ends_mm[kept], tubes.start_radii_mm[kept], tubes.end_radii_mm[kept],
-                 parents.astype(np.int64))
+                 parents.astype(np.int64), None if tubes.walls_mm is None else tubes.walls_mm[kept])
 
 
 def truncate(tubes: Tubes, min_radius_mm: float) -> Tubes:
@@ -54,14 +56,19 @@ def truncate(tubes: Tubes, min_radius_mm: float) -> Tubes:
 
 
 def concatenate(*tubes: Tubes) -> Tubes:
-    """Return all tubes in one set; trees stay apart, each with its own root."""
+    """Return all tubes in one set; trees stay apart, each with its own root. Those without walls get 0 mm of it."""
     if not tubes:
         raise GeometryError(expected("tubes", tubes, "at least one set of tubes"))
     shifts = np.cumsum([0, *(len(part.parents) for part in tubes[:-1])])
     parents = [np.where(part.parents >= 0, part.parents + shift, -1)
                for part, shift in zip(tubes, shifts, strict=True)]
-    return Tubes(*(np.concatenate([getattr(part, name) for part in tubes])
-                   for name in ("starts_mm", "ends_mm", "start_radii_mm", "end_radii_mm")), np.concatenate(parents))
+    walls = None
+    if any(part.walls_mm is not None for part in tubes):
+        walls = np.concatenate([np.zeros(len(part.parents)) if part.walls_mm is None else part.walls_mm
+                                for part in tubes])
+    return Tubes(np.concatenate([part.starts_mm for part in tubes]), np.concatenate([part.ends_mm for part in tubes]),
+                 np.concatenate([part.start_radii_mm for part in tubes]),
+                 np.concatenate([part.end_radii_mm for part in tubes]), np.concatenate(parents), walls)
 
 
 def attach(trunk: Tubes, *branches: Tubes, tolerance_mm: float = 0.5) -> Tubes:
@@ -84,14 +91,30 @@ def attach(trunk: Tubes, *branches: Tubes, tolerance_mm: float = 0.5) -> Tubes:
                                 f"{tuple(whole.starts_mm[root].round(1).tolist())} starts {gap:.1f} mm away")
     parents = whole.parents.copy()
     parents[roots] = nearest
-    return Tubes(whole.starts_mm, whole.ends_mm, whole.start_radii_mm, whole.end_radii_mm, parents)
+    return replace(whole, parents=parents)
 
 
-def thickened(tubes: Tubes, *, fraction: float = 0.18, offset_mm: float = 0.3) -> Tubes:
-    """Return the tubes with radius r (1 + `fraction`) + `offset_mm`, e.g. a bronchus' outer wall from its lumen."""
-    grow = 1 + fraction
-    return Tubes(tubes.starts_mm, tubes.ends_mm, tubes.start_radii_mm * grow + offset_mm,
-                 tubes.end_radii_mm * grow + offset_mm, tubes.parents)
+def walled(tubes: Tubes, *, fraction: float = 0.2, offset_mm: float = 0.3) -> Tubes:
+    """Return the tubes as lumens with a wall of `fraction` times the radius + `offset_mm`.
+
+    The default suits bronchi: 0.4 mm at 1 mm lumen diameter, 0.7 mm at 4 mm, 1.1 mm at 8 mm.
+    """
+    return replace(tubes, walls_mm=fraction * 0.5 * (tubes.start_radii_mm + tubes.end_radii_mm) + offset_mm)
+
+
+def outer(tubes: Tubes) -> Tubes:
+    """Return solid tubes as wide as these with their walls."""
+    if tubes.walls_mm is None:
+        return tubes
+    return replace(tubes, start_radii_mm=tubes.start_radii_mm + tubes.walls_mm,
+                   end_radii_mm=tubes.end_radii_mm + tubes.walls_mm, walls_mm=None)
+
+
+def thickened(tubes: Tubes, *, fraction: float, offset_mm: float) -> Tubes:
+    """Return solid tubes with radius r (1 + `fraction`) + `offset_mm`."""
+    solid = outer(tubes)
+    return replace(solid, start_radii_mm=solid.start_radii_mm * (1 + fraction) + offset_mm,
+                   end_radii_mm=solid.end_radii_mm * (1 + fraction) + offset_mm)
 
 
 def _check_order(parents: NDArray[np.int64]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Protocol
 
@@ -215,9 +215,8 @@ def largest_amplitude_mm(seed: int, wavelength_mm: float) -> float:
 
 def warped_tubes(tubes: Tubes, warp: Warp) -> Tubes:
     """Return the tubes with their ends moved by the warp; radii stay."""
-    return Tubes(tubes.starts_mm + warp.displacement_mm(tubes.starts_mm),
-                 tubes.ends_mm + warp.displacement_mm(tubes.ends_mm), tubes.start_radii_mm, tubes.end_radii_mm,
-                 tubes.parents)
+    return replace(tubes, starts_mm=tubes.starts_mm + warp.displacement_mm(tubes.starts_mm),
+                   ends_mm=tubes.ends_mm + warp.displacement_mm(tubes.ends_mm))
 
 
 def _component_seeds(seed: int) -> tuple[int, ...]:
