@@ -8,6 +8,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+BRICK = 4  # lattice cells per edge of the bricks whose bounds are known
 BLOCK = 8  # voxels per edge of the coarse cull; the fine one halves it
 WORDS = 4  # 64-bit words of sub-samples per voxel of the capsule rasteriser, one bit each
 SAMPLES = 64 * WORDS
@@ -44,8 +45,12 @@ def settle(index, labels, neighbour, fraction, over, organ, new_labels, new_part
 
     What does not fit goes to a kept part of the same organ, else to the largest, so that organ volumes hold.
     """
-    f = fraction[index] / 255.0
     old_a, old_b = labels[index], neighbour[index]
+    if count == 1 and new_parts[0] == 1.0 and fraction[index] == 0:
+        if over[old_a]:
+            labels[index] = new_labels[0]
+        return
+    f = fraction[index] / 255.0
     share_a, share_b = 1.0 - f, f
     free = (share_a if over[old_a] else 0.0) + (share_b if over[old_b] else 0.0)
     if free <= 0.0:
@@ -196,14 +201,69 @@ def _layer_fractions(values, u, v, w, steps, insets, cum):
             cum[m] += 0.125 * plane_fraction(value + insets[m], ga, gb, gc)
 
 
+@numba.njit(cache=True, nogil=True)
+def survey(values):
+    """Return the bounds of a field by bricks of lattice cells: lowest, highest, steepest change per step, (z, y, x).
+
+    Brick b holds the nodes from BRICK * b to BRICK * (b + 1), both included, so that every cell lies in one brick.
+    """
+    nz, ny, nx = values.shape
+    shape = ((nz - 2) // BRICK + 1, (ny - 2) // BRICK + 1, (nx - 2) // BRICK + 1)
+    low = np.empty(shape, np.float32)
+    high = np.empty(shape, np.float32)
+    steep = np.empty(shape, np.float32)
+    for bk in range(shape[0]):
+        for bj in range(shape[1]):
+            for bi in range(shape[2]):
+                least, most, slope = np.float32(1e30), np.float32(-1e30), np.float32(0.0)
+                ke, je, ie = min(BRICK * (bk + 1), nz - 1), min(BRICK * (bj + 1), ny - 1), min(BRICK * (bi + 1), nx - 1)
+                for k in range(BRICK * bk, ke + 1):
+                    kn = k + 1 if k < ke else k
+                    for j in range(BRICK * bj, je + 1):
+                        jn = j + 1 if j < je else j
+                        for i in range(BRICK * bi, ie + 1):
+                            here = values[k, j, i]
+                            least, most = min(least, here), max(most, here)
+                            dx = (values[k, j, i + 1] if i < ie else here) - here
+                            dy, dz = values[k, jn, i] - here, values[kn, j, i] - here
+                            slope = max(slope, dx * dx + dy * dy + dz * dz)
+                low[bk, bj, bi], high[bk, bj, bi], steep[bk, bj, bi] = least, most, np.sqrt(slope)
+    return low, high, steep
+
+
+@numba.njit(nogil=True)
+def _brick_bounds(low, high, steep, u0, u1, v0, v1, w0, w1):
+    """Bounds of the field over a box of lattice coordinates, one cell wider for the cubic interpolation."""
+    nk, nj, ni = low.shape
+    ka, kb = min(max(int(w0 - 1) // BRICK, 0), nk - 1), min(max(int(w1 + 1) // BRICK, 0), nk - 1)
+    ja, jb = min(max(int(v0 - 1) // BRICK, 0), nj - 1), min(max(int(v1 + 1) // BRICK, 0), nj - 1)
+    ia, ib = min(max(int(u0 - 1) // BRICK, 0), ni - 1), min(max(int(u1 + 1) // BRICK, 0), ni - 1)
+    least, most, slope = np.float32(1e30), np.float32(-1e30), np.float32(0.0)
+    for k in range(ka, kb + 1):
+        for j in range(ja, jb + 1):
+            for i in range(ia, ib + 1):
+                least, most = min(least, low[k, j, i]), max(most, high[k, j, i])
+                slope = max(slope, steep[k, j, i])
+    return least, most, slope
+
+
+@numba.njit(nogil=True, inline="always")
+def _nearest_owner(owner, u, v, w):
+    return owner[min(max(int(w + 0.5), 0), owner.shape[0] - 1), min(max(int(v + 0.5), 0), owner.shape[1] - 1),
+                 min(max(int(u + 0.5), 0), owner.shape[2] - 1)]
+
+
 @numba.njit(cache=True, nogil=True, parallel=True)
-def paint_field(labels, neighbour, fraction, values, owner, has_owner, steps, start, low, high, insets,
-                layer_labels, over, everywhere, organ, steepest):
+def paint_field(labels, neighbour, fraction, values, owner, has_owner, bounds_low, bounds_high, bounds_steep, steps, start,
+                low, high, insets, layer_labels, over, everywhere, organ):
     """Paint the layers of one sampled field.
 
-    labels, neighbour, fraction : (k, j, i) written in place. steps : (3, 3) lattice steps (x, y, z) per voxel step
-    (k, j, i). start : lattice position of voxel (0, 0, 0). low, high : voxel box. insets, layer_labels : (layers,),
-    (layers, owners). steepest : largest change of the field per lattice step, which makes culling safe.
+    labels, neighbour, fraction : (k, j, i) written in place. bounds_* : what `survey` found. steps : (3, 3) lattice steps
+    (x, y, z) per voxel step (k, j, i). start : lattice position of voxel (0, 0, 0). low, high : voxel box.
+    insets, layer_labels : (layers,), (layers, owners).
+
+    A block of voxels whose field is known to be clear of zero is skipped or filled as a whole; then its eight halves;
+    then single voxels, and only those that the surface crosses are interpolated cubically and cut.
     """
     blocks = (high - low + BLOCK - 1) // BLOCK
     count = blocks[0] * blocks[1] * blocks[2]
@@ -212,20 +272,19 @@ def paint_field(labels, neighbour, fraction, values, owner, has_owner, steps, st
         reach += steps[axis, 0] ** 2 + steps[axis, 1] ** 2 + steps[axis, 2] ** 2
     half_diagonal = 0.5 * np.sqrt(reach)
     layers = insets.shape[0]
+    shallowest, deepest = insets[0], insets[layers - 1]
     ny, nx = labels.shape[1], labels.shape[2]
     flat_l, flat_n, flat_f = labels.reshape(-1), neighbour.reshape(-1), fraction.reshape(-1)
     for block in numba.prange(count):
         work_l, work_w = np.empty(layers + 3, np.int64), np.empty(layers + 3, np.float64)
         new_l, new_p = np.empty(layers + 1, np.int64), np.empty(layers + 1, np.float64)
-        cum = np.empty(layers + 1, np.float64)
+        cum, half = np.empty(layers + 1, np.float64), np.empty(3, np.float64)
         bk, rest = block // (blocks[1] * blocks[2]), block % (blocks[1] * blocks[2])
         k0, j0, i0 = low[0] + bk * BLOCK, low[1] + rest // blocks[2] * BLOCK, low[2] + rest % blocks[2] * BLOCK
         for cell in range(9):  # the whole block first, then its eight halves
             size = BLOCK if cell == 0 else BLOCK // 2
-            sub = cell - 1
-            ks = k0 if cell == 0 else k0 + (sub >> 2) * size
-            js = j0 if cell == 0 else j0 + ((sub >> 1) & 1) * size
-            is_ = i0 if cell == 0 else i0 + (sub & 1) * size
+            sub = max(cell - 1, 0)
+            ks, js, is_ = k0 + (sub >> 2) * size, j0 + ((sub >> 1) & 1) * size, i0 + (sub & 1) * size
             ke, je, ie = min(ks + size, high[0]), min(js + size, high[1]), min(is_ + size, high[2])
             if ks >= ke or js >= je or is_ >= ie:
                 continue
@@ -233,21 +292,23 @@ def paint_field(labels, neighbour, fraction, values, owner, has_owner, steps, st
             u = start[0] + steps[0, 0] * mk + steps[0, 1] * mj + steps[0, 2] * mi
             v = start[1] + steps[1, 0] * mk + steps[1, 1] * mj + steps[1, 2] * mi
             w = start[2] + steps[2, 0] * mk + steps[2, 1] * mj + steps[2, 2] * mi
-            middle = _linear(values, u, v, w)
-            spread = steepest * (half_diagonal * size + 0.5)
-            if middle > spread - insets[0]:
+            for axis in range(3):
+                half[axis] = 0.5 * (abs(steps[axis, 0]) * (ke - ks) + abs(steps[axis, 1]) * (je - js)
+                                    + abs(steps[axis, 2]) * (ie - is_))
+            least, most, slope = _brick_bounds(bounds_low, bounds_high, bounds_steep, u - half[0], u + half[0], v - half[1],
+                                               v + half[1], w - half[2], w + half[2])
+            # The cubic may overshoot the nodes by an eighth of their range; and no value differs from the middle's by
+            # more than the steepest slope allows.
+            slack = 0.125 * (most - least)
+            middle, spread = _linear(values, u, v, w), slope * (half_diagonal * size + 0.5)
+            least, most = max(least - slack, middle - spread), min(most + slack, middle + spread)
+            if least > -shallowest:
                 if cell == 0:
                     break
                 continue
-            deepest = insets[layers - 1]
-            if middle < -spread - deepest:
-                own = 0
-                if has_owner:
-                    own = owner[min(max(int(w + 0.5), 0), owner.shape[0] - 1),
-                                min(max(int(v + 0.5), 0), owner.shape[1] - 1),
-                                min(max(int(u + 0.5), 0), owner.shape[2] - 1)]
-                if not has_owner or cell > 0:
-                    label = layer_labels[layers - 1, own]
+            if most < -deepest and (cell > 0 or not has_owner):
+                label = layer_labels[layers - 1, _nearest_owner(owner, u, v, w) if has_owner else 0]
+                if not has_owner:
                     new_l[0], new_p[0] = label, 1.0
                     for k in range(ks, ke):
                         for j in range(js, je):
@@ -265,6 +326,7 @@ def paint_field(labels, neighbour, fraction, values, owner, has_owner, steps, st
                     continue
             if cell == 0:
                 continue
+            near = slope * (half_diagonal + 0.25)
             for k in range(ks, ke):
                 for j in range(js, je):
                     at = (k * ny + j) * nx
@@ -273,22 +335,12 @@ def paint_field(labels, neighbour, fraction, values, owner, has_owner, steps, st
                         v = start[1] + steps[1, 0] * k + steps[1, 1] * j + steps[1, 2] * i
                         w = start[2] + steps[2, 0] * k + steps[2, 1] * j + steps[2, 2] * i
                         value = _linear(values, u, v, w)
-                        near = steepest * (half_diagonal + 0.25)
-                        if value > near - insets[0]:
+                        if value > near - shallowest:
                             continue
-                        own = 0
-                        if has_owner:
-                            own = owner[min(max(int(w + 0.5), 0), owner.shape[0] - 1),
-                                        min(max(int(v + 0.5), 0), owner.shape[1] - 1),
-                                        min(max(int(u + 0.5), 0), owner.shape[2] - 1)]
+                        own = _nearest_owner(owner, u, v, w) if has_owner else 0
                         if value < -near - deepest:
-                            if everywhere:
-                                flat_l[at + i] = layer_labels[layers - 1, own]
-                                flat_n[at + i] = 0
-                                flat_f[at + i] = 0
-                            else:
-                                new_l[0], new_p[0] = layer_labels[layers - 1, own], 1.0
-                                settle(at + i, flat_l, flat_n, flat_f, over, organ, new_l, new_p, 1, work_l, work_w)
+                            new_l[0], new_p[0] = layer_labels[layers - 1, own], 1.0
+                            settle(at + i, flat_l, flat_n, flat_f, over, organ, new_l, new_p, 1, work_l, work_w)
                             continue
                         _layer_fractions(values, u, v, w, steps, insets, cum)
                         n = 0
@@ -479,32 +531,3 @@ def fill_texture(texture, labels, tile, tile_step, steps, origin, octave_start, 
                     else:
                         total += octaves[row, 1] * noise
                 texture[k, j, i] = np.int16(min(30000.0, max(-9500.0, total * 1e4)))
-
-
-@numba.njit(cache=True, nogil=True)
-def survey(values, threshold, clip):
-    """Return the largest change of the field per lattice step (values clipped), and the node box below threshold.
-
-    The box is (6,) int64: first and last z, y, x; last < first when no node is below.
-    """
-    nz, ny, nx = values.shape
-    box = np.array([nz, -1, ny, -1, nx, -1], np.int64)
-    steepest = 0.0
-    for k in range(nz):
-        for j in range(ny):
-            for i in range(nx):
-                here = values[k, j, i]
-                if here < threshold:
-                    box[0], box[1] = min(box[0], k), max(box[1], k)
-                    box[2], box[3] = min(box[2], j), max(box[3], j)
-                    box[4], box[5] = min(box[4], i), max(box[5], i)
-                here = min(max(here, -clip), clip)
-                total = 0.0
-                if i + 1 < nx:
-                    total += (min(max(values[k, j, i + 1], -clip), clip) - here) ** 2
-                if j + 1 < ny:
-                    total += (min(max(values[k, j + 1, i], -clip), clip) - here) ** 2
-                if k + 1 < nz:
-                    total += (min(max(values[k + 1, j, i], -clip), clip) - here) ** 2
-                steepest = max(steepest, total)
-    return np.sqrt(steepest), box

@@ -21,8 +21,6 @@ from medsynth.shapes.tubes import Tubes
 
 CAPSULE_BLOCK = 16  # voxels per edge of the capsule rasteriser's bit buffers
 TEXTURE_OVERSAMPLING = 2
-# A field farther from its surface than this cannot matter; clipping it keeps one odd far value from spoiling the cull.
-CLIP_MM = 24.0
 
 
 def rasterize(scene: Scene, grid: Grid) -> Phantom:
@@ -87,12 +85,12 @@ def _paint_field(phantom: Phantom, field: SampledShape, paint: Paint, over: NDAr
     labels = np.empty((len(insets), owners), np.int64)
     for row, layer in zip(labels, paint.layers, strict=True):
         row[:] = layer.label if isinstance(layer.label, int) else layer.label[:owners]
-    steepest, box = kernels.survey(field.values_mm, field.step_mm - insets[0], CLIP_MM)
-    if box[1] < box[0]:
+    bounds = kernels.survey(field.values_mm)
+    bricks = np.argwhere(bounds[0] < field.step_mm - insets[0])
+    if len(bricks) == 0:
         return
-    low_node = np.array([box[4], box[2], box[0]]) - 1.0
-    high_node = np.array([box[5], box[3], box[1]]) + 1.0
-    ends = [np.asarray(field.origin_mm) + node * field.step_mm for node in (low_node, high_node)]
+    nodes = np.stack([bricks.min(0) * kernels.BRICK - 1, (bricks.max(0) + 1) * kernels.BRICK + 1])[:, ::-1]
+    ends = np.asarray(field.origin_mm) + nodes * field.step_mm
     corners = np.array([[ends[a][0], ends[b][1], ends[c][2]] for a in (0, 1) for b in (0, 1) for c in (0, 1)])
     index = phantom.grid.index_kji(corners)
     low = np.clip(np.floor(index.min(0)).astype(np.int64), 0, phantom.grid.shape_kji)
@@ -102,8 +100,8 @@ def _paint_field(phantom: Phantom, field: SampledShape, paint: Paint, over: NDAr
     steps, start = _lattice_map(phantom.grid, field)
     owner = field.owner if field.owner is not None else np.zeros((1, 1, 1), np.uint8)
     kernels.paint_field(phantom.labels, phantom.neighbour, phantom.fraction, field.values_mm, owner,
-                        field.owner is not None, steps, start, low, high, insets, labels, over, bool(over.all()),
-                        organ, float(steepest))
+                        field.owner is not None, *bounds, steps, start, low, high, insets, labels, over,
+                        bool(over.all()), organ)
 
 
 @lru_cache(maxsize=1)

@@ -15,7 +15,6 @@ from medsynth.shapes.base import Box, Distances, Points
 from medsynth.shapes.lattice import Lattice
 from medsynth.shapes.sampled import SampledShape
 
-FAR_MM = 40.0  # value of a sweep field where no sweep is near
 
 
 def spline_mm(points_mm: ArrayLike, step_mm: float = 1.5) -> NDArray[np.float64]:
@@ -146,8 +145,11 @@ def _splat(points, normals, binormals, first, second, exponent, margin, origin, 
 
 
 def sweep_fields(sweeps: Sequence[Sweep], lattice: Lattice, margin_mm: float = 6.0) -> SampledShape:
-    """Return the union of sweeps on a lattice, each node owned by the sweep (index in the list) nearest to it."""
-    values = np.full(lattice.shape, FAR_MM, np.float32)
+    """Return the union of sweeps on a lattice, each node owned by the sweep (index in the list) nearest to it.
+
+    Nodes farther than `margin_mm` hold `margin_mm`: a lower bound, so that painting them stays cheap.
+    """
+    values = np.full(lattice.shape, margin_mm, np.float32)
     owner = np.zeros(lattice.shape, np.uint8)
     arc = np.zeros((1, 1, 1), np.float32)
     for number, sweep in enumerate(sweeps):
@@ -158,8 +160,8 @@ def sweep_fields(sweeps: Sequence[Sweep], lattice: Lattice, margin_mm: float = 6
 
 def sweep_distance(sweep: Sweep, lattice: Lattice, margin_mm: float = 20.0) -> tuple[
         NDArray[np.float32], NDArray[np.float32]]:
-    """Return one sweep's distance at the nodes (FAR_MM beyond the margin) and the arc length of the nearest point."""
-    values = np.full(lattice.shape, FAR_MM, np.float32)
+    """Return one sweep's distance at the nodes (at most the margin) and the arc length of the nearest point."""
+    values = np.full(lattice.shape, margin_mm, np.float32)
     arc = np.zeros(lattice.shape, np.float32)
     _splat(sweep.points_mm, *sweep.frame(), sweep.first_mm, sweep.second_mm, sweep.exponent, margin_mm,
            np.asarray(lattice.origin_mm), lattice.step_mm, values, np.zeros(lattice.shape, np.uint8), 0, arc, True, 0.0)

@@ -1,0 +1,3 @@
+"""The adult thorax."""
+
+from phantoms.thorax.body import BODY as BODY

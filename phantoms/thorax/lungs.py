@@ -1,0 +1,173 @@
+"""Diaphragm, lungs with lobes and fissures, and the trees of airways, arteries and veins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsynth.core.seed import Seed
+from medsynth.scene.structure import Layer, Paint
+from medsynth.shapes.blend import smooth_max
+from medsynth.shapes.lattice import Lattice, unit_slope
+from medsynth.shapes.sampled import SampledShape
+from medsynth.shapes.sweep import Sweep
+from medsynth.shapes.tree import TreeSpec, grow_tree
+from medsynth.shapes.tree_edit import concatenate, thickened
+from medsynth.shapes.tubes import Tubes
+from phantoms.thorax.frame import Frame
+from phantoms.thorax.table import labels
+from phantoms.thorax.trunk import Trunk
+
+Field = NDArray[np.floating[Any]]
+
+# Share of each lobe of its own lung (supine CT, PMC7490509 table 3): RUL 17.9, RML 9.3, RLL 26.5, LUL 23.1, LLL 23.2 %.
+LOWER_SHARE = {"right": 26.5 / 53.7, "left": 23.2 / 46.3}
+MIDDLE_SHARE_OF_UPPER = 9.3 / (9.3 + 17.9)
+FISSURE_MM = 0.35  # two layers of visceral pleura; less than a pixel, seen by its fraction
+
+
+@dataclass(frozen=True, eq=False)
+class Lungs:
+    """The lungs' shapes by name (`lung_left`, `lobe_right_upper`, ...) and the trees in them."""
+
+    fields: Mapping[str, SampledShape]
+    trees: Mapping[str, Tubes]
+    paints: list[Paint]
+
+
+def diaphragm_height(frame: Frame, lattice: Lattice, trunk: Trunk, shift_mm: float, dome: tuple[float, float]) -> Field:
+    """Return the height above the diaphragm in mm (positive on the lung's side), as a distance.
+
+    Two domes and a flat middle hang from an insertion that falls steeply from front to back, which makes the lung a
+    crescent behind the liver instead of an even ring around it.
+    """
+    x, y, z = lattice.x / frame.width, lattice.y / frame.depth, lattice.z
+    h = frame.height
+    right = dome[0] - 30 * ((x + 60) / 78) ** 2 - 24 * ((y + 2) / 72) ** 2
+    left = dome[1] - 26 * ((x - 66) / 72) ** 2 - 22 * ((y - 2) / 66) ** 2
+    middle = -43.0 - 18 * ((y + 20) / 60) ** 2 + 0 * x
+    top = smooth_max(smooth_max(right, left, 14.0), middle, 14.0)
+    insertion = np.interp(trunk.angle, [0, 30, 60, 90, 120, 150, 165, 180], [-37, -45, -69, -105, -130, -136, -105, -75])
+    inward = np.clip(-trunk.cavity / 42.0, 0, 1)
+    rise = 1 - (1 - inward) ** 2.6
+    surface = (insertion + (top - insertion) * rise) * h + shift_mm * rise + 2.0 * lattice.noise(frame.noise_seed(50), 48.0)
+    return unit_slope((z - surface).astype(np.float32), lattice.step_mm, 0.9, 4.0)
+
+
+def lung_field(lattice: Lattice, trunk: Trunk, above: Field, outline: Field) -> Field:
+    """Return both lungs: inside the ribs, above the diaphragm, beside the mediastinum."""
+    pleura = smooth_max(2.2 - above, trunk.cavity + 1.2, 3.0)
+    return smooth_max(pleura, -outline, 2.0).astype(np.float32)
+
+
+def build_lungs(frame: Frame, lattice: Lattice, lung: Field, tubes: Mapping[str, Sweep], seed: Seed) -> Lungs:
+    """Return lobes, fissures and trees."""
+    names = labels()
+    fields: dict[str, SampledShape] = {}
+    paints: list[Paint] = []
+    x = np.broadcast_to(lattice.x, lattice.shape)
+    z = lattice.z / frame.height
+    y = lattice.y / frame.depth
+    wave = [lattice.noise(frame.noise_seed(52 + n), 60.0) for n in range(2)]
+    fine = lattice.noise(frame.noise_seed(54), 24.0)
+    for side, sign in (("right", -1), ("left", 1)):
+        own = np.maximum(lung, np.float32(-sign) * x + 0.5).astype(np.float32)
+        oblique = z - 0.95 * y + 0.0022 * (x / frame.width + sign * -70) ** 2 / 2 + 4.5 * wave[0 if sign < 0 else 1] + 1.0 * fine
+        oblique = _split(lattice, own, oblique, LOWER_SHARE[side])
+        fields[f"lung_{side}"] = lattice.shape_of(own)
+        upper, lower = np.maximum(own, -oblique), np.maximum(own, oblique)
+        shape = fields[f"lung_{side}"]
+        paints.append(Paint(shape, (Layer(names["pleural_line"], -0.35), Layer(names[f"lobe_{side}_upper"]))))
+        mine = (names[f"lobe_{side}_upper"],)
+        if side == "right":
+            across = z - 0.06 * y - 0.05 * x + 3.5 * wave[1] + 1.0 * fine
+            across = _split(lattice, upper, across, MIDDLE_SHARE_OF_UPPER)
+            middle = np.maximum(upper, across)
+            paints.append(Paint(lattice.shape_of(across), (Layer(names["fissure_right"], -FISSURE_MM / 2),
+                                                           Layer(names["lobe_right_middle"], FISSURE_MM / 2)), over=mine))
+            mine += (names["lobe_right_middle"], names["fissure_right"])
+            fields["lobe_right_middle"] = lattice.shape_of(middle)
+            upper = np.maximum(upper, -across)
+        paints.append(Paint(lattice.shape_of(oblique), (Layer(names[f"fissure_{side}"], -FISSURE_MM / 2),
+                                                        Layer(names[f"lobe_{side}_lower"], FISSURE_MM / 2)), over=mine))
+        fields[f"lobe_{side}_upper"], fields[f"lobe_{side}_lower"] = lattice.shape_of(upper), lattice.shape_of(lower)
+    trees = grow_trees(fields, tubes, seed)
+    lung_labels = tuple(names[n] for n in ("lobe_right_upper", "lobe_right_middle", "lobe_right_lower", "lobe_left_upper",
+                                           "lobe_left_lower", "fissure_right", "fissure_left", "pleural_line", "mediastinal_fat",
+                                           "pulmonary_vein"))
+    paints.append(Paint(trees["pulmonary_veins"], (Layer(names["pulmonary_vein"]),), over=lung_labels))
+    paints.append(Paint(trees["pulmonary_arteries"], (Layer(names["pulmonary_artery_branches"]),), over=lung_labels))
+    airway_over = (*lung_labels, names["pulmonary_artery_branches"])
+    paints.append(Paint(trees["airways"], (Layer(names["bronchi_wall"]), Layer(names["bronchi"])), over=airway_over))
+    return Lungs(fields, trees, paints)
+
+
+def _split(lattice: Lattice, inside: Field, level: Field, share: float) -> Field:
+    """Shift a level function so that its negative side holds `share` of the inside, and give it unit slope."""
+    values = np.broadcast_to(level, lattice.shape)[inside < 0]
+    shifted = np.broadcast_to(level - np.quantile(values, share), lattice.shape).astype(np.float32)
+    return unit_slope(shifted, lattice.step_mm, 0.3, 4.0)
+
+
+LOBES = ("lobe_right_upper", "lobe_right_middle", "lobe_right_lower", "lobe_left_upper", "lobe_left_lower")
+# Where each lobe's bronchus, artery and vein begin: reference mm relative to the end of the main tube.
+HILUM: Mapping[str, tuple[str, str, str]] = {
+    "lobe_right_upper": ("bronchus_right", "pulmonary_artery_right", "vein_right_upper"),
+    "lobe_right_middle": ("bronchus_right", "pulmonary_artery_right", "vein_right_upper"),
+    "lobe_right_lower": ("bronchus_right", "pulmonary_artery_right", "vein_right_lower"),
+    "lobe_left_upper": ("bronchus_left", "pulmonary_artery_left", "vein_left_upper"),
+    "lobe_left_lower": ("bronchus_left", "pulmonary_artery_left", "vein_left_lower"),
+}
+AIRWAY_TIPS = {"lobe_right_upper": 34, "lobe_right_middle": 18, "lobe_right_lower": 44, "lobe_left_upper": 42, "lobe_left_lower": 40}
+ARTERY_TIPS = {"lobe_right_upper": 560, "lobe_right_middle": 280, "lobe_right_lower": 760, "lobe_left_upper": 680, "lobe_left_lower": 680}
+SHARE = {"lobe_right_upper": 0.33, "lobe_right_middle": 0.17, "lobe_right_lower": 0.50, "lobe_left_upper": 0.5, "lobe_left_lower": 0.5}
+
+
+def grow_trees(fields: Mapping[str, SampledShape], tubes: Mapping[str, Sweep], seed: Seed) -> dict[str, Tubes]:
+    """Grow airways, the arteries that run beside them, and the veins between them, lobe by lobe."""
+    airways, arteries, veins = [], [], []
+    for lobe in LOBES:
+        bronchus, artery, vein = (tubes[name] for name in HILUM[lobe])
+        share = SHARE[lobe]
+        middle = _middle(fields[lobe])
+        rng = seed.child("trees", lobe).rng()
+        air = grow_tree(fields[lobe], _spec(bronchus, middle, AIRWAY_TIPS[lobe], 1.05, share, 2.7, margin_mm=7.0), rng=rng)
+        art = grow_tree(fields[lobe], _spec(artery, middle, ARTERY_TIPS[lobe], 0.40, share, 2.75,
+                                            flow_gradient_per_mm=(0.0, 0.003, -0.001)), rng=rng, follow=_walled(air))
+        ven = grow_tree(fields[lobe], _spec(vein, middle, int(0.7 * ARTERY_TIPS[lobe]), 0.42,
+                                            share if "right" in lobe and "lower" not in lobe else 0.9, 2.75,
+                                            flow_gradient_per_mm=(0.0, 0.003, -0.001)), rng=rng,
+                        avoid=concatenate(_walled(air), art))
+        airways.append(air)
+        arteries.append(art)
+        veins.append(ven)
+    joined = concatenate(*airways)
+    mean = (joined.start_radii_mm + joined.end_radii_mm) / 2
+    joined = Tubes(joined.starts_mm, joined.ends_mm, joined.start_radii_mm, joined.end_radii_mm, joined.parents,
+                   0.35 + 0.16 * mean)
+    return {"airways": joined, "pulmonary_arteries": concatenate(*arteries), "pulmonary_veins": concatenate(*veins)}
+
+
+def _walled(airways: Tubes) -> Tubes:
+    return thickened(airways, fraction=0.16, offset_mm=0.4)
+
+
+def _middle(shape: SampledShape) -> NDArray[np.float64]:
+    inside = np.argwhere(shape.values_mm < 0).mean(axis=0)[::-1]
+    return np.asarray(shape.origin_mm) + inside * shape.step_mm
+
+
+def _spec(trunk: Sweep, goal: NDArray[np.float64], tips: int, tip_mm: float, share: float, exponent: float,
+          margin_mm: float = 4.5, flow_gradient_per_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> TreeSpec:
+    """Start a tree at the trunk's end with its share of the trunk's calibre, heading between trunk and lobe."""
+    end, tangent = trunk.points_mm[-1], trunk.points_mm[-1] - trunk.points_mm[-3]
+    heading = goal - end
+    direction = 0.5 * tangent / np.linalg.norm(tangent) + heading / np.linalg.norm(heading)
+    start = trunk.points_mm[-2]
+    return TreeSpec(tuple(start.tolist()), tuple(direction.tolist()), tips, tip_mm,
+                    root_radius_mm=float(trunk.first_mm[-1] * share ** (1 / exponent)), murray_exponent=exponent,
+                    margin_mm=margin_mm, flow_gradient_per_mm=flow_gradient_per_mm)

@@ -1,0 +1,125 @@
+"""Vertebrae C7-L3 with bodies, pedicles, laminae, processes and canal; discs, cord and dural sac."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsynth.scene.structure import Layer, Paint
+from medsynth.shapes.blend import smooth_max, smooth_min
+from medsynth.shapes.lattice import Lattice
+from medsynth.shapes.sampled import SampledShape
+from phantoms.thorax.frame import VERTEBRA_HALF_DEPTH_MM, VERTEBRA_HALF_WIDTH_MM, VERTEBRA_HEIGHT_MM, VERTEBRAE, Frame
+from phantoms.thorax.table import labels
+
+Field = NDArray[np.floating[Any]]
+
+STEP_MM = 1.5
+SHELL_MM = 0.7  # cortex of the bodies: 0.3-0.6 mm plus endplates 0.5-1.0 mm (unverified)
+ARCH_SHELL_MM = 1.2  # cortex of the arch and the processes
+FAR_MM = 30.0
+
+
+@dataclass(frozen=True, eq=False)
+class Spine:
+    """The bones as one shape (owner: index in VERTEBRAE), and the front profile that organs keep clear of."""
+
+    bone: SampledShape
+    lattice: Lattice
+
+
+def _capsule(u: Field, v: Field, w: Field, a: tuple[float, float, float], b: tuple[float, float, float],
+             radius: float) -> Field:
+    """Distance to a capsule in a vertebra's own coordinates: left, back, up."""
+    d = np.subtract(b, a)
+    t = np.clip(((u - a[0]) * d[0] + (v - a[1]) * d[1] + (w - a[2]) * d[2]) / float(d @ d), 0, 1)
+    return np.sqrt((u - a[0] - t * d[0]) ** 2 + (v - a[1] - t * d[1]) ** 2 + (w - a[2] - t * d[2]) ** 2) - radius
+
+
+def build_spine(frame: Frame, sway_rad: NDArray[np.float64]) -> tuple[Spine, list[Paint]]:
+    """Return the spine and its paints: discs, canal, cord, then bones with cortex and marrow."""
+    z = frame.vertebra_z_mm
+    low, high = float(z[-1]) - 34, float(z[0]) + 22
+    y = frame.spine_y_mm(np.linspace(low, high, 50))
+    lattice = Lattice((-58.0, float(y.min()) - 26, low), (58.0, float(y.max()) + 74, high), STEP_MM)
+    rough = 0.5 * lattice.noise(frame.noise_seed(20), 15.0) + 0.25 * lattice.noise(frame.noise_seed(21), 6.0)
+    body = np.full(lattice.shape, FAR_MM, np.float32)
+    arch, disc = body.copy(), body.copy()
+    body_owner, disc_owner = np.zeros(lattice.shape, np.uint8), np.zeros(lattice.shape, np.uint8)
+    arch_owner = body_owner.copy()
+    for n, middle in enumerate(z):
+        ks = np.flatnonzero(np.abs(lattice.z.ravel() - middle) < 44 * frame.height)
+        part = slice(int(ks[0]), int(ks[-1]) + 1)
+        b, p, d = _vertebra(frame, lattice, n, part, float(sway_rad[n]))
+        for target, owner, new in ((body, body_owner, b), (arch, arch_owner, p), (disc, disc_owner, d)):
+            closer = new < target[part]
+            target[part][closer], owner[part][closer] = np.broadcast_to(new, closer.shape)[closer], n
+    body += rough
+    arch += 0.7 * rough
+    names = labels()
+    bones = [names[f"vertebra_{v}"] for v in VERTEBRAE]
+    marrow = [names[f"vertebra_{v}_marrow"] for v in VERTEBRAE]
+    discs = [names[f"disc_{a}_{b}"] for a, b in zip(VERTEBRAE[:-1], VERTEBRAE[1:], strict=True)]
+    canal, cord = _canal(frame, lattice)
+    paints = [Paint(lattice.shape_of(disc, disc_owner), (Layer((*discs, discs[-1])),)),
+              Paint(lattice.shape_of(canal), (Layer(names["epidural_fat"]), Layer(names["spinal_canal"], 1.6))),
+              Paint(lattice.shape_of(cord), (Layer(names["spinal_cord"]),)),
+              Paint(lattice.shape_of(arch, arch_owner), (Layer(tuple(bones)), Layer(tuple(marrow), ARCH_SHELL_MM))),
+              Paint(lattice.shape_of(body, body_owner), (Layer(tuple(bones)), Layer(tuple(marrow), SHELL_MM)))]
+    whole = smooth_min(smooth_min(body, arch, 2.0), disc - 0.5, 1.0)
+    return Spine(lattice.shape_of(whole), lattice), paints
+
+
+def _vertebra(frame: Frame, lattice: Lattice, n: int, part: slice, sway: float) -> tuple[Field, Field, Field]:
+    """Return body, arch and the disc below, of vertebra n, in a slab of the lattice."""
+    middle = frame.vertebra_z_mm[n]
+    a = VERTEBRA_HALF_WIDTH_MM[n] * frame.bone
+    b = VERTEBRA_HALF_DEPTH_MM[n] * frame.bone
+    h = VERTEBRA_HEIGHT_MM[n] * frame.height / 2
+    below = (middle - frame.vertebra_z_mm[n + 1]) if n + 1 < len(VERTEBRAE) else 33.0 * frame.height
+    y0 = frame.spine_y_mm(middle + np.array([-h, 0.0, h]))
+    lean = (y0[2] - y0[0]) / (2 * h)  # the body follows the curve of the spine
+    w = (lattice.z[part] - np.float32(middle)) + np.float32(sway) * lattice.x
+    v = lattice.y - np.float32(y0[1]) - np.float32(lean) * w
+    u = lattice.x + 0 * v
+    au = np.abs(u)
+    waist = 1 - 0.12 * np.clip(1 - (w / h) ** 2, 0, 1)
+    heart_shaped = v + 0.10 * np.maximum(v, 0) * (1 - (u / a) ** 2)  # the back of the body is flat to hollow
+    level = ((au / (a * waist)) ** 2.2 + (np.abs(heart_shaped) / (b * waist)) ** 2.2) ** (1 / 2.2)
+    radial = (level - 1) * min(a, b)
+    canal = 1 - np.sqrt((u / 10.5) ** 2 + ((v - b - 7.2) / 8.2) ** 2)
+    endplate = np.abs(w) - (h - 1.4 + 1.6 * np.minimum(level, 1.0) ** 2)
+    body = smooth_max(smooth_max(radial, endplate, 2.0), 8.0 * canal, 2.0)
+    disc = np.maximum(np.maximum(radial + 0.4, np.abs(w + below / 2) - (below / 2 - h + 1.8)), 8.0 * canal)
+    lumbar = n >= VERTEBRAE.index("L1")
+    neck = n == 0
+    pedicle = _capsule(au, v, w, (a * 0.62, b * 0.55, h * 0.35), (12.2, b + 8.5, h * 0.3), 3.4 + 0.12 * n)
+    lamina = _capsule(au, v, w, (12.0, b + 11.0, 1.0), (0.5, b + 18.5, -h * 0.55), 3.0)
+    if lumbar:
+        process = _capsule(au, v, w, (13.0, b + 9.0, 3.0), (35.0, b + 14.0, 4.0), 3.1)
+    else:
+        reach = 30.0 if not neck else 27.0
+        process = _capsule(au, v, w, (13.0, b + 9.5, 3.0), (reach - 0.35 * max(n - 7, 0) * 2, b + 19.5, 6.0), 3.8)
+    drop = 4.0 if lumbar else (8.0 if neck else 10.0 + 9.0 * np.exp(-(((n - 6) / 3.5) ** 2)))
+    spinous = _capsule(u * 1.35, v, w * 0.62, (0.0, b + 18.0, -h * 0.3), (0.0, b + 42.0 - 0.3 * drop, -h * 0.3 - drop * 0.75),
+                       3.0)
+    upper = np.sqrt(((au - 13.5) / 5.0) ** 2 + ((v - b - 12.5) / 5.0) ** 2 + ((w - h * 0.9) / 8.5) ** 2)
+    lower = np.sqrt(((au - 13.0) / 5.0) ** 2 + ((v - b - 15.0) / 4.6) ** 2 + ((w + h * 0.95) / 9.0) ** 2)
+    arch = smooth_min(smooth_min(pedicle, lamina, 3.0), smooth_min(process, spinous, 3.0), 3.0)
+    arch = smooth_min(arch, (np.minimum(upper, lower) - 1) * 4.8, 2.0)
+    return body, np.maximum(arch, 8.0 * canal + 0.3), disc
+
+
+def _canal(frame: Frame, lattice: Lattice) -> tuple[Field, Field]:
+    """Return the canal's content and the cord."""
+    z = lattice.z.ravel()
+    half = np.interp(z, frame.vertebra_z_mm[::-1], VERTEBRA_HALF_DEPTH_MM[::-1]) * frame.bone
+    middle = (frame.spine_y_mm(z) + half + 7.2)[:, None, None].astype(np.float32)
+    canal = (np.sqrt((lattice.x / 9.8) ** 2 + ((lattice.y - middle) / 7.6) ** 2) - 1) * 8.0
+    ends = frame.vertebra_z_mm[VERTEBRAE.index("L1")]  # the conus lies at L1-L2
+    taper = np.clip((z - ends + 12) / 30, 0.05, 1)[:, None, None].astype(np.float32)
+    cord = (np.sqrt((lattice.x / (4.9 * taper)) ** 2 + ((lattice.y - middle + 0.8) / (3.6 * taper)) ** 2) - 1) * 4.0 * taper
+    return canal, cord
