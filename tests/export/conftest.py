@@ -78,7 +78,8 @@ def make_case(grid: Grid) -> Case:
                 ("45653009", "Structure of upper lobe of lung"), "left", 0.1234 * number, 6.14, 5.98, 6.06,
                 tuple((np.asarray(CENTRE_MM) + offset).tolist()), ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
                 mean_hu=-31.25, sd_hu=12.5, contrast_hu=801.0,
-                attributes={"texture": "part-solid", "spiculation": 3, "calcified": False})
+                attributes={"texture": "part-solid", "spiculation": 3, "calcified": False,
+                            "internal_structure_of_the_nodule": "héterogène, of more than sixteen letters"})
         for number, offset in enumerate(MARK_OFFSET_MM.values(), start=1))
     structures = (Structure("liver", 7, "liver", Code("10200004", "Liver structure")),
                   Structure("kidney_left", 300, "kidney", Code("64033007", "Kidney structure"), "left"),

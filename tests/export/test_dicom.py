@@ -169,7 +169,8 @@ def test_the_report_holds_every_measurement_and_leads_to_its_segment(axial_case,
             ("Mean attenuation less that of the surroundings", "", "[hnsf'U]"): 801.0, ("spiculation", "", "1"): 3.0}
         words = {e.name.meaning: e.value.meaning for e in group.get_qualitative_evaluations()
                  if e.name.meaning != "Finding category"}
-        assert words == {"texture": "part-solid", "calcified": "False"}
+        assert words == {"texture": "part-solid", "calcified": "False",
+                         "internal structure of the nodule": "héterogène, of more than sixteen letters"}
         assert group.finding_type.value == "427359005"
         assert group.finding_sites[0].value.value == "45653009"
         assert group.finding_sites[0].laterality.meaning == "Left"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +20,7 @@ from medsynth.export.dicom.marks import MANUFACTURER, PRIVATE_SCHEME, date_of, f
 
 _SIDES = {"left": codes.SCT.Left, "right": codes.SCT.Right}
 _Group = sr.VolumetricROIMeasurementsAndQualitativeEvaluations | sr.MeasurementsAndQualitativeEvaluations
+_CODE_LETTERS = 16
 _ML = Code("mL", "UCUM", "milliliter")
 _CONTRAST = Code("CONTRAST", PRIVATE_SCHEME, "Mean attenuation less that of the surroundings")
 
@@ -100,7 +103,7 @@ def _group(finding: Finding, segment: Dataset, images: Sequence[Dataset], segmen
                                     for key, word in words.items()],
     }
     if segmentation.SOPClassUID != SegmentationStorage:
-        # A report may only point at a segment of a Segmentation; into a label map the tracking UID leads.
+        # Validators refuse a segment number that points into a label map; there the tracking UID leads to the segment.
         return sr.MeasurementsAndQualitativeEvaluations(**shared)
     source = sr.SourceSeriesForSegmentation(images[0].SeriesInstanceUID)
     return sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
@@ -118,7 +121,12 @@ def _short(value: float) -> float:
 
 
 def _private(words: str) -> CodedConcept:
-    """Return a code of our own for words that no terminology has: the words themselves."""
+    """Return a code of our own for words that no terminology has: the words themselves, where they fit.
+
+    Code values have at most 16 characters; readers stumble over the attribute for longer ones.
+    """
     text = words.strip() or "none"
-    return CodedConcept(text.upper().replace(" ", "_").replace("-", "_")[:64], PRIVATE_SCHEME,
-                        text.replace("_", " ")[:64])
+    value = re.sub(r"[^A-Z0-9]+", "_", text.upper())
+    if len(value) > _CODE_LETTERS:
+        value = f"{value[:9]}_{hashlib.blake2b(text.encode(), digest_size=3).hexdigest().upper()}"
+    return CodedConcept(value, PRIVATE_SCHEME, text.replace("_", " ")[:64])
