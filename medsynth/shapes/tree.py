@@ -24,7 +24,7 @@ from medsynth.shapes.tree_growth import (
     split_backbone,
 )
 from medsynth.shapes.tree_kernels import gather
-from medsynth.shapes.tree_relax import fitting, pruned, relaxed
+from medsynth.shapes.tree_relax import fitting, outside_mm, pruned, relaxed
 from medsynth.shapes.tubes import Tubes
 
 _WANDER_WAVELENGTH_MM = 25.0
@@ -126,20 +126,22 @@ def grow_tree(domain: Shape, spec: TreeSpec, *, rng: np.random.Generator, avoid:
         nodes = _companion_nodes(follow, spec)
         twigs = spec.tips
     else:
-        nodes = _wandered(split_backbone(cloud, *_start(spec), min(spec.tips, spec.backbone_tips), spec.step_mm, rng),
-                          spec, rng)
+        root, direction = _start(spec)
+        nodes = split_backbone(cloud, root, direction, 1.2 * outside_mm(domain, root),
+                               min(spec.tips, spec.backbone_tips), spec.step_mm, rng)
+        nodes = _wandered(nodes, spec, rng)
         bundles = thickened(truncate(obstacles, 0.9), fraction=spec.repel_ratio, offset_mm=spec.repel_mm)
         nodes = _relaxed(nodes, domain, spec, CapsuleGrid.of(bundles), _SMOOTHINGS)
         twigs = spec.tips - spec.backbone_tips
     targets = scatter(cloud, round(_TARGETS_PER_TIP * max(twigs, 0)))
-    nodes = _twigs(nodes, targets, spec, grid, rng)
+    nodes = _twigs(nodes, domain, targets, spec, grid, rng)
     nodes = _relaxed(nodes, domain, spec, grid, _SMOOTHINGS)
     for _ in range(_REGROWTHS):  # where a branch must be given up, others grow into its place
         kept = pruned(nodes, _fitting(nodes, domain, spec, grid), 0.5)
         empty = targets[cKDTree(kept[0]).query(targets.reshape(-1, 3))[0] > _REACHED_MM]
         if len(empty) <= 0.02 * len(targets):
             break
-        nodes = _relaxed(_twigs(kept, empty, spec, grid, rng), domain, spec, grid, 3)
+        nodes = _relaxed(_twigs(kept, domain, empty, spec, grid, rng), domain, spec, grid, 3)
     return _tubes(pruned(nodes, _fitting(nodes, domain, spec, grid), _GIVEN_UP), spec)
 
 
@@ -228,8 +230,11 @@ def _clearance_mm(spec: TreeSpec) -> float:
     return 3 * spec.tip_radius_mm + spec.gap_mm
 
 
-def _twigs(nodes: Nodes, targets: Array, spec: TreeSpec, obstacles: CapsuleGrid, rng: np.random.Generator) -> Nodes:
-    return grow_twigs(nodes, targets, obstacles, _clearance_mm(spec), spec.step_mm, spec.path_weight, rng)
+def _twigs(nodes: Nodes, domain: Shape, targets: Array, spec: TreeSpec, obstacles: CapsuleGrid,
+           rng: np.random.Generator) -> Nodes:
+    """Grow twigs to the targets from those nodes that lie inside."""
+    closed = np.asarray(domain.distance_mm(nodes[0])) > 0
+    return grow_twigs(nodes, closed, targets, obstacles, _clearance_mm(spec), spec.step_mm, spec.path_weight, rng)
 
 
 def _relaxed(nodes: Nodes, domain: Shape, spec: TreeSpec, obstacles: CapsuleGrid, smoothings: int) -> Nodes:

@@ -57,7 +57,7 @@ def scatter(cloud: Array, count: int) -> Array:
     return cloud[thin_out(cloud, min(count, len(cloud)), start)]
 
 
-def split_backbone(cloud: Array, root: Array, direction: Array, tips: int, step_mm: float,
+def split_backbone(cloud: Array, root: Array, direction: Array, stem_mm: float, tips: int, step_mm: float,
                    rng: np.random.Generator) -> Nodes:
     """Grow the large branches: each runs towards the middle of the points it supplies, which are then split in two.
 
@@ -65,6 +65,7 @@ def split_backbone(cloud: Array, root: Array, direction: Array, tips: int, step_
     ----------
     cloud : (k, 3) points of the shape, standing for its volume.
     root, direction : (3,) where and whither the first branch starts.
+    stem_mm : least length of the first branch, e.g. to reach the shape.
     tips : number of ends.
     step_mm : length of the pieces that a branch is made of.
 
@@ -83,7 +84,8 @@ def split_backbone(cloud: Array, root: Array, direction: Array, tips: int, step_
         reach = float(np.linalg.norm(to_middle))
         heading = _turn(heading, to_middle / max(reach, 1e-9))
         part = 0.75 if share == 1 else rng.uniform(0.34, 0.5) if parent else rng.uniform(0.22, 0.3)
-        here = forks[parent] + heading * max(part * reach, 2.0 * step_mm)
+        least = 2.0 * step_mm if parent else max(stem_mm, 2.0 * step_mm)
+        here = forks[parent] + heading * max(part * reach, least)
         forks.append(here)
         fork_parents.append(parent)
         shares.append(share)
@@ -146,13 +148,14 @@ class Companion:
         return (points, parents.astype(np.int64)), len(link)
 
 
-def grow_twigs(nodes: Nodes, targets: Array, obstacles: CapsuleGrid, clearance_mm: float, step_mm: float,
-               path_weight: float, rng: np.random.Generator) -> Nodes:
+def grow_twigs(nodes: Nodes, closed: NDArray[np.bool_], targets: Array, obstacles: CapsuleGrid, clearance_mm: float,
+               step_mm: float, path_weight: float, rng: np.random.Generator) -> Nodes:
     """Reach each target (n, 3) from the tree's best node: near, ahead rather than behind, and not far from the root.
 
     A twig leaves in its parent's direction, bends towards its target and steps around obstacles. Targets near the
     root come first.
 
+    closed : (m,) nodes that no twig may leave, e.g. outside of the shape.
     clearance_mm : how far a twig stays from the surface of obstacles.
     path_weight : 0 makes long winding paths, 1 a star.
     """
@@ -161,9 +164,9 @@ def grow_twigs(nodes: Nodes, targets: Array, obstacles: CapsuleGrid, clearance_m
     bends = rng.normal(0, _TWIG_WANDER, (len(targets), 3))
     tubes = obstacles.tubes
     out_points, out_parents = grow_to_targets(
-        points, parents, targets[order], bends, step_mm, path_weight, clearance_mm, tubes.starts_mm, tubes.ends_mm,
-        tubes.start_radii_mm, tubes.end_radii_mm, obstacles.origin_mm, obstacles.cells, obstacles.first,
-        obstacles.members)
+        points, parents, closed, targets[order], bends, step_mm, path_weight, clearance_mm, tubes.starts_mm,
+        tubes.ends_mm, tubes.start_radii_mm, tubes.end_radii_mm, obstacles.origin_mm, obstacles.cells,
+        obstacles.first, obstacles.members)
     return out_points, out_parents
 
 

@@ -150,7 +150,7 @@ def companion_side(points, parents, first_side):
 
 
 @numba.njit(cache=True, nogil=True)
-def grow_to_targets(points, parents, targets, bends, step, path_weight, clearance,
+def grow_to_targets(points, parents, closed, targets, bends, step, path_weight, clearance,
                     a, b, ra, rb, origin, cells, first, members):
     """Return nodes and parents with a twig to each target from the node of least cost."""
     m = len(points)
@@ -163,6 +163,9 @@ def grow_to_targets(points, parents, targets, bends, step, path_weight, clearanc
         length = np.sqrt(d @ d)
         heading[i], path[i] = d / max(length, 1e-9), path[par[i]] + length
         children[par[i]] += 1
+    for i in range(m):
+        if closed[i]:
+            children[i] = 2
     for t in range(len(targets)):
         best, cost_of_best = -1, 1e30
         for i in range(1, m):
@@ -174,6 +177,8 @@ def grow_to_targets(points, parents, targets, bends, step, path_weight, clearanc
             cost = 1.25 * distance - 0.45 * ahead + path_weight * path[i]
             if cost < cost_of_best:
                 best, cost_of_best = i, cost
+        if best < 0:
+            continue
         node = best
         course = heading[best] + bends[t]
         stalled = 0

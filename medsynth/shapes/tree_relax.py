@@ -23,7 +23,7 @@ def relaxed(nodes: Nodes, radii_mm: NDArray[np.float64], domain: Shape, margin_m
     radii_mm : (m,) radius of the edge that ends at each node.
     """
     points, parents = nodes[0].copy(), nodes[1]
-    outside = _outside_mm(domain, points)
+    outside = outside_mm(domain, points[0])
     for turn in range(smoothings + _SETTLE_ROUNDS):
         if turn < smoothings + _SETTLE_ROUNDS - 4:
             smooth(points, parents, radii_mm**2, 0.5 if turn < smoothings else 0.1)
@@ -38,7 +38,7 @@ def fitting(nodes: Nodes, radii_mm: NDArray[np.float64], domain: Shape, margin_m
             obstacles: CapsuleGrid) -> NDArray[np.bool_]:
     """Return which nodes are deep enough in the domain and end an edge that touches no obstacle, (m,)."""
     points, parents = nodes
-    depth = required_depth_mm(points, points[0], margin_mm, _outside_mm(domain, points))
+    depth = required_depth_mm(points, points[0], margin_mm, outside_mm(domain, points[0]))
     inside: NDArray[np.bool_] = np.asarray(domain.distance_mm(points)) + depth <= _DEPTH_TOLERANCE_MM
     return inside & ~obstacles.push_away(points.copy(), parents, radii_mm, 0.0)
 
@@ -55,18 +55,19 @@ def pruned(nodes: Nodes, fits: NDArray[np.bool_], largest: float) -> Nodes:
     return points[keep], new_parents
 
 
-def _outside_mm(domain: Shape, points: NDArray[np.float64]) -> float:
-    return max(float(np.asarray(domain.distance_mm(points[:1]))[0]), 0.0)
+def outside_mm(domain: Shape, point_mm: NDArray[np.float64]) -> float:
+    """Return how far a point (3,) lies outside of the shape, 0 inside."""
+    return max(float(np.asarray(domain.distance_mm(point_mm[None]))[0]), 0.0)
 
 
 def required_depth_mm(points_mm: NDArray[np.float64], root_mm: NDArray[np.float64], margin_mm: float,
-                      outside_mm: float) -> NDArray[np.float64]:
+                      root_outside_mm: float) -> NDArray[np.float64]:
     """Return how deep (m,) below the surface each node must lie: `margin_mm`, but free near the root (the hilum).
 
-    outside_mm : how far outside of the shape the root itself lies, 0 if inside.
+    root_outside_mm : how far outside of the shape the root itself lies, 0 if inside.
     """
     from_root = np.linalg.norm(points_mm - root_mm, axis=1)
-    ramp = 0.5 * (from_root - 2.0 * outside_mm - 8.0)
+    ramp = 0.5 * (from_root - 2.0 * root_outside_mm - 8.0)
     return np.where(ramp > 0, np.minimum(ramp, margin_mm), -np.inf)
 
 
