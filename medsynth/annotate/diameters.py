@@ -145,6 +145,6 @@ def axis_ratio(fraction: Fraction, grid: Grid) -> float:
     weights = np.asarray(fraction, float)[at]
     points = grid.world_mm(np.stack(at, axis=-1))
     points = points - np.average(points, axis=0, weights=weights)
-    moments = (points * weights[:, None]).T @ points / weights.sum()
+    moments = np.einsum("n,ni,nj->ij", weights, points, points) / weights.sum()
     values = np.linalg.eigvalsh(moments)
     return float(np.sqrt(max(values[0], 0.0) / values[-1])) if values[-1] > 0 else 0.0

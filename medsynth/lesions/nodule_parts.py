@@ -20,9 +20,11 @@ from medsynth.shapes.tubes import Tubes
 
 Array = NDArray[np.float64]
 
-ROUGHNESS = {"solid": 0.03, "part_solid": 0.05, "ground_glass": 0.07}  # of the radius; ground glass frays most
-SPICULES = (5, 20)  # from the least to the strongest spiculation
-SPICULE_BASE_MM, SPICULE_TIP_MM = (0.5, 1.0), 0.15  # radii
+ROUGHNESS = {"solid": 0.03, "part_solid": 0.05, "ground_glass": 0.07}  # slow surface noise, of the radius
+FRAYING = {"solid": 0.0, "part_solid": 0.03, "ground_glass": 0.04}  # fine surface noise; spiculation adds to it
+SPICULATED_FRAYING = 0.045
+SPICULES = (6, 44)  # fewest, and most on a large nodule of the strongest spiculation
+SPICULE_BASE_MM, SPICULE_TIP_MM = (0.8, 1.5), 0.25  # radii
 TAG_RADIUS_MM = 0.45
 CLUTTERED_REACH = 1.9  # half width of the volume lattice in sphere radii where the host cuts nothing
 CUT_REACH = 2.6  # where the pleura cuts the body
@@ -69,7 +71,8 @@ def build_parts(spec: LungNoduleSpec, host: Shape, scene: Scene) -> NoduleParts:
     sphere = sphere_radius_mm(wanted)
     reach = (CUT_REACH if spec.attachment in ("juxtapleural", "perifissural") else CLUTTERED_REACH) * sphere
     body = star_body(spec.centre_mm, sphere, spec.axes, turn_of(spec.quaternion), lobulation=spec.lobulation,
-                     roughness=ROUGHNESS[spec.type], seed=seed.child("body"))
+                     roughness=ROUGHNESS[spec.type], seed=seed.child("body"),
+                     fraying=FRAYING[spec.type] + SPICULATED_FRAYING * spec.spiculation)
     body = body.with_radius(radius_for_volume(volume_integral(body, reach, host), wanted, reach))
     spicules = _spicules(spec, body, host, seed.child("spicules"))
     core = _core(spec, body, host, seed.child("core")) if spec.type == "part_solid" else None
@@ -123,12 +126,13 @@ def _spicules(spec: LungNoduleSpec, body: StarBody, host: Shape, seed: Seed) -> 
     if spec.spiculation <= 0 or spec.type == "ground_glass":
         return None
     rng = seed.rng()
-    count = round(SPICULES[0] + spec.spiculation * (SPICULES[1] - SPICULES[0]))
+    most = min(SPICULES[1], 4 + 4 * body.radius_mm)  # what the surface has room for
+    count = round(SPICULES[0] + spec.spiculation * max(0.0, most - SPICULES[0]))
     directions = scattered_directions(count, 0.5, rng=rng)
     surface = body.surface_mm(directions)
     strength = 0.35 + 0.65 * spec.spiculation
     length = np.clip(body.radius_mm * rng.uniform(0.35, 0.9, count) * strength + 1.0, 1.5, 12.0)
-    base = np.clip(rng.uniform(*SPICULE_BASE_MM, count), 0.3, max(0.3, 0.2 * body.radius_mm))
+    base = np.clip(rng.uniform(*SPICULE_BASE_MM, count), 0.35, max(0.35, 0.22 * body.radius_mm))
     bend = rng.standard_normal((count, 3)) * 0.18
     centre = np.asarray(body.centre_mm)
     root = centre + directions * (0.7 * surface)[:, None]
@@ -142,7 +146,7 @@ def _spicules(spec: LungNoduleSpec, body: StarBody, host: Shape, seed: Seed) -> 
     root, neck, tip, base = root[keep], neck[keep], tip[keep], base[keep]
     if not len(root):
         return None
-    middle = 0.45 * base
+    middle = 0.5 * base
     n = len(root)
     return Tubes(np.concatenate([root, neck]), np.concatenate([neck, tip]),
                  np.concatenate([base, np.maximum(middle, SPICULE_TIP_MM)]),

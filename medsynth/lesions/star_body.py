@@ -9,14 +9,16 @@ from numpy.typing import NDArray
 
 from medsynth.core.grid import Matrix3, Vector
 from medsynth.core.seed import Seed
+from medsynth.lesions._kernels import star_terms
 from medsynth.shapes.base import Box, Distances, Points
 from medsynth.shapes.blend import smooth_min
 
 Array = NDArray[np.float64]
 
-LOBULE_SHARPNESS = 7.0  # exponent of a lobule's bump over the sphere; its width is about 1 / sqrt of it, in radians
-LOBULE_HEIGHT = 0.3  # of the radius, at the strongest lobulation
-SLOW_WAVES = (1.5, 4.0)  # range of cycles of the surface noise, in radians per unit of direction
+LOBULE_SHARPNESS = 8.0  # exponent of a lobule's bump over the sphere; its width is about 1 / sqrt of it, in radians
+LOBULE_HEIGHT = 0.42  # of the radius, at the strongest lobulation
+WAVES = 12  # of each kind
+SLOW, FRAYED = (1.5, 4.0), (5.0, 11.0)  # wave numbers of the surface noise, in radians per unit of direction
 
 
 def even_directions(count: int) -> Array:
@@ -48,10 +50,8 @@ class StarBody:
     radius_mm : scale; without lobules and waves the volume is 4/3 pi radius^3.
     axes : relative semi-axes with product 1.
     turn : its columns are the directions of the semi-axes.
-    lobules : (n, 3) unit vectors of the bumps.
-    lobule_height : of a bump, relative to the radius.
-    waves : (m, 4): wave vector over the unit sphere and phase.
-    roughness : standard deviation of the waves' sum, relative to the radius.
+    lobules : (n, 4) unit vector of each bump and its height relative to the radius.
+    waves : (m, 5): wave vector over the unit sphere, phase, and amplitude relative to the radius.
     """
 
     centre_mm: Vector
@@ -59,28 +59,16 @@ class StarBody:
     axes: Vector
     turn: Matrix3
     lobules: Array
-    lobule_height: float
     waves: Array
-    roughness: float
     exact: bool = False
 
     def terms(self, points_mm: Points) -> tuple[Array, Array]:
         """Return A (mm) and B, both (...), of which the distance is A - radius * B."""
-        local = (np.asarray(points_mm, float) - np.asarray(self.centre_mm)) @ np.asarray(self.turn)
-        scaled = local / np.asarray(self.axes)
-        level = np.maximum(np.linalg.norm(scaled, axis=-1), 1e-9)
-        slope = np.maximum(np.linalg.norm(scaled / np.asarray(self.axes), axis=-1), 1e-9)
-        return level * level / slope, level / slope + self._relief(scaled / level[..., None])
-
-    def _relief(self, directions: Array) -> Array:
-        relief = np.zeros(directions.shape[:-1])
-        if len(self.lobules) and self.lobule_height > 0:
-            nearest = np.max(directions @ self.lobules.T, axis=-1)
-            relief += self.lobule_height * (np.exp(LOBULE_SHARPNESS * (nearest - 1)) - 0.5)
-        if len(self.waves) and self.roughness > 0:
-            for wave in self.waves:
-                relief += self.roughness * np.sqrt(2 / len(self.waves)) * np.cos(directions @ wave[:3] + wave[3])
-        return relief
+        points = np.ascontiguousarray(points_mm, np.float64)
+        level, per_radius = np.empty(points.shape[:-1]), np.empty(points.shape[:-1])
+        star_terms(points.reshape(-1, 3), np.asarray(self.centre_mm), np.asarray(self.turn), np.asarray(self.axes),
+                   self.lobules, LOBULE_SHARPNESS, self.waves, level.reshape(-1), per_radius.reshape(-1))
+        return level, per_radius
 
     def distance_mm(self, points_mm: Points) -> Distances:
         """Return the signed distance (...) in mm."""
@@ -105,21 +93,27 @@ class StarBody:
 
 
 def star_body(centre_mm: Vector, radius_mm: float, axes: Vector, turn: Matrix3, *, lobulation: float, roughness: float,
-              seed: Seed) -> StarBody:
+              fraying: float = 0.0, seed: Seed) -> StarBody:
     """Build a body whose lobules and waves follow from the seed alone.
 
     Parameters
     ----------
-    lobulation : 0 (none) to 1 (marked): more and higher bumps.
-    roughness : standard deviation of the slow surface noise, relative to the radius.
+    lobulation : 0 (none) to 1 (marked): height of the lobules.
+    roughness, fraying : standard deviation of the slow and of the fine surface noise, relative to the radius.
     """
     rng = seed.child("lobules").rng()
-    lobules = scattered_directions(int(rng.integers(6, 12)), 0.35, rng=rng)
+    count = int(rng.integers(6, 13))
+    lobules = np.empty((count if lobulation > 0 else 0, 4))
+    directions, heights = scattered_directions(count, 0.55, rng=rng), rng.uniform(0.5, 1.0, count)
+    lobules[:, :3], lobules[:, 3] = directions[:len(lobules)], LOBULE_HEIGHT * lobulation * heights[:len(lobules)]
     rng = seed.child("waves").rng()
-    directions = rng.standard_normal((12, 3))
-    directions *= (rng.uniform(*SLOW_WAVES, 12) / np.linalg.norm(directions, axis=1))[:, None]
-    waves = np.column_stack([directions, rng.uniform(0, 2 * np.pi, 12)])
-    return StarBody(centre_mm, radius_mm, axes, turn, lobules, LOBULE_HEIGHT * lobulation, waves, roughness)
+    waves = []
+    for spread, numbers in ((roughness, SLOW), (fraying, FRAYED)):
+        vectors = scattered_directions(WAVES, 1.0, rng=rng) * rng.uniform(*numbers, (WAVES, 1))
+        phases = rng.uniform(0, 2 * np.pi, WAVES)
+        if spread > 0:
+            waves.append(np.column_stack([vectors, phases, np.full(WAVES, spread * np.sqrt(2 / WAVES))]))
+    return StarBody(centre_mm, radius_mm, axes, turn, lobules, np.concatenate(waves) if waves else np.empty((0, 5)))
 
 
 @dataclass(frozen=True, eq=False)

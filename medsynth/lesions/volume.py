@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from medsynth.core.errors import PlacementError
 from medsynth.core.grid import centred_mm
+from medsynth.lesions._kernels import filled_volume
 from medsynth.lesions.star_body import StarBody
 from medsynth.shapes.base import Shape
 from medsynth.shapes.tubes import Tubes
@@ -78,8 +79,8 @@ class VolumeIntegral:
 
     def __call__(self, radius_mm: float) -> float:
         """Return the volume in mm^3."""
-        body = np.clip(0.5 - (self.level - radius_mm * self.per_radius) / self.step_mm, 0, 1)
-        volume = float(body @ self.inside_host) * self.step_mm**3
+        cells = filled_volume(self.level, self.per_radius, self.inside_host, radius_mm, self.step_mm)
+        volume = float(cells) * self.step_mm**3
         for sign, (level, per_radius, weight) in ((1, self.added), (-1, self.removed)):
             distance = level - radius_mm * per_radius
             volume += sign * float(weight[(distance >= 0) if sign > 0 else (distance < 0)].sum())
