@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,17 +14,23 @@ from medsynth.shapes.base import Box, Distances, Points, Shape
 Field = NDArray[np.floating[Any]]
 
 
+@numba.vectorize(["float32(float32, float32, float32)", "float64(float64, float64, float64)"], cache=True)
+def _smooth_min(a, b, width):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    h = max(width - abs(a - b), 0.0) / width
+    return min(a, b) - h * h * width * 0.25
+
+
 def smooth_min(a: Field, b: Field, width_mm: float) -> Field:
     """Return a smooth minimum of two distances: a union rounded over `width_mm` (polynomial; swells by width / 4)."""
     if width_mm <= 0:
         return np.minimum(a, b)
-    h = np.maximum(width_mm - np.abs(a - b), 0) / width_mm
-    return np.minimum(a, b) - h * h * (width_mm / 4)
+    blended: Field = _smooth_min(a, b, np.result_type(a, b).type(width_mm))
+    return blended
 
 
 def smooth_max(a: Field, b: Field, width_mm: float) -> Field:
     """Return a smooth maximum of two distances: an intersection rounded over `width_mm`."""
-    return -smooth_min(-a, -b, width_mm)
+    return -smooth_min(-np.asarray(a), -np.asarray(b), width_mm)
 
 
 @dataclass(frozen=True, eq=False)

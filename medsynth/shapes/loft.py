@@ -5,54 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline, PchipInterpolator
 
 from medsynth.core.errors import GeometryError
 from medsynth.shapes.base import Box, Distances, Points
+from medsynth.shapes.shape_kernels import loft_distances, loft_radii
 
 ANGLES = 720  # table columns around the axis
 LEVEL_STEP_MM = 1.0  # table rows along it
-
-
-@numba.njit(nogil=True)
-def _look_up(radii, row, angle):
-    """Bilinear radius at a fractional table row and an angle in degrees."""
-    columns = radii.shape[1] - 1
-    column = (angle % 360.0) * (columns / 360.0)
-    c = min(int(column), columns - 1)
-    row = min(max(row, 0.0), radii.shape[0] - 1.000001)
-    r = int(row)
-    p, q = column - c, row - r
-    return (1 - q) * ((1 - p) * radii[r, c] + p * radii[r, c + 1]) \
-        + q * ((1 - p) * radii[r + 1, c] + p * radii[r + 1, c + 1])
-
-
-@numba.njit(cache=True, nogil=True)
-def _radii(radii, low, high, angles, z, out):
-    scale = (radii.shape[0] - 1) / (high - low)
-    for n in range(angles.shape[0]):
-        out[n] = _look_up(radii, (z[n] - low) * scale, angles[n])
-
-
-@numba.njit(cache=True, nogil=True)
-def _distances(radii, centres, low, high, points, out):
-    scale = (radii.shape[0] - 1) / (high - low)
-    for n in range(points.shape[0]):
-        row = (points[n, 2] - low) * scale
-        clamped = min(max(row, 0.0), centres.shape[0] - 1.000001)
-        r = int(clamped)
-        q = clamped - r
-        x = points[n, 0] - ((1 - q) * centres[r, 0] + q * centres[r + 1, 0])
-        y = points[n, 1] - ((1 - q) * centres[r, 1] + q * centres[r + 1, 1])
-        angle = np.degrees(np.arctan2(x, -y))
-        radius = _look_up(radii, row, angle)
-        around = (_look_up(radii, row, angle + 2.0) - _look_up(radii, row, angle - 2.0)) / np.radians(4.0)
-        upward = 0.25 * (_look_up(radii, row + 2 * scale, angle) - _look_up(radii, row - 2 * scale, angle))
-        slope = np.sqrt(1.0 + (around / max(radius, 1.0)) ** 2 + upward * upward)
-        out[n] = (np.sqrt(x * x + y * y) - radius) / min(slope, 3.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +70,7 @@ class PolarLoft:
         angle, z = np.broadcast_arrays(np.asarray(angle_deg, float), np.asarray(z_mm, float))
         out = np.empty(angle.shape)
         radii, _ = self._table
-        _radii(radii, self.levels_mm[0], self.levels_mm[-1], np.ascontiguousarray(angle).reshape(-1),
+        loft_radii(radii, self.levels_mm[0], self.levels_mm[-1], np.ascontiguousarray(angle).reshape(-1),
                np.ascontiguousarray(z).reshape(-1), out.reshape(-1))
         return out
 
@@ -130,7 +92,7 @@ class PolarLoft:
         """Return the signed distance (...) in mm."""
         points = np.ascontiguousarray(points_mm)
         out = np.empty(points.shape[:-1], np.float32)
-        _distances(*self._table, self.levels_mm[0], self.levels_mm[-1], points.reshape(-1, 3), out.reshape(-1))
+        loft_distances(*self._table, self.levels_mm[0], self.levels_mm[-1], points.reshape(-1, 3), out.reshape(-1))
         return out
 
     def bounds_mm(self) -> Box:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from medsynth.core.errors import GeometryError, expected
 from medsynth.core.grid import Matrix3, Vector
 from medsynth.shapes.base import Box, Distances, Points
+from medsynth.shapes.shape_kernels import ellipsoid_distance
 
 UPRIGHT: Matrix3 = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 
@@ -68,14 +69,11 @@ class Ellipsoid:
 
     def distance_mm(self, points_mm: Points) -> Distances:
         """Return the signed distance (...) in mm: the implicit function over its gradient's length."""
-        local = (points_mm - np.asarray(self.centre_mm, points_mm.dtype)) @ np.asarray(self.turn, points_mm.dtype)
-        scaled = local / np.asarray(self.radii_mm, points_mm.dtype)
-        level = np.sqrt(np.einsum("...i,...i->...", scaled, scaled))
-        slope = np.sqrt(np.einsum("...i,...i->...", scaled / np.asarray(self.radii_mm), scaled / np.asarray(self.radii_mm)))
-        # At the centre both vanish; the distance there is minus the smallest semi-axis.
-        near_centre = slope < 1e-6
-        distance = level * (level - 1) / np.where(near_centre, 1, slope)
-        return np.where(near_centre, -min(self.radii_mm), np.maximum(distance, -min(self.radii_mm)))
+        points = np.ascontiguousarray(points_mm)
+        out = np.empty(points.shape[:-1], points.dtype)
+        ellipsoid_distance(points.reshape(-1, 3), np.asarray(self.centre_mm, float), np.asarray(self.radii_mm, float),
+                           np.asarray(self.turn, float), out.reshape(-1))
+        return out
 
     def bounds_mm(self) -> Box:
         """Return the LPS box."""

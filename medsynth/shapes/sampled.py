@@ -4,44 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from medsynth.core.errors import GeometryError
 from medsynth.shapes.base import Box, Distances, Points, Shape
+from medsynth.shapes.shape_kernels import trilinear
 
 CHUNK = 1 << 18  # points per call of a shape's distance
-
-
-@numba.njit(cache=True, nogil=True)
-def _trilinear(values, points, origin, step, out):
-    nz, ny, nx = values.shape
-    for n in range(points.shape[0]):
-        beyond = 0.0
-        cell = (0.0, 0.0, 0.0)
-        for axis in range(3):
-            size = nx if axis == 0 else (ny if axis == 1 else nz)
-            u = (points[n, axis] - origin[axis]) / step
-            if u < 0.0:
-                beyond += u * u
-                u = 0.0
-            elif u > size - 1.000001:
-                beyond += (u - (size - 1)) ** 2 if u > size - 1 else 0.0
-                u = size - 1.000001
-            if axis == 0:
-                cell = (u, 0.0, 0.0)
-            elif axis == 1:
-                cell = (cell[0], u, 0.0)
-            else:
-                cell = (cell[0], cell[1], u)
-        i, j, k = int(cell[0]), int(cell[1]), int(cell[2])
-        a, b, c = cell[0] - i, cell[1] - j, cell[2] - k
-        low = (1 - b) * ((1 - a) * values[k, j, i] + a * values[k, j, i + 1]) \
-            + b * ((1 - a) * values[k, j + 1, i] + a * values[k, j + 1, i + 1])
-        high = (1 - b) * ((1 - a) * values[k + 1, j, i] + a * values[k + 1, j, i + 1]) \
-            + b * ((1 - a) * values[k + 1, j + 1, i] + a * values[k + 1, j + 1, i + 1])
-        out[n] = (1 - c) * low + c * high + np.sqrt(beyond) * step
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +42,7 @@ class SampledShape:
         """Return the interpolated distance (...) in mm; beyond the lattice it grows with the distance to it."""
         points = np.ascontiguousarray(points_mm, np.float64)
         out = np.empty(points.shape[:-1], np.float32)
-        _trilinear(self.values_mm, points.reshape(-1, 3), np.asarray(self.origin_mm), self.step_mm, out.reshape(-1))
+        trilinear(self.values_mm, points.reshape(-1, 3), np.asarray(self.origin_mm), self.step_mm, out.reshape(-1))
         return out
 
     def bounds_mm(self) -> Box:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline
@@ -14,6 +13,7 @@ from medsynth.core.errors import GeometryError
 from medsynth.shapes.base import Box, Distances, Points
 from medsynth.shapes.lattice import Lattice
 from medsynth.shapes.sampled import SampledShape
+from medsynth.shapes.shape_kernels import splat_sweep, sweep_point_distance
 
 
 
@@ -67,81 +67,13 @@ class Sweep:
         """Return the signed distance (...) in mm (first order), searching every segment: for tests and few points."""
         flat = np.ascontiguousarray(points_mm, np.float64).reshape(-1, 3)
         out = np.full(len(flat), np.inf)
-        _point_distance(self.points_mm, *self.frame(), self.first_mm, self.second_mm, self.exponent, flat, out)
+        sweep_point_distance(self.points_mm, *self.frame(), self.first_mm, self.second_mm, self.exponent, flat, out)
         return out.reshape(points_mm.shape[:-1])
 
     def bounds_mm(self) -> Box:
         """Return the LPS box."""
         reach = np.maximum(self.first_mm, self.second_mm)[:, None] * 1.2
         return (tuple((self.points_mm - reach).min(0).tolist()), tuple((self.points_mm + reach).max(0).tolist()))
-
-
-@numba.njit(nogil=True)
-def _section(px, py, pz, points, normals, binormals, first, second, exponent, s):
-    """Signed distance to segment s, and how far along it (0..1) the nearest axis point lies."""
-    dx, dy, dz = points[s + 1, 0] - points[s, 0], points[s + 1, 1] - points[s, 1], points[s + 1, 2] - points[s, 2]
-    qx, qy, qz = px - points[s, 0], py - points[s, 1], pz - points[s, 2]
-    t = min(1.0, max(0.0, (qx * dx + qy * dy + qz * dz) / (dx * dx + dy * dy + dz * dz + 1e-12)))
-    ex, ey, ez = qx - t * dx, qy - t * dy, qz - t * dz
-    a = b = 0.0
-    for axis in range(3):
-        e = ex if axis == 0 else (ey if axis == 1 else ez)
-        a += e * (normals[s, axis] * (1 - t) + normals[s + 1, axis] * t)
-        b += e * (binormals[s, axis] * (1 - t) + binormals[s + 1, axis] * t)
-    far = np.sqrt(ex * ex + ey * ey + ez * ez)
-    ra, rb = first[s] * (1 - t) + first[s + 1] * t, second[s] * (1 - t) + second[s + 1] * t
-    ua, ub = abs(a) / ra, abs(b) / rb
-    across = np.sqrt(a * a + b * b)
-    along = np.sqrt(max(far * far - across * across, 0.0))
-    if exponent == 2.0:
-        level = np.sqrt(ua * ua + ub * ub)
-        slope = np.sqrt((ua / ra) ** 2 + (ub / rb) ** 2)
-        distance = level * (level - 1.0) / slope if slope > 1e-9 else -min(ra, rb)
-    else:
-        level = (ua**exponent + ub**exponent) ** (1.0 / exponent)
-        if level > 1e-6:
-            ga, gb = ua ** (exponent - 1) / ra, ub ** (exponent - 1) / rb
-            distance = (level - 1.0) * level ** (exponent - 1) / np.sqrt(ga * ga + gb * gb)
-        else:
-            distance = -min(ra, rb)
-    distance = max(distance, -min(ra, rb))
-    if distance > 0.0:
-        return np.sqrt(distance * distance + along * along), t
-    return max(distance, along - min(ra, rb)), t
-
-
-@numba.njit(cache=True, nogil=True)
-def _point_distance(points, normals, binormals, first, second, exponent, where, out):
-    for n in range(where.shape[0]):
-        for s in range(points.shape[0] - 1):
-            d, _ = _section(where[n, 0], where[n, 1], where[n, 2], points, normals, binormals, first, second, exponent, s)
-            out[n] = min(out[n], d)
-
-
-@numba.njit(cache=True, nogil=True)
-def _splat(points, normals, binormals, first, second, exponent, margin, origin, step, values, owner, number, arc,
-           along, start):
-    nz, ny, nx = values.shape
-    for s in range(points.shape[0] - 1):
-        reach = max(max(first[s], first[s + 1]), max(second[s], second[s + 1])) * 1.2 + margin
-        lo, hi = np.empty(3, np.int64), np.empty(3, np.int64)
-        for axis in range(3):
-            size = nx if axis == 0 else (ny if axis == 1 else nz)
-            a, b = points[s, axis], points[s + 1, axis]
-            lo[axis] = max(0, int(np.ceil((min(a, b) - reach - origin[axis]) / step)))
-            hi[axis] = min(size - 1, int(np.floor((max(a, b) + reach - origin[axis]) / step)))
-        length = np.sqrt(((points[s + 1] - points[s]) ** 2).sum())
-        for k in range(lo[2], hi[2] + 1):
-            for j in range(lo[1], hi[1] + 1):
-                for i in range(lo[0], hi[0] + 1):
-                    d, t = _section(origin[0] + i * step, origin[1] + j * step, origin[2] + k * step, points, normals,
-                                    binormals, first, second, exponent, s)
-                    if d < values[k, j, i]:
-                        values[k, j, i] = d
-                        owner[k, j, i] = number
-                        if along:
-                            arc[k, j, i] = start + t * length
-        start += length
 
 
 def sweep_fields(sweeps: Sequence[Sweep], lattice: Lattice, margin_mm: float = 6.0) -> SampledShape:
@@ -153,8 +85,8 @@ def sweep_fields(sweeps: Sequence[Sweep], lattice: Lattice, margin_mm: float = 6
     owner = np.zeros(lattice.shape, np.uint8)
     arc = np.zeros((1, 1, 1), np.float32)
     for number, sweep in enumerate(sweeps):
-        _splat(sweep.points_mm, *sweep.frame(), sweep.first_mm, sweep.second_mm, sweep.exponent, margin_mm,
-               np.asarray(lattice.origin_mm), lattice.step_mm, values, owner, number, arc, False, 0.0)
+        splat_sweep(sweep.points_mm, *sweep.frame(), sweep.first_mm, sweep.second_mm, sweep.exponent, margin_mm,
+               np.asarray(lattice.origin_mm), lattice.step_mm, values, owner, number, arc, False)
     return SampledShape(values, lattice.origin_mm, float(lattice.step_mm), owner)
 
 
@@ -163,6 +95,6 @@ def sweep_distance(sweep: Sweep, lattice: Lattice, margin_mm: float = 20.0) -> t
     """Return one sweep's distance at the nodes (at most the margin) and the arc length of the nearest point."""
     values = np.full(lattice.shape, margin_mm, np.float32)
     arc = np.zeros(lattice.shape, np.float32)
-    _splat(sweep.points_mm, *sweep.frame(), sweep.first_mm, sweep.second_mm, sweep.exponent, margin_mm,
-           np.asarray(lattice.origin_mm), lattice.step_mm, values, np.zeros(lattice.shape, np.uint8), 0, arc, True, 0.0)
+    splat_sweep(sweep.points_mm, *sweep.frame(), sweep.first_mm, sweep.second_mm, sweep.exponent, margin_mm,
+           np.asarray(lattice.origin_mm), lattice.step_mm, values, np.zeros(lattice.shape, np.uint8), 0, arc, True)
     return values, arc

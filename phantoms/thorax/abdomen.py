@@ -49,9 +49,9 @@ def build_abdomen(frame: Frame, lattice: Lattice, trunk: Trunk, above: Field, sp
         grown = {n: (f - growth.get(n, 0.0)).astype(np.float32) for n, f in raw.items()}
         settled = compete(grown, {"kidney_right": 3.0, "kidney_left": 3.0, "colon": 2.0, "stomach": 1.0}, gap)
         for name in settled:
-            wall = inside + (2.0 if name == "liver" else 3.0) + 0.8 * noise[30.0]
+            wall = inside + (0.4 if name == "liver" else 1.2) + 0.8 * noise[30.0]
             clear = smooth_max(-(hard - (0.0 if name == "liver" else 1.5)), -(psoas - 1.5), 3.0)
-            settled[name] = smooth_max(smooth_max(settled[name], wall, 5.0), clear, 10.0 if "kidney" in name else 5.0)
+            settled[name] = smooth_max(smooth_max(settled[name], wall, 3.0), clear, 10.0 if "kidney" in name else 5.0)
         for name, wanted in (("liver", liver_ml), ("spleen", spleen_ml)):
             have = max(lattice.volume_ml(settled[name]), 20.0)
             area = 6.5 * have ** (2 / 3) * 100  # mm^2 of a body of this volume; organs are less compact than spheres
@@ -75,7 +75,7 @@ def _organs(frame: Frame, lattice: Lattice, inside: Field, noise: Mapping[float,
     # The liver is what the cavity leaves: a right set above a slanting plane and a left wedge in front of another.
     right = smooth_max(smooth_max(x + 10 - 0.10 * (z + 75) + 0.25 * y + rumple,
                                   (-187 + 0.50 * (x + 120) + 0.35 * np.maximum(y + 20, -40)) - z + rumple, 14.0),
-                       y - 62 - 0.1 * x, 10.0)
+                       y - 92 - 0.1 * x, 10.0)
     left = smooth_max(smooth_max(y + 22 + 0.42 * x + rumple, (-109 + 0.22 * (x + 10)) - z + rumple, 12.0),
                       x - 74 + 0.2 * np.abs(y + 60), 12.0)
     liver = smooth_min(right, left, 14.0)
@@ -89,9 +89,9 @@ def _organs(frame: Frame, lattice: Lattice, inside: Field, noise: Mapping[float,
     organs: dict[str, Field] = {"liver": liver, "spleen": spleen}
     arc: dict[str, Field] = {}
     for name, (points, radii) in (("stomach", STOMACH), ("colon", COLON_LEFT), ("colon_right", COLON_RIGHT)):
-        axis = spline_mm(frame.at(points), 4.0)
+        axis = spline_mm(frame.at(points), 8.0)
         radius = np.interp(np.linspace(0, 1, len(axis)), np.linspace(0, 1, len(radii)), radii)
-        field, along = sweep_distance(Sweep.round(axis, radius), lattice, 24.0)
+        field, along = sweep_distance(Sweep.round(axis, radius), lattice, 12.0)
         arc[name] = along
         if name == "stomach":
             organs[name] = field + 3.0 * noise[46.0] + 1.6 * noise[30.0]

@@ -57,12 +57,12 @@ def build_cage(frame: Frame, jitter: NDArray[np.float64], calcified: float) -> t
     for sign in (-1.0, 1.0):
         side = "right" if sign < 0 else "left"
         gristle.append([_cartilage(frame, n, sign, axes[f"rib_{side}_{n + 1}"][-1]) for n in range(10)])
-    shape = sweep_fields(ribs, lattice, margin_mm=4.0)
+    shape = sweep_fields(ribs, lattice, margin_mm=3.0)
     rough = 0.25 * lattice.noise(frame.noise_seed(30), 9.0)
     shape = SampledShape(shape.values_mm + rough, shape.origin_mm, shape.step_mm, shape.owner)
     paints = []
     for side, sweeps in zip(("right", "left"), gristle, strict=True):
-        field = sweep_fields(sweeps, lattice, margin_mm=4.0)
+        field = sweep_fields(sweeps, lattice, margin_mm=3.0)
         paints.append(Paint(field, (Layer(names[f"costal_cartilage_{side}"]),)))
     order = [f"rib_{side}_{n}" for side in ("right", "left") for n in range(1, 13)]
     paints.append(Paint(shape, (Layer(tuple(names[r] for r in order)),
@@ -84,7 +84,7 @@ def _rib_axis(frame: Frame, n: int, sign: float, jitter_mm: float) -> tuple[NDAr
     shaft = frame.cavity.point_mm(sign * angle, z, RIB_LAYER_MM / 2 + 0.3)
     y = float(frame.spine_y_mm(joint_z))
     head = [[sign * 14.0 * frame.bone, y + 10.0, joint_z + 1], [sign * 31.0, y + 27.0, joint_z - 2.0]]
-    axis = spline_mm(np.concatenate([head, shaft]), 2.0)
+    axis = spline_mm(np.concatenate([head, shaft]), 4.0)
     centre = np.concatenate([frame.cavity.centre_mm(axis[:, 2]), axis[:, 2:]], axis=1)
     outward = axis - centre
     outward[:, 2] = 0
@@ -119,7 +119,7 @@ def _cartilage(frame: Frame, n: int, sign: float, end: NDArray[np.float64]) -> S
         angles = np.linspace(END_DEG[n], END_DEG[n] - 22, 4)[1:]
         z = end[2] + np.array([4.0, 14.0, 26.0]) * frame.height
         path = np.concatenate([[end], frame.cavity.point_mm(sign * angles, z, RIB_LAYER_MM / 2)])
-    axis = spline_mm(path, 2.0)
+    axis = spline_mm(path, 4.0)
     outward = axis * [1, 1, 0]
     taper = np.linspace(1.0, 0.8, len(axis)) * frame.bone
     return Sweep(axis, outward, 4.2 * taper, 6.6 * taper, exponent=2.2)
@@ -157,7 +157,7 @@ def _clavicles(frame: Frame) -> list[Paint]:
         start = np.array([sign * 21 * frame.width, top[1] - 8, 124 * frame.height])
         path = start + np.array([[0, 0, 0], [sign * 28, -4, 11], [sign * 62, 12, 24], [sign * 94, 34, 34], [sign * 122, 40, 42]]) \
             * (frame.width, frame.depth, frame.height)
-        axis = spline_mm(path, 2.0)
+        axis = spline_mm(path, 4.0)
         along = np.linspace(0, 1, len(axis))
         radius = (5.6 + 4.2 * np.exp(-9 * along) + 1.8 * along) * frame.bone
         flat = radius * (1 - 0.25 * along)

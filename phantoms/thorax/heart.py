@@ -116,7 +116,7 @@ def _union(chambers: Mapping[str, Ellipsoid], lattice: Lattice) -> Field:
 
 
 def _tube(frame: Frame, points: list[list[float]], radii: list[float], scale: float) -> Sweep:
-    axis = spline_mm(frame.at(points), 2.5)
+    axis = spline_mm(frame.at(points), 5.0)
     chord = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(frame.at(points), axis=0), axis=1))])
     return Sweep.round(axis, np.interp(np.linspace(0, chord[-1], len(axis)), chord, radii) * scale)
 
@@ -143,7 +143,7 @@ def build_mediastinum(frame: Frame, spine_back: SampledShape, diaphragm: Sampled
     n30, n8, n15 = lattice.noise(seeds(40), 34.0), lattice.noise(seeds(41), 9.0), lattice.noise(seeds(42), 15.0)
     above = lattice.sample(diaphragm)  # positive above the diaphragm
     all_tubes = tubes(frame, aorta)
-    fields = {name: sweep_distance(sweep, lattice, 16.0)[0] for name, sweep in all_tubes.items()}
+    fields = {name: sweep_distance(sweep, lattice, 11.0)[0] for name, sweep in all_tubes.items()}
     chambers = {name: lattice.sample(shape) + 1.6 * n30 for name, shape in _chambers(frame, scale, turn_deg).items()}
     muscle = smooth_min(smooth_min(chambers["left_ventricle"], chambers["right_ventricle"], 6.0),
                         smooth_min(chambers["right_atrium"], chambers["left_atrium"], 6.0), 6.0)
@@ -216,7 +216,9 @@ def _paint_heart(lattice: Lattice, chambers: Mapping[str, Field], muscle: Field,
 
 def _paint_tubes(frame: Frame, lattice: Lattice, fields: Mapping[str, Field], n8: Field, above: Field) -> list[Paint]:
     """Paint the vessels, veins before arteries, then the airways and the oesophagus."""
-    names, paints = labels(), []
+    names = labels()
+    paints: list[Paint] = []
+    lumens: list[Paint] = []
     order = ["azygos_vein", "inferior_vena_cava", "subclavian_vein_left", "subclavian_vein_right", "jugular_vein_left",
              "jugular_vein_right", "brachiocephalic_vein_left", "brachiocephalic_vein_right", "superior_vena_cava",
              "pulmonary_artery", "subclavian_artery_left", "subclavian_artery_right", "common_carotid_artery_left",
@@ -227,10 +229,12 @@ def _paint_tubes(frame: Frame, lattice: Lattice, fields: Mapping[str, Field], n8
         field = pulmonary if name == "pulmonary_artery" else fields[name]
         if name in ("inferior_vena_cava", "descending_aorta"):
             continue  # they run below this lattice: painted on one of their own
-        if name == "aortic_arch":
-            field = np.maximum(field, 66 * frame.height - lattice.z)
-        paints.append(Paint(lattice.shape_of(field + 0.25 * n8), (Layer(names["aortic_wall"] if "aort" in name else names[name]),
-                                                                  *((Layer(names[name], 1.2),) if "aort" in name else ()))))
+        inset = 0.0
+        if "aort" in name:  # the wall of the whole vessel first, so that no wall lies across the lumen
+            paints.append(Paint(lattice.shape_of(field + 0.25 * n8), (Layer(names["aortic_wall"]),)))
+            inset = 1.2
+        lumens.append(Paint(lattice.shape_of(field + 0.25 * n8), (Layer(names[name], inset),)))
+    paints += lumens
     gullet = fields["oesophagus"] + 1.2 * n8
     flat = np.sqrt((lattice.x * 0 + gullet) ** 2) * 0 + gullet
     collapsed = flat + 6.4 + 1.6 * lattice.noise(frame.noise_seed(44), 26.0)

@@ -27,7 +27,7 @@ Field = NDArray[np.floating[Any]]
 # Share of each lobe of its own lung (supine CT, PMC7490509 table 3): RUL 17.9, RML 9.3, RLL 26.5, LUL 23.1, LLL 23.2 %.
 LOWER_SHARE = {"right": 26.5 / 53.7, "left": 23.2 / 46.3}
 MIDDLE_SHARE_OF_UPPER = 9.3 / (9.3 + 17.9)
-FISSURE_MM = 0.35  # two layers of visceral pleura; less than a pixel, seen by its fraction
+FISSURE_MM = 0.2  # two layers of visceral pleura; less than a pixel, seen by its fraction
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,9 +52,9 @@ def diaphragm_height(frame: Frame, lattice: Lattice, trunk: Trunk, shift_mm: flo
     middle = -43.0 - 18 * ((y + 20) / 60) ** 2 + 0 * x
     top = smooth_max(smooth_max(right, left, 14.0), middle, 14.0)
     insertion = np.interp(trunk.angle, [0, 30, 60, 90, 120, 150, 165, 180], [-37, -45, -69, -105, -130, -136, -105, -75])
-    inward = np.clip(-trunk.cavity / 42.0, 0, 1)
-    rise = 1 - (1 - inward) ** 2.6
-    surface = (insertion + (top - insertion) * rise) * h + shift_mm * rise + 2.0 * lattice.noise(frame.noise_seed(50), 48.0)
+    inward = np.clip(-trunk.cavity / 52.0, 0, 1)
+    rise = 1 - (1 - inward) ** 1.9
+    surface = (insertion + (top - insertion) * rise) * h + shift_mm * rise + 1.6 * lattice.noise(frame.noise_seed(50), 60.0)
     return unit_slope((z - surface).astype(np.float32), lattice.step_mm, 0.9, 4.0)
 
 

@@ -1,0 +1,189 @@
+"""Inner loops of the shapes: small scalar functions over flat arrays."""
+
+import numba
+import numpy as np
+
+
+@numba.njit(cache=True, nogil=True)
+def ellipsoid_distance(points, centre, radii, turn, out):
+    """First-order distance: the implicit function over the length of its gradient, at least minus the least radius."""
+    least = min(radii[0], min(radii[1], radii[2]))
+    for n in range(points.shape[0]):
+        x, y, z = points[n, 0] - centre[0], points[n, 1] - centre[1], points[n, 2] - centre[2]
+        level = slope = 0.0
+        for axis in range(3):
+            u = (x * turn[0, axis] + y * turn[1, axis] + z * turn[2, axis]) / radii[axis]
+            level += u * u
+            slope += (u / radii[axis]) ** 2
+        level, slope = np.sqrt(level), np.sqrt(slope)
+        # At the centre both vanish; the surface is the least radius away.
+        out[n] = max(level * (level - 1.0) / slope, -least) if slope > 1e-9 else -least
+
+
+@numba.njit(cache=True, nogil=True)
+def trilinear(values, points, origin, step, out):
+    nz, ny, nx = values.shape
+    for n in range(points.shape[0]):
+        beyond = 0.0
+        cell = (0.0, 0.0, 0.0)
+        for axis in range(3):
+            size = nx if axis == 0 else (ny if axis == 1 else nz)
+            u = (points[n, axis] - origin[axis]) / step
+            if u < 0.0:
+                beyond += u * u
+                u = 0.0
+            elif u > size - 1.000001:
+                beyond += (u - (size - 1)) ** 2 if u > size - 1 else 0.0
+                u = size - 1.000001
+            if axis == 0:
+                cell = (u, 0.0, 0.0)
+            elif axis == 1:
+                cell = (cell[0], u, 0.0)
+            else:
+                cell = (cell[0], cell[1], u)
+        i, j, k = int(cell[0]), int(cell[1]), int(cell[2])
+        a, b, c = cell[0] - i, cell[1] - j, cell[2] - k
+        low = (1 - b) * ((1 - a) * values[k, j, i] + a * values[k, j, i + 1]) \
+            + b * ((1 - a) * values[k, j + 1, i] + a * values[k, j + 1, i + 1])
+        high = (1 - b) * ((1 - a) * values[k + 1, j, i] + a * values[k + 1, j, i + 1]) \
+            + b * ((1 - a) * values[k + 1, j + 1, i] + a * values[k + 1, j + 1, i + 1])
+        out[n] = (1 - c) * low + c * high + np.sqrt(beyond) * step
+
+
+@numba.njit(nogil=True)
+def _look_up(radii, row, angle):
+    """Bilinear radius at a fractional table row and an angle in degrees."""
+    columns = radii.shape[1] - 1
+    column = (angle % 360.0) * (columns / 360.0)
+    c = min(int(column), columns - 1)
+    row = min(max(row, 0.0), radii.shape[0] - 1.000001)
+    r = int(row)
+    p, q = column - c, row - r
+    return (1 - q) * ((1 - p) * radii[r, c] + p * radii[r, c + 1]) \
+        + q * ((1 - p) * radii[r + 1, c] + p * radii[r + 1, c + 1])
+
+
+@numba.njit(cache=True, nogil=True)
+def loft_radii(radii, low, high, angles, z, out):
+    scale = (radii.shape[0] - 1) / (high - low)
+    for n in range(angles.shape[0]):
+        out[n] = _look_up(radii, (z[n] - low) * scale, angles[n])
+
+
+@numba.njit(cache=True, nogil=True)
+def loft_distances(radii, centres, low, high, points, out):
+    scale = (radii.shape[0] - 1) / (high - low)
+    for n in range(points.shape[0]):
+        row = (points[n, 2] - low) * scale
+        clamped = min(max(row, 0.0), centres.shape[0] - 1.000001)
+        r = int(clamped)
+        q = clamped - r
+        x = points[n, 0] - ((1 - q) * centres[r, 0] + q * centres[r + 1, 0])
+        y = points[n, 1] - ((1 - q) * centres[r, 1] + q * centres[r + 1, 1])
+        angle = np.degrees(np.arctan2(x, -y))
+        radius = _look_up(radii, row, angle)
+        around = (_look_up(radii, row, angle + 2.0) - _look_up(radii, row, angle - 2.0)) / np.radians(4.0)
+        upward = 0.25 * (_look_up(radii, row + 2 * scale, angle) - _look_up(radii, row - 2 * scale, angle))
+        slope = np.sqrt(1.0 + (around / max(radius, 1.0)) ** 2 + upward * upward)
+        out[n] = (np.sqrt(x * x + y * y) - radius) / min(slope, 3.0)
+
+
+@numba.njit(nogil=True)
+def _section(px, py, pz, points, normals, binormals, first, second, exponent, s):
+    """Signed distance to segment s, and how far along it (0..1) the nearest axis point lies."""
+    dx, dy, dz = points[s + 1, 0] - points[s, 0], points[s + 1, 1] - points[s, 1], points[s + 1, 2] - points[s, 2]
+    qx, qy, qz = px - points[s, 0], py - points[s, 1], pz - points[s, 2]
+    t = min(1.0, max(0.0, (qx * dx + qy * dy + qz * dz) / (dx * dx + dy * dy + dz * dz + 1e-12)))
+    ex, ey, ez = qx - t * dx, qy - t * dy, qz - t * dz
+    a = b = 0.0
+    for axis in range(3):
+        e = ex if axis == 0 else (ey if axis == 1 else ez)
+        a += e * (normals[s, axis] * (1 - t) + normals[s + 1, axis] * t)
+        b += e * (binormals[s, axis] * (1 - t) + binormals[s + 1, axis] * t)
+    far = np.sqrt(ex * ex + ey * ey + ez * ez)
+    ra, rb = first[s] * (1 - t) + first[s + 1] * t, second[s] * (1 - t) + second[s + 1] * t
+    ua, ub = abs(a) / ra, abs(b) / rb
+    across = np.sqrt(a * a + b * b)
+    along = np.sqrt(max(far * far - across * across, 0.0))
+    if exponent == 2.0:
+        level = np.sqrt(ua * ua + ub * ub)
+        slope = np.sqrt((ua / ra) ** 2 + (ub / rb) ** 2)
+        distance = level * (level - 1.0) / slope if slope > 1e-9 else -min(ra, rb)
+    else:
+        level = (ua**exponent + ub**exponent) ** (1.0 / exponent)
+        if level > 1e-6:
+            ga, gb = ua ** (exponent - 1) / ra, ub ** (exponent - 1) / rb
+            distance = (level - 1.0) * level ** (exponent - 1) / np.sqrt(ga * ga + gb * gb)
+        else:
+            distance = -min(ra, rb)
+    distance = max(distance, -min(ra, rb))
+    if distance > 0.0:
+        return np.sqrt(distance * distance + along * along), t
+    return max(distance, along - min(ra, rb)), t
+
+
+@numba.njit(cache=True, nogil=True)
+def sweep_point_distance(points, normals, binormals, first, second, exponent, where, out):
+    for n in range(where.shape[0]):
+        for s in range(points.shape[0] - 1):
+            d, _ = _section(where[n, 0], where[n, 1], where[n, 2], points, normals, binormals, first, second, exponent, s)
+            out[n] = min(out[n], d)
+
+
+@numba.njit(cache=True, nogil=True, parallel=True)
+def splat_sweep(points, normals, binormals, first, second, exponent, margin, origin, step, values, owner, number, arc, along):
+    """Lower `values` to the distance of a sweep near it; slabs of z are disjoint, so threads cannot disagree."""
+    nz, ny, nx = values.shape
+    slab = 8
+    for block in numba.prange((nz + slab - 1) // slab):
+        k_low, k_high = block * slab, min((block + 1) * slab, nz) - 1
+        start = 0.0
+        lo, hi = np.empty(3, np.int64), np.empty(3, np.int64)
+        for s in range(points.shape[0] - 1):
+            length = np.sqrt((points[s + 1, 0] - points[s, 0]) ** 2 + (points[s + 1, 1] - points[s, 1]) ** 2
+                             + (points[s + 1, 2] - points[s, 2]) ** 2)
+            reach = max(max(first[s], first[s + 1]), max(second[s], second[s + 1])) * 1.2 + margin
+            for axis in range(3):
+                size = nx if axis == 0 else (ny if axis == 1 else nz)
+                a, b = points[s, axis], points[s + 1, axis]
+                lo[axis] = max(0, int(np.ceil((min(a, b) - reach - origin[axis]) / step)))
+                hi[axis] = min(size - 1, int(np.floor((max(a, b) + reach - origin[axis]) / step)))
+            for k in range(max(lo[2], k_low), min(hi[2], k_high) + 1):
+                for j in range(lo[1], hi[1] + 1):
+                    for i in range(lo[0], hi[0] + 1):
+                        d, t = _section(origin[0] + i * step, origin[1] + j * step, origin[2] + k * step, points, normals,
+                                        binormals, first, second, exponent, s)
+                        if d < values[k, j, i]:
+                            values[k, j, i] = d
+                            owner[k, j, i] = number
+                            if along:
+                                arc[k, j, i] = start + t * length
+            start += length
+
+
+def spline(t):
+    """Cubic B-spline weights of the four nodes around a position `t` of the way between the middle two."""
+    s = 1.0 - t
+    return s * s * s / 6.0, (3.0 * t * t * t - 6.0 * t * t + 4.0) / 6.0, (3.0 * s * s * s - 6.0 * s * s + 4.0) / 6.0, \
+        t * t * t / 6.0
+
+
+_weights = numba.njit(cache=True, nogil=True, inline="always")(spline)
+
+
+@numba.njit(cache=True, nogil=True)
+def evaluate_noise(tile, points, scale, out):
+    mask = tile.shape[0] - 1
+    for n in range(points.shape[0]):
+        x, y, z = points[n, 0] * scale, points[n, 1] * scale, points[n, 2] * scale
+        i, j, k = int(np.floor(x)), int(np.floor(y)), int(np.floor(z))
+        wx, wy, wz = _weights(x - i), _weights(y - j), _weights(z - k)
+        total = 0.0
+        for c in range(4):
+            plane = 0.0
+            for b in range(4):
+                line = tile[(k + c) & mask, (j + b) & mask]
+                plane += wy[b] * (wx[0] * line[i & mask] + wx[1] * line[(i + 1) & mask]
+                                  + wx[2] * line[(i + 2) & mask] + wx[3] * line[(i + 3) & mask])
+            total += wz[c] * plane
+        out[n] = total
