@@ -17,8 +17,9 @@ from medsynth.scene.structure import Structure
 Window = tuple[str, float, float]  # name, centre, width
 
 SOFT, LUNG = ("soft tissue", 40.0, 400.0), ("lung", -600.0, 1500.0)
-# Coverings and fillings, whose outlines would hide the organs.
-_UNLINED = ("skin", "adipose", "fat", "muscle", "air", "water")
+# Tissues of coverings, fillings and furniture, whose outlines would hide the organs.
+_UNLINED = ("skin", "adipose", "fat", "muscle", "air", "water", "carbon_fibre", "foam",
+            "mattress")
 _LEGEND_LINES = 22
 _TILE_PX, _ZOOM_PX, _GAP_PX, _HEAD_PX, _LEGEND_PX = 420, 205, 6, 30, 190
 _ZOOMS_A_ROW, _MOST_ZOOMS = 6, 18

@@ -20,6 +20,7 @@ from medsynth.export.colours import Rgb
 SUPERSAMPLING = 2  # outlines are drawn this much larger and then averaged: Pillow's lines are not smooth
 _SMOOTHING_PX = 0.6  # rounds the stairs of a mask's outline; thin masks keep theirs
 _THIN_PX = 40
+_SMALLEST_MM2 = 25.0  # organs in smaller pieces (vessels in the lung) would cover the picture with dots
 _AXES = (("R", "L"), ("A", "P"), ("I", "S"))  # ends of LPS x, y, z
 _PLANES = (("axial", 1, 2, 1), ("coronal", 0, 2, -1), ("sagittal", 0, 1, -1))  # name, row axis, column axis, row sign
 
@@ -121,25 +122,37 @@ def paint(cut: Cut, window: tuple[float, float], box_px: tuple[int, int], *, lab
     picture = Image.fromarray((np.clip(large, 0, 1) * 255 + 0.5).astype(np.uint8)).convert("RGB")
     draw = ImageDraw.Draw(picture)
     zoom_px = size[1] / cut.values.shape[0], size[0] / cut.values.shape[1]
-    for mask_of, colours, thickness in ((cut.labels, labels, 2), (cut.lesions, lesions, 3)):
-        for label, line in [] if mask_of is None else outlines(mask_of, colours):
+    tidy = _SMALLEST_MM2 / (cut.pixel_mm[0] * cut.pixel_mm[1])
+    for mask_of, colours, thickness, smallest_px in ((cut.labels, labels, 2, tidy), (cut.lesions, lesions, 3, 0.0)):
+        for label, line in [] if mask_of is None else outlines(mask_of, colours, smallest_px=smallest_px):
             points = [((x + 0.5) * zoom_px[1], (y + 0.5) * zoom_px[0]) for y, x in line]
             draw.line(points, fill=colours[label], width=thickness, joint="curve")
     return picture.resize((max(1, size[0] // SUPERSAMPLING), max(1, size[1] // SUPERSAMPLING)), Image.Resampling.BOX)
 
 
-def outlines(mask_of: NDArray[Any], wanted: Mapping[int, Rgb]) -> list[tuple[int, NDArray[np.float64]]]:
-    """Return (label, (n, 2) points as row and column) of every closed outline of the wanted labels."""
+def outlines(mask_of: NDArray[Any], wanted: Mapping[int, Rgb], *,
+             smallest_px: float = 0.0) -> list[tuple[int, NDArray[np.float64]]]:
+    """Return (label, (n, 2) points as row and column) of every outline of the wanted labels.
+
+    With `smallest_px` above 0 holes are filled and islands below that area left out.
+    """
     found = []
     boxes = ndimage.find_objects(mask_of.astype(np.int32, copy=False))
     for label in sorted(wanted):
         box = boxes[label - 1] if label <= len(boxes) else None
         if box is None:
             continue
-        mask = np.pad((mask_of[box] == label).astype(np.float32), 2)
+        inside = mask_of[box] == label
+        mask = np.pad(_without_specks(inside, smallest_px) if smallest_px else inside, 2).astype(np.float32)
         if mask.sum() > _THIN_PX:
             mask = ndimage.gaussian_filter(mask, _SMOOTHING_PX)
         corner = np.array([box[0].start - 2, box[1].start - 2])
         lines = find_contours(mask, 0.5)  # type: ignore[no-untyped-call]
         found += [(label, line + corner) for line in lines]
     return found
+
+
+def _without_specks(mask: NDArray[np.bool_], smallest_px: float) -> NDArray[np.bool_]:
+    islands, _ = ndimage.label(ndimage.binary_fill_holes(mask))
+    area = np.bincount(islands.ravel())
+    return (islands > 0) & (area >= smallest_px)[islands]

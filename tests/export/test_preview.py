@@ -71,6 +71,14 @@ def test_outlines_run_along_the_edge_of_each_label():
     assert np.ptp(found[3], axis=0) == pytest.approx([5, 5], abs=0.01)
 
 
+def test_organs_are_outlined_without_holes_and_specks():
+    mask = np.ones((30, 30), int)
+    mask[10:13, 10:13] = 2  # a vessel in a lung
+    mask[20:22, 5:20] = 3
+    found = outlines(mask, {1: (1, 2, 3), 2: (1, 2, 3), 3: (1, 2, 3)}, smallest_px=20.0)
+    assert [label for label, _ in found] == [1, 3]
+
+
 def test_the_outline_of_a_lesion_is_drawn_where_the_lesion_is(axial_case):
     image = Volume(np.full(axial_case.image.array.shape, -1000, np.int16), axial_case.image.grid, "HU")
     index = image.grid.index_kji(axial_case.findings[0].centre_mm)

@@ -100,7 +100,7 @@ def _segmentation(images: Sequence[Dataset], labels: Volume, values: list[int], 
         content_description=f"SYNTHETIC {description}",
         series_description=f"SYNTHETIC {description}",
     )
-    segmentation.ContentCreatorName = MANUFACTURER
+    segmentation.ContentCreatorName = "MEDSYNTH^TRUTH"
     finish(segmentation, study, dicom_uid(study.seed.child("series", series, "dimensions")))
     return segmentation
 
