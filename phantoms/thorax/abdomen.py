@@ -38,7 +38,7 @@ def build_abdomen(frame: Frame, lattice: Lattice, trunk: Trunk, above: Field, sp
     names = labels()
     inside = np.maximum(trunk.cavity, above).astype(np.float32)  # the abdominal cavity
     noise = {w: lattice.noise(frame.noise_seed(60 + n), w) for n, w in enumerate((46.0, 30.0, 15.0, 9.0))}
-    raw, arc = _organs(frame, lattice, inside, noise)
+    raw, arc = _organs(frame, lattice, noise)
     hard = np.minimum(lattice.sample(spine), 60.0) - 2.0
     for name in ("descending_aorta", "inferior_vena_cava"):
         hard = np.minimum(hard, sweep_distance(tubes[name], lattice, 12.0)[0] - (1.5 if name == "descending_aorta" else 0.2))
@@ -49,7 +49,7 @@ def build_abdomen(frame: Frame, lattice: Lattice, trunk: Trunk, above: Field, sp
         grown = {n: (f - growth.get(n, 0.0)).astype(np.float32) for n, f in raw.items()}
         settled = compete(grown, {"kidney_right": 3.0, "kidney_left": 3.0, "colon": 2.0, "stomach": 1.0}, gap)
         for name in settled:
-            wall = inside + (0.4 if name == "liver" else 1.2) + 0.8 * noise[30.0]
+            wall = inside + (0.2 if name == "liver" else 1.2) + 0.8 * noise[30.0]
             clear = smooth_max(-(hard - (0.0 if name == "liver" else 1.5)), -(psoas - 1.5), 3.0)
             settled[name] = smooth_max(smooth_max(settled[name], wall, 3.0), clear, 10.0 if "kidney" in name else 5.0)
         for name, wanted in (("liver", liver_ml), ("spleen", spleen_ml)):
@@ -68,10 +68,10 @@ def build_abdomen(frame: Frame, lattice: Lattice, trunk: Trunk, above: Field, sp
     return fields, trees, paints
 
 
-def _organs(frame: Frame, lattice: Lattice, inside: Field, noise: Mapping[float, Field]) -> tuple[dict[str, Field], dict[str, Field]]:
+def _organs(frame: Frame, lattice: Lattice, noise: Mapping[float, Field]) -> tuple[dict[str, Field], dict[str, Field]]:
     """Return the organs before they meet; arc holds the distance along the colon."""
     x, y, z = lattice.x / frame.width, lattice.y / frame.depth, lattice.z / frame.height
-    rumple = 3.5 * noise[46.0] + 1.0 * noise[15.0]
+    rumple = 3.0 * noise[46.0] + 0.6 * noise[15.0]
     # The liver is what the cavity leaves: a right set above a slanting plane and a left wedge in front of another.
     right = smooth_max(smooth_max(x + 10 - 0.10 * (z + 75) + 0.25 * y + rumple,
                                   (-187 + 0.50 * (x + 120) + 0.35 * np.maximum(y + 20, -40)) - z + rumple, 14.0),
@@ -80,9 +80,9 @@ def _organs(frame: Frame, lattice: Lattice, inside: Field, noise: Mapping[float,
                       x - 74 + 0.2 * np.abs(y + 60), 12.0)
     liver = smooth_min(right, left, 14.0)
     liver = smooth_min(liver, lattice.sample(Ellipsoid(tuple(frame.at([-12, 4, -69]).tolist()), (17, 17, 30), rotation(0, 0, -20))), 8.0)
-    ligament = np.maximum(np.abs(x - 6 - 0.25 * (y + 70) + 1.5 * noise[15.0]) - 1.6 - 0.03 * np.maximum(-75 - z, 0),
+    ligament = np.maximum(np.abs(x - 6 - 0.25 * (y + 70) + 0.7 * noise[15.0]) - 1.2 - 0.03 * np.maximum(-75 - z, 0),
                           np.maximum(z + 63, y + 38))
-    liver = np.maximum(smooth_max(liver, -ligament, 3.0), inside + 1.0)
+    liver = smooth_max(liver, -ligament, 3.0)
     spleen = smooth_max(lattice.sample(Ellipsoid(tuple(frame.at([98, 36, -86]).tolist()), (46, 44, 56), rotation(10, 0, -25))),
                         -lattice.sample(Ellipsoid(tuple(frame.at([38, -4, -78]).tolist()), (46, 44, 72))), 9.0)
     spleen = spleen + 2.0 * noise[46.0] + 1.2 * noise[30.0]

@@ -151,7 +151,7 @@ class _Builder:
         breath = lungs.build_lungs(frame, lattice, lung, middle.tubes, self.seed)
         organs, veins, belly = abdomen.build_abdomen(frame, lattice, trunk, above, spine.bone, middle.tubes, float(s["liver_ml"]),
                                                      float(s["spleen_ml"]), float(s["stomach_gas"]), self.seed)
-        muscle = np.maximum(np.abs(above + 0.3) - 1.5 - 0.5 * lattice.noise(frame.noise_seed(70), 16.0), trunk.cavity - 0.5)
+        muscle = np.maximum(np.abs(above) - 1.2 - 0.4 * lattice.noise(frame.noise_seed(70), 16.0), trunk.cavity - 0.5)
         paints = [*wall, Paint(lattice.shape_of(trunk.cavity), (Layer(names["mediastinal_fat"]),)), *belly,
                   Paint(lattice.shape_of(muscle), (Layer(names["diaphragm"]),)), *self._neck(frame, lattice, trunk),
                   *heart.paint_long_vessels(frame, middle.tubes), *bones, *ribs, *breath.paints[:0], *self._glands(frame, middle),

@@ -22,6 +22,7 @@ from phantoms.thorax.table import labels
 Field = NDArray[np.floating[Any]]
 
 STEP_MM = 2.0
+REACH_MM = 11.0  # how far the distance to a vessel is known
 LV_WALL_MM, RV_WALL_MM, ATRIAL_WALL_MM = 9.0, 2.8, 2.0
 # Chamber -> middle (reference mm), half-axes (mm at reference heart size), and turn.
 HEART_MIDDLE_MM = np.array([14.0, -34.0, -14.0])
@@ -68,7 +69,8 @@ PULMONARY_VEINS: Mapping[str, tuple[list[list[float]], list[float]]] = {
 TRACHEA = [[0, -25, 205], [0, -20, 170], [0, -12, 135], [-1, -3, 100], [-2, 4, 66]]
 BRONCHUS_RIGHT = [[-2, 4, 68], [-8, 5, 57], [-19, 5, 47], [-31, 4, 39]]
 BRONCHUS_LEFT = [[-2, 4, 68], [5, 6, 57], [18, 9, 47], [32, 12, 38], [42, 13, 32]]
-OESOPHAGUS = [[1, -4, 205], [2, 0, 170], [3, 8, 135], [5, 13, 100], [5, 17, 66], [4, 21, 30], [7, 20, -8], [13, 14, -34], [19, 8, -52]]
+OESOPHAGUS = [[1, -4, 205], [2, 0, 170], [3, 8, 135], [5, 13, 100], [3, 16, 66], [2, 17, 30], [2, 16, 5], [4, 11, -15], [9, 1, -34],
+              [18, -7, -52]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +102,7 @@ def _chambers(frame: Frame, scale: float, turn_deg: float) -> dict[str, Ellipsoi
     return {"left_ventricle": make([38, -33, -18], [47, 29, 29], heart_axes(turn_deg)),
             "right_ventricle": make([11, -54, -16], [41, 25, 35], rotation(0, 20, -25 + turn_deg)),
             "right_atrium": make([-21, -30, -6], [23, 25, 31], rotation(0, 0, 0)),
-            "left_atrium": make([7, 0, 12], [32, 18, 21], rotation(0, 0, 8))}
+            "left_atrium": make([7, -9, 12], [32, 15.5, 21], rotation(0, 0, 8))}
 
 
 def heart_volume_ml(frame: Frame, scale: float, turn_deg: float) -> float:
@@ -129,7 +131,7 @@ def tubes(frame: Frame, aorta: float) -> dict[str, Sweep]:
     for name, points, radii in (("trachea", TRACHEA, [8.6, 8.8, 9.0, 9.0, 9.2]), ("bronchus_right", BRONCHUS_RIGHT, [8.2, 7.4, 7.0, 6.4]),
                                 ("bronchus_left", BRONCHUS_LEFT, [7.6, 6.8, 6.2, 6.0, 5.6])):
         made[name] = _tube(frame, points, radii, frame.vessel)
-    made["oesophagus"] = _tube(frame, OESOPHAGUS, [8.5, 8.5, 8, 8, 8, 8.5, 9, 9.5, 10], 1.0)
+    made["oesophagus"] = _tube(frame, OESOPHAGUS, [7.5, 7.5, 7, 7, 7, 6.8, 7.2, 8, 9, 10], 1.0)
     return made
 
 
@@ -143,7 +145,7 @@ def build_mediastinum(frame: Frame, spine_back: SampledShape, diaphragm: Sampled
     n30, n8, n15 = lattice.noise(seeds(40), 34.0), lattice.noise(seeds(41), 9.0), lattice.noise(seeds(42), 15.0)
     above = lattice.sample(diaphragm)  # positive above the diaphragm
     all_tubes = tubes(frame, aorta)
-    fields = {name: sweep_distance(sweep, lattice, 11.0)[0] for name, sweep in all_tubes.items()}
+    fields = {name: sweep_distance(sweep, lattice, REACH_MM)[0] for name, sweep in all_tubes.items()}
     chambers = {name: lattice.sample(shape) + 1.6 * n30 for name, shape in _chambers(frame, scale, turn_deg).items()}
     muscle = smooth_min(smooth_min(chambers["left_ventricle"], chambers["right_ventricle"], 6.0),
                         smooth_min(chambers["right_atrium"], chambers["left_atrium"], 6.0), 6.0)
@@ -151,8 +153,9 @@ def build_mediastinum(frame: Frame, spine_back: SampledShape, diaphragm: Sampled
     hull = _pericardium(frame, lattice, muscle, fields, fat) + 0.8 * n30
     hull = smooth_max(hull, 1.5 - above, 5.0)
     outline = _outline(frame, lattice, hull, fields, spine_back, n15, n30)
-    paints = _paint_heart(lattice, chambers, muscle, hull, above, fields, n8)
-    paints += _paint_tubes(frame, lattice, fields, n8, above)
+    paints = _paint_gullet(frame, lattice, fields["oesophagus"], n8, above)
+    paints += _paint_heart(lattice, chambers, muscle, hull, above, fields, n8)
+    paints += _paint_tubes(frame, lattice, fields, n8)
     nodes = [tuple(p.tolist()) for p in frame.at([[-14, -12, 76], [10, 2, 72], [2, 12, 40], [-30, 8, 30], [36, 4, 40], [-12, -20, 92]])]
     return Mediastinum(lattice.shape_of(hull), lattice.shape_of(outline), all_tubes, paints, nodes)
 
@@ -175,12 +178,14 @@ def _outline(frame: Frame, lattice: Lattice, hull: Field, fields: Mapping[str, F
             "azygos_vein": 1.0, "oesophagus": 2.0, "pulmonary_trunk": 2.5, "inferior_vena_cava": 1.5, "bronchus_left": 2.5, "bronchus_right": 2.5,
             "brachiocephalic_vein_left": 3.0, "brachiocephalic_vein_right": 2.0, "brachiocephalic_trunk": 3.0,
             "common_carotid_artery_left": 4.0, "subclavian_artery_left": 2.0, "subclavian_artery_right": 2.0}
+    # A field stops at its margin; what lies there must not pull on the smooth union.
+    far = {name: np.where(field > REACH_MM - 0.5, 60.0, field).astype(np.float32) for name, field in fields.items()}
     joined = hull
     for name, growth in grow.items():
-        joined = smooth_min(joined, fields[name] - growth, 9.0)
+        joined = smooth_min(joined, far[name] - growth, 9.0)
     for name in ("pulmonary_artery_right", "pulmonary_artery_left", "vein_right_upper", "vein_right_lower", "vein_left_upper",
                  "vein_left_lower"):
-        joined = smooth_min(joined, fields[name] - 1.2, 4.0)
+        joined = smooth_min(joined, far[name] - 1.2, 4.0)
     y_spine = frame.spine_y_mm(lattice.z.ravel())[:, None, None].astype(np.float32)
     column = (np.sqrt((lattice.x / (19.5 * frame.bone)) ** 2 + ((lattice.y - y_spine - 5) / (21 * frame.bone)) ** 2) - 1) * 19
     joined = smooth_min(joined, np.maximum(column, np.minimum(lattice.sample(spine), 40) - 6.0), 8.0)
@@ -214,8 +219,17 @@ def _paint_heart(lattice: Lattice, chambers: Mapping[str, Field], muscle: Field,
     return paints
 
 
-def _paint_tubes(frame: Frame, lattice: Lattice, fields: Mapping[str, Field], n8: Field, above: Field) -> list[Paint]:
-    """Paint the vessels, veins before arteries, then the airways and the oesophagus."""
+def _paint_gullet(frame: Frame, lattice: Lattice, tube: Field, n8: Field, above: Field) -> list[Paint]:
+    """Paint the oesophagus: mostly collapsed, with a little air here and there."""
+    names = labels()
+    gullet = np.maximum(tube + 1.0 * n8, -12.0 - above)
+    air = np.maximum(gullet + 5.6 + 1.5 * lattice.noise(frame.noise_seed(44), 26.0), 2.0 - above)
+    return [Paint(lattice.shape_of(gullet), (Layer(names["esophagus"]),)),
+            Paint(lattice.shape_of(air), (Layer(names["esophagus_air"]),))]
+
+
+def _paint_tubes(frame: Frame, lattice: Lattice, fields: Mapping[str, Field], n8: Field) -> list[Paint]:
+    """Paint the vessels, veins before arteries, then the airways."""
     names = labels()
     paints: list[Paint] = []
     lumens: list[Paint] = []
@@ -235,11 +249,6 @@ def _paint_tubes(frame: Frame, lattice: Lattice, fields: Mapping[str, Field], n8
             inset = 1.2
         lumens.append(Paint(lattice.shape_of(field + 0.25 * n8), (Layer(names[name], inset),)))
     paints += lumens
-    gullet = fields["oesophagus"] + 1.2 * n8
-    flat = np.sqrt((lattice.x * 0 + gullet) ** 2) * 0 + gullet
-    collapsed = flat + 6.4 + 1.6 * lattice.noise(frame.noise_seed(44), 26.0)
-    paints.append(Paint(lattice.shape_of(np.maximum(gullet, 2.0 - above - 14)), (Layer(names["esophagus"]),)))
-    paints.append(Paint(lattice.shape_of(np.maximum(collapsed, 2.0 - above)), (Layer(names["esophagus_air"]),)))
     airway = smooth_min(smooth_min(fields["trachea"], fields["bronchus_right"], 4.0), fields["bronchus_left"], 4.0)
     wind = np.maximum(fields["trachea"], 66 * frame.height - lattice.z)
     main = np.minimum(fields["bronchus_right"], fields["bronchus_left"])

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from medsynth.core.seed import Seed
 from medsynth.scene.structure import Layer, Paint
@@ -15,8 +16,8 @@ from medsynth.shapes.blend import smooth_max
 from medsynth.shapes.lattice import Lattice, unit_slope
 from medsynth.shapes.sampled import SampledShape
 from medsynth.shapes.sweep import Sweep
-from medsynth.shapes.tree import TreeSpec, grow_tree
-from medsynth.shapes.tree_edit import concatenate, thickened
+from medsynth.shapes.tree import TreeSpec, bundle, grow_tree
+from medsynth.shapes.tree_edit import concatenate, walled
 from medsynth.shapes.tubes import Tubes
 from phantoms.thorax.frame import Frame
 from phantoms.thorax.table import labels
@@ -61,7 +62,15 @@ def diaphragm_height(frame: Frame, lattice: Lattice, trunk: Trunk, shift_mm: flo
 def lung_field(lattice: Lattice, trunk: Trunk, above: Field, outline: Field) -> Field:
     """Return both lungs: inside the ribs, above the diaphragm, beside the mediastinum."""
     pleura = smooth_max(2.2 - above, trunk.cavity + 1.2, 3.0)
-    return smooth_max(pleura, -outline, 2.0).astype(np.float32)
+    lung = smooth_max(pleura, -outline, 2.0).astype(np.float32)
+    # Pockets between heart, diaphragm and spine that belong to neither lung are fat.
+    parts, count = ndimage.label(lung < 0)
+    if count > 2:
+        sizes = np.bincount(parts.ravel())
+        small = sizes < max(sizes[1:].max() // 4, 1)
+        small[0] = False
+        lung[small[parts]] = 1.0
+    return lung
 
 
 def build_lungs(frame: Frame, lattice: Lattice, lung: Field, tubes: Mapping[str, Sweep], seed: Seed) -> Lungs:
@@ -122,38 +131,32 @@ HILUM: Mapping[str, tuple[str, str, str]] = {
     "lobe_left_upper": ("bronchus_left", "pulmonary_artery_left", "vein_left_upper"),
     "lobe_left_lower": ("bronchus_left", "pulmonary_artery_left", "vein_left_lower"),
 }
-AIRWAY_TIPS = {"lobe_right_upper": 34, "lobe_right_middle": 18, "lobe_right_lower": 44, "lobe_left_upper": 42, "lobe_left_lower": 40}
-ARTERY_TIPS = {"lobe_right_upper": 560, "lobe_right_middle": 280, "lobe_right_lower": 760, "lobe_left_upper": 680, "lobe_left_lower": 680}
+AIRWAY_TIPS = {"lobe_right_upper": 90, "lobe_right_middle": 50, "lobe_right_lower": 120, "lobe_left_upper": 110, "lobe_left_lower": 110}
+ARTERY_TIPS = {"lobe_right_upper": 760, "lobe_right_middle": 400, "lobe_right_lower": 1050, "lobe_left_upper": 950, "lobe_left_lower": 950}
+SURPLUS = 1.25  # calibre of a lobe's trunk over what Murray's law gives for its drawn ends
+DEPENDENT = (0.0, 0.004, -0.002)  # flow rises towards the back and the base of a supine lung
 SHARE = {"lobe_right_upper": 0.33, "lobe_right_middle": 0.17, "lobe_right_lower": 0.50, "lobe_left_upper": 0.5, "lobe_left_lower": 0.5}
 
 
 def grow_trees(fields: Mapping[str, SampledShape], tubes: Mapping[str, Sweep], seed: Seed) -> dict[str, Tubes]:
-    """Grow airways, the arteries that run beside them, and the veins between them, lobe by lobe."""
+    """Grow airways, then the veins clear of where the arteries will run, then the arteries beside the airways."""
     airways, arteries, veins = [], [], []
     for lobe in LOBES:
         bronchus, artery, vein = (tubes[name] for name in HILUM[lobe])
-        share = SHARE[lobe]
-        middle = _middle(fields[lobe])
-        rng = seed.child("trees", lobe).rng()
-        air = grow_tree(fields[lobe], _spec(bronchus, middle, AIRWAY_TIPS[lobe], 1.05, share, 2.7, margin_mm=7.0), rng=rng)
-        art = grow_tree(fields[lobe], _spec(artery, middle, ARTERY_TIPS[lobe], 0.40, share, 2.75,
-                                            flow_gradient_per_mm=(0.0, 0.003, -0.001)), rng=rng, follow=_walled(air))
-        ven = grow_tree(fields[lobe], _spec(vein, middle, int(0.7 * ARTERY_TIPS[lobe]), 0.42,
-                                            share if "right" in lobe and "lower" not in lobe else 0.9, 2.75,
-                                            flow_gradient_per_mm=(0.0, 0.003, -0.001)), rng=rng,
-                        avoid=concatenate(_walled(air), art))
+        middle, rng = _middle(fields[lobe]), seed.child("trees", lobe).rng()
+        tips, share = ARTERY_TIPS[lobe], SHARE[lobe]
+        own_vein = share if vein is tubes["vein_right_upper"] else 0.95
+        air_spec = _spec(bronchus, middle, AIRWAY_TIPS[lobe], 0.52, share, 2.8, margin_mm=6.0)
+        artery_spec = _spec(artery, middle, tips, 0.36, share, 2.8, flow_gradient_per_mm=DEPENDENT)
+        vein_spec = _spec(vein, middle, int(0.65 * tips), 0.37, own_vein, 2.8, flow_gradient_per_mm=DEPENDENT)
+        air = walled(grow_tree(fields[lobe], air_spec, rng=rng), fraction=0.18, offset_mm=0.35)
+        ven = grow_tree(fields[lobe], vein_spec, rng=rng, avoid=bundle(air, artery_spec))
+        art = grow_tree(fields[lobe], artery_spec, rng=rng, follow=air, avoid=ven)
         airways.append(air)
         arteries.append(art)
         veins.append(ven)
-    joined = concatenate(*airways)
-    mean = (joined.start_radii_mm + joined.end_radii_mm) / 2
-    joined = Tubes(joined.starts_mm, joined.ends_mm, joined.start_radii_mm, joined.end_radii_mm, joined.parents,
-                   0.35 + 0.16 * mean)
-    return {"airways": joined, "pulmonary_arteries": concatenate(*arteries), "pulmonary_veins": concatenate(*veins)}
-
-
-def _walled(airways: Tubes) -> Tubes:
-    return thickened(airways, fraction=0.16, offset_mm=0.4)
+    return {"airways": concatenate(*airways), "pulmonary_arteries": concatenate(*arteries),
+            "pulmonary_veins": concatenate(*veins)}
 
 
 def _middle(shape: SampledShape) -> NDArray[np.float64]:
@@ -168,6 +171,7 @@ def _spec(trunk: Sweep, goal: NDArray[np.float64], tips: int, tip_mm: float, sha
     heading = goal - end
     direction = 0.5 * tangent / np.linalg.norm(tangent) + heading / np.linalg.norm(heading)
     start = trunk.points_mm[-2]
-    return TreeSpec(tuple(start.tolist()), tuple(direction.tolist()), tips, tip_mm,
-                    root_radius_mm=float(trunk.first_mm[-1] * share ** (1 / exponent)), murray_exponent=exponent,
+    murray = tip_mm * tips ** (1 / exponent)
+    root = min(float(trunk.first_mm[-1] * share ** (1 / exponent)), SURPLUS * murray)
+    return TreeSpec(tuple(start.tolist()), tuple(direction.tolist()), tips, tip_mm, root_radius_mm=root, murray_exponent=exponent,
                     margin_mm=margin_mm, flow_gradient_per_mm=flow_gradient_per_mm)
