@@ -25,7 +25,7 @@ from phantoms.thorax.trunk import Trunk
 Field = NDArray[np.floating[Any]]
 
 STOMACH = ([[19, 9, -52], [34, 20, -44], [56, 12, -52], [66, -12, -78], [58, -42, -104], [34, -58, -122], [8, -56, -130],
-            [-16, -46, -122], [-30, -38, -118]], [8, 20, 36, 36, 30, 24, 18, 12, 9])
+            [-16, -46, -122], [-30, -38, -118]], [8, 18, 31, 32, 27, 22, 17, 12, 9])
 COLON_RIGHT = ([[-92, 20, -262], [-98, 12, -220], [-96, 0, -190], [-80, -28, -178], [-52, -68, -184], [-20, -82, -180]],
                [23, 24, 23, 21, 19, 18])
 COLON_LEFT = ([[10, -84, -176], [40, -78, -166], [70, -60, -140], [92, -26, -112], [106, 8, -104], [110, 26, -140], [112, 28, -190],
@@ -44,18 +44,20 @@ def build_abdomen(frame: Frame, lattice: Lattice, trunk: Trunk, above: Field, sp
         hard = np.minimum(hard, sweep_distance(tubes[name], lattice, 12.0)[0] - (1.5 if name == "descending_aorta" else 0.2))
     psoas = _psoas(frame, lattice, noise)
     gap = np.clip(1.1 + 0.9 * noise[15.0], 0, 3).astype(np.float32)
-    settled, growth = {}, {"liver": 0.0, "spleen": 5.0, "stomach": 4.0, "colon": 1.0}
-    for _ in range(3):
-        grown = {n: (f - growth.get(n, 0.0)).astype(np.float32) for n, f in raw.items()}
+    settled, growth, border = {}, {"spleen": 5.0, "stomach": 3.0, "colon": 1.0}, 0.0
+    for _ in range(4):
+        grown = {"liver": _liver(frame, lattice, noise, border)}
+        grown |= {n: (f - growth.get(n, 0.0)).astype(np.float32) for n, f in raw.items()}
         settled = compete(grown, {"kidney_right": 3.0, "kidney_left": 3.0, "colon": 2.0, "stomach": 1.0}, gap)
         for name in settled:
             wall = inside + (0.2 if name == "liver" else 1.2) + 0.8 * noise[30.0]
             clear = smooth_max(-(hard - (0.0 if name == "liver" else 1.5)), -(psoas - 1.5), 3.0)
             settled[name] = smooth_max(smooth_max(settled[name], wall, 3.0), clear, 10.0 if "kidney" in name else 5.0)
-        for name, wanted in (("liver", liver_ml), ("spleen", spleen_ml)):
-            have = max(lattice.volume_ml(settled[name]), 20.0)
-            area = 6.5 * have ** (2 / 3) * 100  # mm^2 of a body of this volume; organs are less compact than spheres
-            growth[name] += float(np.clip((wanted - have) * 1000 / area, -14, 14))
+        have = max(lattice.volume_ml(settled["spleen"]), 20.0)
+        area = 6.5 * have ** (2 / 3) * 100  # mm^2 of a body of this volume; a spleen is less compact than a sphere
+        growth["spleen"] += float(np.clip((spleen_ml - have) * 1000 / area, -12, 12))
+        lower_surface = 17000.0 * frame.width * frame.depth  # mm^2
+        border -= float(np.clip((liver_ml - lattice.volume_ml(settled["liver"])) * 1000 / lower_surface, -45, 45))
     fields = {name: lattice.shape_of(field) for name, field in settled.items()}
     paints = [Paint(lattice.shape_of(inside), (Layer(names["abdominal_fat"]),)),
               Paint(lattice.shape_of(np.maximum(psoas, lattice.z + 112 * frame.height), (np.broadcast_to(lattice.x, lattice.shape) > 0).astype(np.uint8)),
@@ -71,22 +73,10 @@ def build_abdomen(frame: Frame, lattice: Lattice, trunk: Trunk, above: Field, sp
 def _organs(frame: Frame, lattice: Lattice, noise: Mapping[float, Field]) -> tuple[dict[str, Field], dict[str, Field]]:
     """Return the organs before they meet; arc holds the distance along the colon."""
     x, y, z = lattice.x / frame.width, lattice.y / frame.depth, lattice.z / frame.height
-    rumple = 3.0 * noise[46.0] + 0.6 * noise[15.0]
-    # The liver is what the cavity leaves: a right set above a slanting plane and a left wedge in front of another.
-    right = smooth_max(smooth_max(x + 10 - 0.10 * (z + 75) + 0.25 * y + rumple,
-                                  (-187 + 0.50 * (x + 120) + 0.35 * np.maximum(y + 20, -40)) - z + rumple, 14.0),
-                       y - 92 - 0.1 * x, 10.0)
-    left = smooth_max(smooth_max(y + 22 + 0.42 * x + rumple, (-109 + 0.22 * (x + 10)) - z + rumple, 12.0),
-                      x - 74 + 0.2 * np.abs(y + 60), 12.0)
-    liver = smooth_min(right, left, 14.0)
-    liver = smooth_min(liver, lattice.sample(Ellipsoid(tuple(frame.at([-12, 4, -69]).tolist()), (17, 17, 30), rotation(0, 0, -20))), 8.0)
-    ligament = np.maximum(np.abs(x - 6 - 0.25 * (y + 70) + 0.7 * noise[15.0]) - 1.2 - 0.03 * np.maximum(-75 - z, 0),
-                          np.maximum(z + 63, y + 38))
-    liver = smooth_max(liver, -ligament, 3.0)
     spleen = smooth_max(lattice.sample(Ellipsoid(tuple(frame.at([98, 36, -86]).tolist()), (46, 44, 56), rotation(10, 0, -25))),
                         -lattice.sample(Ellipsoid(tuple(frame.at([38, -4, -78]).tolist()), (46, 44, 72))), 9.0)
     spleen = spleen + 2.0 * noise[46.0] + 1.2 * noise[30.0]
-    organs: dict[str, Field] = {"liver": liver, "spleen": spleen}
+    organs: dict[str, Field] = {"spleen": spleen}
     arc: dict[str, Field] = {}
     for name, (points, radii) in (("stomach", STOMACH), ("colon", COLON_LEFT), ("colon_right", COLON_RIGHT)):
         axis = spline_mm(frame.at(points), 8.0)
@@ -109,6 +99,25 @@ def _organs(frame: Frame, lattice: Lattice, noise: Mapping[float, Field]) -> tup
         notch = lattice.sample(Ellipsoid(tuple(hilum.tolist()), (11, 9, 14), frame_turn))
         organs[f"kidney_{side}"] = smooth_max(kidney, -notch, 7.0) + 1.0 * noise[30.0]
     return {name: field.astype(np.float32) for name, field in organs.items()}, arc
+
+
+def _liver(frame: Frame, lattice: Lattice, noise: Mapping[float, Field], border_mm: float) -> Field:
+    """Return the liver as what the cavity leaves: a right set above a slanting plane, a left wedge in front of another.
+
+    border_mm raises the lower border (reference mm); the chest wall and the diaphragm cut it to size elsewhere.
+    """
+    x, y, z = lattice.x / frame.width, lattice.y / frame.depth, lattice.z / frame.height
+    rumple = 3.0 * noise[46.0] + 0.6 * noise[15.0]
+    below = -187 + border_mm + 0.50 * (x + 120) + 0.35 * np.maximum(y + 20, -40)
+    right = smooth_max(smooth_max(x + 8 - 0.10 * (z + 75) + 0.25 * y + rumple, below - z + rumple, 14.0), y - 92 - 0.1 * x, 10.0)
+    left = smooth_max(smooth_max(y + 20 + 0.42 * x + rumple, (-112 + 0.35 * border_mm + 0.22 * (x + 10)) - z + rumple, 12.0),
+                      x - 74 + 0.2 * np.abs(y + 60), 12.0)
+    liver = smooth_min(right, left, 16.0)
+    caudate = Ellipsoid(tuple(frame.at([-12, 4, -69]).tolist()), (17, 17, 30), rotation(0, 0, -20))
+    liver = smooth_min(liver, lattice.sample(caudate).astype(liver.dtype), 8.0)
+    ligament = np.maximum(np.abs(x - 6 - 0.25 * (y + 70) + 0.7 * noise[15.0]) - 0.9 - 0.03 * np.maximum(-75 - z, 0),
+                          np.maximum(z + 63, y + 38))
+    return smooth_max(liver, -ligament, 3.0).astype(np.float32)
 
 
 def _psoas(frame: Frame, lattice: Lattice, noise: Mapping[float, Field]) -> Field:

@@ -48,8 +48,8 @@ def diaphragm_height(frame: Frame, lattice: Lattice, trunk: Trunk, shift_mm: flo
     """
     x, y, z = lattice.x / frame.width, lattice.y / frame.depth, lattice.z
     h = frame.height
-    right = dome[0] - 30 * ((x + 60) / 78) ** 2 - 24 * ((y + 2) / 72) ** 2
-    left = dome[1] - 26 * ((x - 66) / 72) ** 2 - 22 * ((y - 2) / 66) ** 2
+    right = dome[0] - 38 * ((x + 60) / 78) ** 2 - 30 * ((y + 2) / 72) ** 2
+    left = dome[1] - 34 * ((x - 66) / 72) ** 2 - 28 * ((y - 2) / 66) ** 2
     middle = -43.0 - 18 * ((y + 20) / 60) ** 2 + 0 * x
     top = smooth_max(smooth_max(right, left, 14.0), middle, 14.0)
     insertion = np.interp(trunk.angle, [0, 30, 60, 90, 120, 150, 165, 180], [-37, -45, -69, -105, -130, -136, -105, -75])
