@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ from medsynth.core.volume import Volume
 from medsynth.dataset.case import Case
 from medsynth.dataset.folder import canonical_json
 from medsynth.dataset.recipe import DicomOptions, FormatsPart
-from medsynth.scene.lesion_parts import FIRST_LESION_LABEL, LAST_LESION_NUMBER
+from medsynth.scene.lesion_parts import FIRST_LESION_LABEL, part_labels
 from medsynth.scene.phantom import FRACTION_UNIT, Phantom
+from medsynth.scene.structure import Lesion
 
 
 def write_case(case: Case, folder: Path, formats: FormatsPart) -> None:
@@ -56,25 +58,26 @@ def _write_nifti(case: Case, folder: Path) -> None:
         write_nifti(case.labels[name], folder / f"{name}_labels.nii.gz")
         write_nifti(case.lesion_labels[name], folder / f"{name}_lesions.nii.gz")
         if case.lesions:
-            fraction, parts = lesion_truth(case.acquired[name].phantom)
+            fraction, parts = lesion_truth(case.acquired[name].phantom, case.lesions)
             write_nifti(fraction, folder / f"{name}_lesion_fraction.nii.gz", slope=FRACTION_SLOPE)
             write_nifti(parts, folder / f"{name}_lesion_parts.nii.gz")
 
 
-def lesion_truth(phantom: Phantom) -> tuple[Volume, Volume]:
+def lesion_truth(phantom: Phantom, lesions: Sequence[Lesion]) -> tuple[Volume, Volume]:
     """Return how much of each voxel lesions fill, and which part of which lesion the voxel mostly is.
 
     Returns
     -------
-    fraction : uint8, 255 = all of it; pleural tags count too.
+    fraction : uint8, 255 = all of it. Pleural tags belong to the body, here as in the lesion image.
     parts : uint16, ten times the lesion's number plus the part (see `PART_INDEX`), 0 outside.
     """
-    first, last = FIRST_LESION_LABEL, FIRST_LESION_LABEL + 10 * LAST_LESION_NUMBER + 9
-    inside = (phantom.labels >= first) & (phantom.labels <= last)
-    beside = (phantom.neighbour >= first) & (phantom.neighbour <= last)
+    part = np.zeros(65536, np.uint16)
+    for lesion in lesions:
+        for label in part_labels(phantom.structures, lesion.number).values():
+            part[label] = label - FIRST_LESION_LABEL
+    parts = part[phantom.labels]
     own, other = np.uint8(FRACTION_UNIT) - phantom.fraction, phantom.fraction
-    fraction = np.where(inside, own, np.uint8(0)) + np.where(beside, other, np.uint8(0))
-    parts = np.where(inside, phantom.labels - np.uint16(first), np.uint16(0))
+    fraction = np.where(parts > 0, own, np.uint8(0)) + np.where(part[phantom.neighbour] > 0, other, np.uint8(0))
     return Volume(fraction, phantom.grid, "fraction"), Volume(parts, phantom.grid, "label")
 
 
