@@ -40,7 +40,7 @@ def plane_fraction(value, a, b, c):
 
 
 @numba.njit(nogil=True)
-def settle(index, labels, neighbour, fraction, over, organ, new_labels, new_parts, count, work_l, work_w):
+def settle(index, labels, neighbour, fraction, over, organ, material, new_labels, new_parts, count, work_l, work_w):
     """Cover a voxel with `count` new materials (parts of the whole voxel) and keep the two largest.
 
     What does not fit goes to a kept part of the same organ, else to the largest, so that organ volumes hold.
@@ -76,6 +76,15 @@ def settle(index, labels, neighbour, fraction, over, organ, new_labels, new_part
         if not found:
             work_l[n], work_w[n] = label, weight
             n += 1
+    # Three or more: parts of one material are one before anything is dropped, so that a thin sheet between two lobes or
+    # a fat plane between two muscles stays.
+    kept = n
+    for p in range(n):
+        for q in range(n):
+            if kept > 2 and p != q and work_w[p] >= work_w[q] > 0.0 and material[work_l[p]] == material[work_l[q]]:
+                work_w[p] += work_w[q]
+                work_w[q] = 0.0
+                kept -= 1
     first, second = 0, -1
     for q in range(1, n):
         if work_w[q] > work_w[first]:
@@ -172,6 +181,13 @@ def _bend(values, u, v, w, steps):
     return total / 24.0
 
 
+@numba.njit(nogil=True, inline="always")
+def _splits(steps, axis):
+    """How often a voxel is split along an axis: into pieces of at most 1.5 lattice steps, 16 at most."""
+    length = np.sqrt(steps[0, axis] ** 2 + steps[1, axis] ** 2 + steps[2, axis] ** 2)
+    return min(16, max(1, int(np.ceil(length / 1.5 - 1e-9))))
+
+
 @numba.njit(nogil=True)
 def _layer_fractions(values, u, v, w, steps, insets, cum):
     """Write the fraction of one voxel below each layer's level into cum; sharply bent voxels are split in eight."""
@@ -181,24 +197,34 @@ def _layer_fractions(values, u, v, w, steps, insets, cum):
     ga = gx * steps[0, 0] + gy * steps[1, 0] + gz * steps[2, 0]
     gb = gx * steps[0, 1] + gy * steps[1, 1] + gz * steps[2, 1]
     gc = gx * steps[0, 2] + gy * steps[1, 2] + gz * steps[2, 2]
-    if abs(bend) < BENT * (abs(ga) + abs(gb) + abs(gc)):
-        for m in range(layers):
-            cum[m] = plane_fraction(value + bend + insets[m], ga, gb, gc)
-        return
+    # A voxel longer than the lattice step holds more of the surface than one plane can tell.
+    na, nb, nc = _splits(steps, 0), _splits(steps, 1), _splits(steps, 2)
+    if na * nb * nc == 1:
+        if abs(bend) < BENT * (abs(ga) + abs(gb) + abs(gc)):
+            for m in range(layers):
+                cum[m] = plane_fraction(value + bend + insets[m], ga, gb, gc)
+            return
+        na = nb = nc = 2
     for m in range(layers):
         cum[m] = 0.0
-    for sub in range(8):
-        a, b, c = 0.5 * (sub & 1) - 0.25, 0.5 * ((sub >> 1) & 1) - 0.25, 0.5 * (sub >> 2) - 0.25
-        us = u + steps[0, 0] * a + steps[0, 1] * b + steps[0, 2] * c
-        vs = v + steps[1, 0] * a + steps[1, 1] * b + steps[1, 2] * c
-        ws = w + steps[2, 0] * a + steps[2, 1] * b + steps[2, 2] * c
-        value, gx, gy, gz = _cubic(values, us, vs, ws)
-        value += 0.25 * _bend(values, us, vs, ws, steps)
-        ga = 0.5 * (gx * steps[0, 0] + gy * steps[1, 0] + gz * steps[2, 0])
-        gb = 0.5 * (gx * steps[0, 1] + gy * steps[1, 1] + gz * steps[2, 1])
-        gc = 0.5 * (gx * steps[0, 2] + gy * steps[1, 2] + gz * steps[2, 2])
-        for m in range(layers):
-            cum[m] += 0.125 * plane_fraction(value + insets[m], ga, gb, gc)
+    share = 1.0 / (na * nb * nc)
+    small = np.empty((3, 3), np.float64)
+    for axis in range(3):
+        small[axis, 0], small[axis, 1], small[axis, 2] = steps[axis, 0] / na, steps[axis, 1] / nb, steps[axis, 2] / nc
+    for p in range(na):
+        for q in range(nb):
+            for r in range(nc):
+                a, b, c = p - 0.5 * (na - 1), q - 0.5 * (nb - 1), r - 0.5 * (nc - 1)
+                us = u + small[0, 0] * a + small[0, 1] * b + small[0, 2] * c
+                vs = v + small[1, 0] * a + small[1, 1] * b + small[1, 2] * c
+                ws = w + small[2, 0] * a + small[2, 1] * b + small[2, 2] * c
+                value, gx, gy, gz = _cubic(values, us, vs, ws)
+                value += _bend(values, us, vs, ws, small)
+                ga = gx * small[0, 0] + gy * small[1, 0] + gz * small[2, 0]
+                gb = gx * small[0, 1] + gy * small[1, 1] + gz * small[2, 1]
+                gc = gx * small[0, 2] + gy * small[1, 2] + gz * small[2, 2]
+                for m in range(layers):
+                    cum[m] += share * plane_fraction(value + insets[m], ga, gb, gc)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -255,7 +281,7 @@ def _nearest_owner(owner, u, v, w):
 
 @numba.njit(cache=True, nogil=True, parallel=True)
 def paint_field(labels, neighbour, fraction, values, owner, has_owner, bounds_low, bounds_high, bounds_steep, steps, start,
-                low, high, insets, layer_labels, over, everywhere, organ):
+                low, high, insets, layer_labels, over, everywhere, organ, material):
     """Paint the layers of one sampled field.
 
     labels, neighbour, fraction : (k, j, i) written in place. bounds_* : what `survey` found. steps : (3, 3) lattice steps
@@ -320,7 +346,7 @@ def paint_field(labels, neighbour, fraction, values, owner, has_owner, bounds_lo
                                     flat_f[i] = 0
                             else:
                                 for i in range(at + is_, at + ie):
-                                    settle(i, flat_l, flat_n, flat_f, over, organ, new_l, new_p, 1, work_l, work_w)
+                                    settle(i, flat_l, flat_n, flat_f, over, organ, material, new_l, new_p, 1, work_l, work_w)
                     if cell == 0:
                         break
                     continue
@@ -340,7 +366,7 @@ def paint_field(labels, neighbour, fraction, values, owner, has_owner, bounds_lo
                         own = _nearest_owner(owner, u, v, w) if has_owner else 0
                         if value < -near - deepest:
                             new_l[0], new_p[0] = layer_labels[layers - 1, own], 1.0
-                            settle(at + i, flat_l, flat_n, flat_f, over, organ, new_l, new_p, 1, work_l, work_w)
+                            settle(at + i, flat_l, flat_n, flat_f, over, organ, material, new_l, new_p, 1, work_l, work_w)
                             continue
                         _layer_fractions(values, u, v, w, steps, insets, cum)
                         n = 0
@@ -351,7 +377,7 @@ def paint_field(labels, neighbour, fraction, values, owner, has_owner, bounds_lo
                                 new_l[n], new_p[n] = layer_labels[m, own], part
                                 n += 1
                         if n > 0:
-                            settle(at + i, flat_l, flat_n, flat_f, over, organ, new_l, new_p, n, work_l, work_w)
+                            settle(at + i, flat_l, flat_n, flat_f, over, organ, material, new_l, new_p, n, work_l, work_w)
 
 
 @numba.njit(nogil=True, inline="always")
@@ -372,7 +398,7 @@ def _count_bits(bits):
 
 @numba.njit(cache=True, nogil=True, parallel=True)
 def paint_capsules(labels, neighbour, fraction, starts, ends, start_radii, end_radii, walls, members, offsets,
-                   block_ids, blocks, steps, origin, inverse_steps, samples, layer_labels, over, organ):
+                   block_ids, blocks, steps, origin, inverse_steps, samples, layer_labels, over, organ, material):
     """Paint capsules by sub-samples, one bit each, so that overlapping capsules count once.
 
     members[offsets[b]:offsets[b + 1]] are the capsules that may reach block b; samples : (patterns, samples, 3)
@@ -462,7 +488,7 @@ def paint_capsules(labels, neighbour, fraction, starts, ends, start_radii, end_r
                         new_l[n], new_p[n] = layer_labels[1], lumen
                         n += 1
                     at = ((k0 + k) * nj + j0 + j) * ni + i0 + i
-                    settle(at, flat_l, flat_n, flat_f, over, organ, new_l, new_p, n, work_l, work_w)
+                    settle(at, flat_l, flat_n, flat_f, over, organ, material, new_l, new_p, n, work_l, work_w)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -44,9 +44,13 @@ class Phantom:
     def volumes_ml(self) -> dict[str, float]:
         """Return the fraction-weighted volume of every organ (its parts included) in ml, by name."""
         organ = organ_labels(self.structures)
-        f = self.fraction.astype(np.float64).ravel() / FRACTION_UNIT
-        total = np.bincount(organ[self.labels].ravel(), 1 - f, 65536)
-        total += np.bincount(organ[self.neighbour].ravel(), f, 65536)
+        counts = np.zeros(65536, np.int64)  # units of 1 / FRACTION_UNIT voxel
+        for k in range(self.grid.shape_kji[0]):  # slice by slice: the sums are whole numbers, so order is no matter
+            f = self.fraction[k].ravel().astype(np.int64)
+            label_sum = np.bincount(organ[self.labels[k]].ravel(), FRACTION_UNIT - f, 65536)
+            neighbour_sum = np.bincount(organ[self.neighbour[k]].ravel(), f, 65536)
+            counts += (label_sum + neighbour_sum).astype(np.int64)
+        total = counts / FRACTION_UNIT
         ml = self.grid.voxel_volume_mm3 / 1000
         return {s.name: float(total[s.label] * ml) for s in self.structures if not s.part_of}
 

@@ -56,12 +56,20 @@ def _empty(grid: Grid, structures: tuple[Structure, ...]) -> Phantom:
 def _paint(phantom: Phantom, paint: Paint) -> None:
     over = np.ones(65536, np.bool_) if not paint.over else np.zeros(65536, np.bool_)
     over[list(paint.over)] = True
-    organ = organ_labels(phantom.structures)
+    organ, material = organ_labels(phantom.structures), _materials(phantom.structures)
     if isinstance(paint.shape, Tubes):
-        _paint_tubes(phantom, paint.shape, paint, over, organ)
+        _paint_tubes(phantom, paint.shape, paint, over, organ, material)
     else:
         field = sample(paint.shape, paint.lattice_mm or lattice_step_mm(paint.shape))
-        _paint_field(phantom, field, paint, over, organ)
+        _paint_field(phantom, field, paint, over, organ, material)
+
+
+def _materials(structures: tuple[Structure, ...]) -> NDArray[np.uint16]:
+    """Return the (65536,) table from a label to a number that structures of the same material share."""
+    table, numbers = np.zeros(65536, np.uint16), {}  # type: ignore[var-annotated]
+    for s in structures:
+        table[s.label] = numbers.setdefault((s.tissue, s.mixture, s.enhancement), len(numbers) + 1)
+    return table
 
 
 def lattice_step_mm(shape: Shape) -> float:
@@ -77,7 +85,7 @@ def _lattice_map(grid: Grid, field: SampledShape) -> tuple[NDArray[np.float64], 
 
 
 def _paint_field(phantom: Phantom, field: SampledShape, paint: Paint, over: NDArray[np.bool_],
-                 organ: NDArray[np.uint16]) -> None:
+                 organ: NDArray[np.uint16], material: NDArray[np.uint16]) -> None:
     insets = np.array([layer.inset_mm for layer in paint.layers])
     if np.any(np.diff(insets) < 0):
         raise GeometryError(f"layers must be listed from the outside in, got insets {insets.tolist()}")
@@ -101,7 +109,7 @@ def _paint_field(phantom: Phantom, field: SampledShape, paint: Paint, over: NDAr
     owner = field.owner if field.owner is not None else np.zeros((1, 1, 1), np.uint8)
     kernels.paint_field(phantom.labels, phantom.neighbour, phantom.fraction, field.values_mm, owner,
                         field.owner is not None, *bounds, steps, start, low, high, insets, labels, over,
-                        bool(over.all()), organ)
+                        bool(over.all()), organ, material)
 
 
 @lru_cache(maxsize=1)
@@ -119,7 +127,7 @@ def _samples() -> NDArray[np.float64]:
 
 
 def _paint_tubes(phantom: Phantom, tubes: Tubes, paint: Paint, over: NDArray[np.bool_],
-                 organ: NDArray[np.uint16]) -> None:
+                 organ: NDArray[np.uint16], material: NDArray[np.uint16]) -> None:
     if len(tubes.starts_mm) == 0:
         return
     grid = phantom.grid
@@ -148,7 +156,7 @@ def _paint_tubes(phantom: Phantom, tubes: Tubes, paint: Paint, over: NDArray[np.
     kernels.paint_capsules(phantom.labels, phantom.neighbour, phantom.fraction, tubes.starts_mm, tubes.ends_mm,
                            tubes.start_radii_mm, tubes.end_radii_mm, walls, members, offsets, used, blocks, steps,
                            origin, inverse, np.ascontiguousarray(_samples() @ steps.T),
-                           np.array([outer, inner], np.int64), over, organ)
+                           np.array([outer, inner], np.int64), over, organ, material)
 
 
 @lru_cache(maxsize=4)

@@ -147,7 +147,7 @@ class _Builder:
         middle = heart.build_mediastinum(frame, spine.bone, diaphragm, scale, float(s["heart_turn_deg"]), float(s["aorta"]),
                                          float(s["fat"]) ** 0.5)
         outline = lattice.sample(middle.outline)
-        lung = lungs.lung_field(lattice, trunk, above, outline)
+        lung = lungs.lung_field(frame, lattice, trunk, above, outline)
         breath = lungs.build_lungs(frame, lattice, lung, middle.tubes, self.seed)
         organs, veins, belly = abdomen.build_abdomen(frame, lattice, trunk, above, spine.bone, middle.tubes, float(s["liver_ml"]),
                                                      float(s["spleen_ml"]), float(s["stomach_gas"]), self.seed)

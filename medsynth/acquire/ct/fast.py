@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medsynth.acquire.ct.couch import couch_depth_mm, with_couch
+from medsynth.acquire.ct.couch import with_couch
 from medsynth.acquire.ct.hu import ct_beam, structure_hu
 from medsynth.acquire.ct.kernel import KERNELS
 from medsynth.acquire.ct.mean_image import mean_hu, optics
@@ -62,8 +62,6 @@ def scan_grid(scene: Scene, protocol: CtProtocol) -> Grid:
         raise RecipeError(expected("scan_range", protocol.scan_range, f"one of {sorted(scene.scan_range_mm)}"))
     bottom, top = scene.scan_range_mm[protocol.scan_range]
     low, high = (np.array(corner) for corner in scene.bounds_mm)
-    if protocol.table:
-        high[1] += couch_depth_mm()
     needed = float((high - low)[:2].max()) + 2 * FOV_MARGIN_MM
     pixels, pixel_mm = protocol.in_plane(FOV_STEP_MM * np.ceil(needed / FOV_STEP_MM))
     slices = max(1, round((top - bottom) / protocol.slice_step_mm))
