@@ -32,6 +32,10 @@ COLON_LEFT = ([[10, -84, -176], [40, -78, -166], [70, -60, -140], [92, -26, -112
                [106, 20, -262]], [17, 17, 18, 18, 17, 15, 13, 13])
 
 
+PANCREAS = ([[-32, -22, -150], [-26, -27, -132], [-6, -33, -120], [18, -26, -110], [44, -6, -98], [74, 16, -86]],
+            [14, 13, 10, 8.5, 9, 7.5])
+
+
 def build_abdomen(frame: Frame, lattice: Lattice, trunk: Trunk, above: Field, spine: SampledShape, tubes: Mapping[str, Sweep],
                   liver_ml: float, spleen_ml: float, gas: float, seed: Seed) -> tuple[dict[str, SampledShape], dict[str, Tubes], list[Paint]]:
     """Return shapes, vessel trees and paints; liver and spleen are inflated until they have their volumes."""
@@ -48,7 +52,8 @@ def build_abdomen(frame: Frame, lattice: Lattice, trunk: Trunk, above: Field, sp
     for _ in range(4):
         grown = {"liver": _liver(frame, lattice, noise, border)}
         grown |= {n: (f - growth.get(n, 0.0)).astype(np.float32) for n, f in raw.items()}
-        settled = compete(grown, {"kidney_right": 3.0, "kidney_left": 3.0, "colon": 2.0, "stomach": 1.0}, gap)
+        settled = compete(grown, {"kidney_right": 3.0, "kidney_left": 3.0, "colon": 2.0, "stomach": 1.0, "small_bowel": 2.5,
+                                  "pancreas": -0.5}, gap)
         for name in settled:
             wall = inside + (0.2 if name == "liver" else 1.2) + 0.8 * noise[30.0]
             clear = smooth_max(-(hard - (0.0 if name == "liver" else 1.5)), -(psoas - 1.5), 3.0)
@@ -79,9 +84,7 @@ def _organs(frame: Frame, lattice: Lattice, noise: Mapping[float, Field]) -> tup
     organs: dict[str, Field] = {"spleen": spleen}
     arc: dict[str, Field] = {}
     for name, (points, radii) in (("stomach", STOMACH), ("colon", COLON_LEFT), ("colon_right", COLON_RIGHT)):
-        axis = spline_mm(frame.at(points), 8.0)
-        radius = np.interp(np.linspace(0, 1, len(axis)), np.linspace(0, 1, len(radii)), radii)
-        field, along = sweep_distance(Sweep.round(axis, radius), lattice, 12.0)
+        field, along = sweep_distance(_tube(frame, points, radii), lattice, 12.0)
         arc[name] = along
         if name == "stomach":
             organs[name] = field + 3.0 * noise[46.0] + 1.6 * noise[30.0]
@@ -89,6 +92,10 @@ def _organs(frame: Frame, lattice: Lattice, noise: Mapping[float, Field]) -> tup
             sacs = 4.6 * np.abs(np.cos(np.pi * along / 27 + 1.2 * noise[46.0])) ** 5 * np.clip(0.7 + 0.5 * noise[30.0], 0, 1.2)
             organs[name] = field + sacs + 0.8 * noise[15.0]
     organs["colon"] = np.minimum(organs.pop("colon_right"), organs["colon"])
+    gland, _ = sweep_distance(_tube(frame, *PANCREAS), lattice, 12.0)
+    organs["pancreas"] = gland + 1.6 * noise[9.0] + 1.0 * noise[15.0]
+    loops, _ = sweep_distance(_jejunum(frame), lattice, 12.0)
+    organs["small_bowel"] = loops + 1.2 * noise[15.0] + 1.0 * noise[30.0]
     for side, sign, centre, turn in (("right", -1, [-68, 24, -151], (8, -12, -30)), ("left", 1, [66, 26, -131], (6, 10, 30))):
         frame_turn = rotation(*turn)
         warp = 3.0 * noise[46.0]
@@ -99,6 +106,25 @@ def _organs(frame: Frame, lattice: Lattice, noise: Mapping[float, Field]) -> tup
         notch = lattice.sample(Ellipsoid(tuple(hilum.tolist()), (11, 9, 14), frame_turn))
         organs[f"kidney_{side}"] = smooth_max(kidney, -notch, 7.0) + 1.0 * noise[30.0]
     return {name: field.astype(np.float32) for name, field in organs.items()}, arc
+
+
+def _tube(frame: Frame, points: list[list[float]], radii: list[float]) -> Sweep:
+    axis = spline_mm(frame.at(points), 8.0)
+    return Sweep.round(axis, np.interp(np.linspace(0, 1, len(axis)), np.linspace(0, 1, len(radii)), radii))
+
+
+def _jejunum(frame: Frame) -> Sweep:
+    """Return loops of small bowel below stomach and liver, each layer to and fro, the next one lower."""
+    rng = Seed(frame.seed).child("jejunum").rng()
+    rows = []
+    for layer in range(7):
+        xs = np.linspace(-62, 84, 5) if layer % 2 else np.linspace(84, -62, 5)
+        for n, x in enumerate(xs):
+            rows.append([x + rng.normal(0, 6), -46 + 26 * (-1) ** (n + layer) + rng.normal(0, 6),
+                         -142 - 17 * layer + rng.normal(0, 4)])
+    axis = spline_mm(frame.at(rows), 8.0)
+    wave = np.sin(np.arange(len(axis)) * 0.9) + np.sin(np.arange(len(axis)) * 0.37 + 1.0)
+    return Sweep.round(axis, 11.0 + 1.5 * wave)
 
 
 def _liver(frame: Frame, lattice: Lattice, noise: Mapping[float, Field], border_mm: float) -> Field:
@@ -160,6 +186,10 @@ def _paint_organs(frame: Frame, lattice: Lattice, organs: Mapping[str, Field], a
     paints.append(Paint(lattice.shape_of(stomach), (Layer(names["stomach"]), )))
     paints.append(Paint(lattice.shape_of(lumen), (Layer(names["stomach_content"]),)))
     paints.append(Paint(lattice.shape_of(smooth_max(lumen + 0.3, lattice.y - np.float32(level), 0.5)), (Layer(names["stomach_gas"]),)))
+    paints.append(Paint(lattice.shape_of(organs["pancreas"]), (Layer(names["pancreas"]),)))
+    slack = 2.4 + 2.0 * np.clip(noise[46.0] + 0.3, 0, 2.5)  # some loops lie collapsed
+    paints.append(Paint(lattice.shape_of(organs["small_bowel"]), (Layer(names["small_bowel"]),)))
+    paints.append(Paint(lattice.shape_of(organs["small_bowel"] + slack), (Layer(names["small_bowel_content"]),)))
     paints.append(Paint(lattice.shape_of(organs["colon"]), (Layer(names["colon"]),)))
     paints.append(Paint(lattice.shape_of(bowel), (Layer(names["colon_content"]),)))
     bubbles = np.minimum(lattice.y - np.float32(bowel_level), 3.0 * (0.9 - noise[9.0] - 0.7 * noise[15.0]))

@@ -62,7 +62,7 @@ class Thorax:
             "breast_ml": spread(np.clip(260 + 28 * (bmi - 24), 90, 900), 0.35) if female else spread(12.0, 0.3),
             "fat": spread(np.interp(bmi, [15, 18, 25, 30, 40, 50], [0.3, 0.5, 1.0, 1.65, 2.9, 4.0]), 0.12) * (1.15 if female else 1.0),
             "muscle": spread((0.82 if female else 1.0) * (1 + 0.008 * (bmi - 25)) * (1 - 0.003 * max(age - 40, 0)), 0.06),
-            "belly_mm": float(np.interp(bmi, [16, 25, 45], [-3.0, 8.0, 46.0]) * (0.75 if female else 1.0) + 2.0 * normal()),
+            "belly_mm": float(np.interp(bmi, [16, 25, 45], [-9.0, 6.0, 46.0]) * (0.75 if female else 1.0) + 2.0 * normal()),
             "chest_shape": float(np.clip(-0.015 + 0.03 * normal(), -0.08, 0.06)),
             "kyphosis": spread(1.0 + 0.006 * (age - 45), 0.10),
             "tilt": float(np.clip(0.012 * normal(), -0.03, 0.03)),
