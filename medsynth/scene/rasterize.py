@@ -14,6 +14,7 @@ from medsynth.core.seed import Seed
 from medsynth.scene import _kernels as kernels
 from medsynth.scene.phantom import Phantom
 from medsynth.scene.structure import Lesion, Paint, Scene, Structure, organ_labels
+from medsynth.scene.texture_kernels import fill_texture
 from medsynth.shapes.base import Shape
 from medsynth.shapes.noise import STEPS_PER_WAVELENGTH, TILE, CoherentNoise
 from medsynth.shapes.sampled import SampledShape, sample
@@ -161,10 +162,12 @@ def _paint_tubes(phantom: Phantom, tubes: Tubes, paint: Paint, over: NDArray[np.
 
 @lru_cache(maxsize=4)
 def _texture_tile(seed: int) -> NDArray[np.float32]:
-    nodes = np.arange(TILE * TEXTURE_OVERSAMPLING, dtype=np.float32)
-    z, y, x = np.meshgrid(nodes, nodes, nodes, indexing="ij")
-    noise = CoherentNoise(seed, STEPS_PER_WAVELENGTH * TEXTURE_OVERSAMPLING)
-    tile = noise.at(np.stack([x, y, z], axis=-1))
+    """One period of noise, (z, y, x), whose linear interpolation has unit variance on average."""
+    nodes = np.arange(TILE * TEXTURE_OVERSAMPLING, dtype=np.float64)
+    tile = CoherentNoise(seed, STEPS_PER_WAVELENGTH * TEXTURE_OVERSAMPLING).on_axes(nodes, nodes, nodes)
+    # Between two nodes of correlation c the mean variance is (2 + c) / 3 per axis.
+    kept = [(2 + float(np.mean(tile * np.roll(tile, 1, axis)) / np.mean(tile**2))) / 3 for axis in range(3)]
+    tile /= np.float32(np.sqrt(np.prod(kept)))
     tile.setflags(write=False)
     return tile
 
@@ -186,8 +189,8 @@ def _texture(phantom: Phantom, structures: Sequence[Structure], seed: int, befor
         shifts[s.label] = Seed(seed).child("texture", s.label).rng().uniform(0, TILE * TEXTURE_OVERSAMPLING, 3)
     if not wanted.any():
         return
-    rng_tile = _texture_tile(Seed(seed).child("texture-tile").integer(32))
-    kernels.fill_texture(phantom.texture, phantom.labels, rng_tile, STEPS_PER_WAVELENGTH * TEXTURE_OVERSAMPLING,
-                         np.ascontiguousarray(phantom.grid.steps_mm), np.asarray(phantom.grid.origin_mm), tables[0],
-                         tables[1], np.asarray(octaves, float).reshape(-1, 2), tables[2], tables[3],
-                         np.asarray(ridges, float).reshape(-1, 3), gradients, shifts, wanted)
+    tile = _texture_tile(Seed(seed).child("texture-tile").integer(32))
+    fill_texture(phantom.texture, phantom.labels, tile, STEPS_PER_WAVELENGTH * TEXTURE_OVERSAMPLING,
+                 np.ascontiguousarray(phantom.grid.steps_mm), np.asarray(phantom.grid.origin_mm), tables[0], tables[1],
+                 np.asarray(octaves, float).reshape(-1, 2), tables[2], tables[3],
+                 np.asarray(ridges, float).reshape(-1, 3), gradients, shifts, wanted)

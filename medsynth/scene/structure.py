@@ -179,5 +179,7 @@ def organ_labels(structures: tuple[Structure, ...]) -> np.ndarray:
     table = np.arange(65536, dtype=np.uint16)
     for s in structures:
         if s.part_of:
+            if s.part_of not in by_name:
+                raise RecipeError(f"part_of of {s.name} must name a structure of the same body, got {s.part_of!r}")
             table[s.label] = by_name[s.part_of]
     return table
