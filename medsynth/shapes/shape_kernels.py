@@ -130,35 +130,32 @@ def sweep_point_distance(points, normals, binormals, first, second, exponent, wh
             out[n] = min(out[n], d)
 
 
-@numba.njit(cache=True, nogil=True, parallel=True)
+@numba.njit(cache=True, nogil=True)
 def splat_sweep(points, normals, binormals, first, second, exponent, margin, origin, step, values, owner, number, arc, along):
-    """Lower `values` to the distance of a sweep near it; slabs of z are disjoint, so threads cannot disagree."""
+    """Lower `values` to the distance of a sweep near it, and note the sweep's number and the arc length."""
     nz, ny, nx = values.shape
-    slab = 8
-    for block in numba.prange((nz + slab - 1) // slab):
-        k_low, k_high = block * slab, min((block + 1) * slab, nz) - 1
-        start = 0.0
-        lo, hi = np.empty(3, np.int64), np.empty(3, np.int64)
-        for s in range(points.shape[0] - 1):
-            length = np.sqrt((points[s + 1, 0] - points[s, 0]) ** 2 + (points[s + 1, 1] - points[s, 1]) ** 2
-                             + (points[s + 1, 2] - points[s, 2]) ** 2)
-            reach = max(max(first[s], first[s + 1]), max(second[s], second[s + 1])) * 1.2 + margin
-            for axis in range(3):
-                size = nx if axis == 0 else (ny if axis == 1 else nz)
-                a, b = points[s, axis], points[s + 1, axis]
-                lo[axis] = max(0, int(np.ceil((min(a, b) - reach - origin[axis]) / step)))
-                hi[axis] = min(size - 1, int(np.floor((max(a, b) + reach - origin[axis]) / step)))
-            for k in range(max(lo[2], k_low), min(hi[2], k_high) + 1):
-                for j in range(lo[1], hi[1] + 1):
-                    for i in range(lo[0], hi[0] + 1):
-                        d, t = _section(origin[0] + i * step, origin[1] + j * step, origin[2] + k * step, points, normals,
-                                        binormals, first, second, exponent, s)
-                        if d < values[k, j, i]:
-                            values[k, j, i] = d
-                            owner[k, j, i] = number
-                            if along:
-                                arc[k, j, i] = start + t * length
-            start += length
+    start = 0.0
+    lo, hi = np.empty(3, np.int64), np.empty(3, np.int64)
+    for s in range(points.shape[0] - 1):
+        length = np.sqrt((points[s + 1, 0] - points[s, 0]) ** 2 + (points[s + 1, 1] - points[s, 1]) ** 2
+                         + (points[s + 1, 2] - points[s, 2]) ** 2)
+        reach = max(max(first[s], first[s + 1]), max(second[s], second[s + 1])) * 1.2 + margin
+        for axis in range(3):
+            size = nx if axis == 0 else (ny if axis == 1 else nz)
+            a, b = points[s, axis], points[s + 1, axis]
+            lo[axis] = max(0, int(np.ceil((min(a, b) - reach - origin[axis]) / step)))
+            hi[axis] = min(size - 1, int(np.floor((max(a, b) + reach - origin[axis]) / step)))
+        for k in range(lo[2], hi[2] + 1):
+            for j in range(lo[1], hi[1] + 1):
+                for i in range(lo[0], hi[0] + 1):
+                    d, t = _section(origin[0] + i * step, origin[1] + j * step, origin[2] + k * step, points, normals,
+                                    binormals, first, second, exponent, s)
+                    if d < values[k, j, i]:
+                        values[k, j, i] = d
+                        owner[k, j, i] = number
+                        if along:
+                            arc[k, j, i] = start + t * length
+        start += length
 
 
 def spline(t):

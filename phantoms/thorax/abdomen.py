@@ -134,7 +134,7 @@ def _liver(frame: Frame, lattice: Lattice, noise: Mapping[float, Field], border_
     """
     x, y, z = lattice.x / frame.width, lattice.y / frame.depth, lattice.z / frame.height
     rumple = 3.0 * noise[46.0] + 0.6 * noise[15.0]
-    below = -187 + border_mm + 0.50 * (x + 120) + 0.35 * np.maximum(y + 20, -40)
+    below = -197 + border_mm + 0.70 * (x + 120) + 0.35 * np.maximum(y + 20, -40)
     right = smooth_max(smooth_max(x + 8 - 0.10 * (z + 75) + 0.25 * y + rumple, below - z + rumple, 14.0), y - 92 - 0.1 * x, 10.0)
     left = smooth_max(smooth_max(y + 20 + 0.42 * x + rumple, (-112 + 0.35 * border_mm + 0.22 * (x + 10)) - z + rumple, 12.0),
                       x - 74 + 0.2 * np.abs(y + 60), 12.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +21,7 @@ from medsynth.scene.reference import (
 )
 from medsynth.scene.structure import Layer, Paint, Scene, Structure, Texture
 from medsynth.scene.subject import Subject
+from medsynth.shapes.lattice import Lattice
 from medsynth.shapes.primitives import Ellipsoid
 from phantoms.thorax import abdomen, heart, lungs
 from phantoms.thorax.cage import build_cage
@@ -139,18 +141,23 @@ class _Builder:
         s, names = self.spec, labels()
         frame, shift, scale = self._fitted_frame()
         lattice = frame.lattice
-        trunk, wall = build_trunk(frame, float(s["breast_ml"]))
-        spine, bones = build_spine(frame, np.asarray(s["sway_rad"]))
-        cage, ribs = build_cage(frame, np.asarray(s["rib_jitter_mm"]), 0.0)
+        with ThreadPoolExecutor(max_workers=2) as pool:  # independent parts; the kernels release the interpreter lock
+            outside = pool.submit(build_trunk, frame, float(s["breast_ml"]))
+            column = pool.submit(build_spine, frame, np.asarray(s["sway_rad"]))
+            bars = pool.submit(build_cage, frame, np.asarray(s["rib_jitter_mm"]), 0.0)
+        (trunk, wall), (spine, bones), (cage, ribs) = outside.result(), column.result(), bars.result()
         above = lungs.diaphragm_height(frame, lattice, trunk, shift, tuple(s["dome_mm"]))
         diaphragm = lattice.shape_of(above)
         middle = heart.build_mediastinum(frame, spine.bone, diaphragm, scale, float(s["heart_turn_deg"]), float(s["aorta"]),
                                          float(s["fat"]) ** 0.5)
         outline = lattice.sample(middle.outline)
         lung = lungs.lung_field(frame, lattice, trunk, above, outline)
-        breath = lungs.build_lungs(frame, lattice, lung, middle.tubes, self.seed)
-        organs, veins, belly = abdomen.build_abdomen(frame, lattice, trunk, above, spine.bone, middle.tubes, float(s["liver_ml"]),
-                                                     float(s["spleen_ml"]), float(s["stomach_gas"]), self.seed)
+        lower, below = self._lower_half(frame, trunk)
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            breathing = pool.submit(lungs.build_lungs, frame, lattice, lung, middle.tubes, self.seed)
+            digesting = pool.submit(abdomen.build_abdomen, frame, lower, below, above[:lower.shape[0]], spine.bone, middle.tubes,
+                                    float(s["liver_ml"]), float(s["spleen_ml"]), float(s["stomach_gas"]), self.seed)
+        breath, (organs, veins, belly) = breathing.result(), digesting.result()
         muscle = np.maximum(np.abs(above) - 1.2 - 0.4 * lattice.noise(frame.noise_seed(70), 16.0), trunk.cavity - 0.5)
         paints = [*wall, Paint(lattice.shape_of(trunk.cavity), (Layer(names["mediastinal_fat"]),)), *belly,
                   Paint(lattice.shape_of(muscle), (Layer(names["diaphragm"]),)), *self._neck(frame, lattice, trunk),
@@ -163,6 +170,14 @@ class _Builder:
         return Scene("thorax", ORIGIN, self.subject, self._structures(), tuple(paints), fields, {**breath.trees, **veins},
                      {"carina": tuple(frame.at(heart.TRACHEA[-1]).tolist()), "T8": (0.0, float(frame.spine_y_mm(0.0)), 0.0)},
                      (low, high), {"chest": (float(z[0]), float(z[1]))}, texture_seed=int(s["seed"]))
+
+    def _lower_half(self, frame: Frame, trunk: Trunk) -> tuple[Lattice, Trunk]:
+        """Return the part of the body lattice that can hold abdominal organs, and the trunk on it."""
+        whole = frame.lattice
+        top = 20.0 * frame.height + max(self.spec["dome_mm"]) + 60.0
+        lower = Lattice(whole.low_mm, (whole.high_mm[0], whole.high_mm[1], min(top, whole.high_mm[2])), whole.step_mm)
+        count = lower.shape[0]
+        return lower, Trunk(trunk.skin[:count], trunk.muscle[:count], trunk.cavity[:count], trunk.angle[:count])
 
     def _neck(self, frame: Frame, lattice: Any, trunk: Trunk) -> list[Paint]:
         """Muscles that close the neck above the lungs' tips: sternomastoid and scalene groups, prevertebral muscle."""

@@ -20,6 +20,7 @@ from phantoms.thorax.trunk import RIB_LAYER_MM
 Field = NDArray[np.floating[Any]]
 
 STEP_MM = 1.5
+RIB_STEP_MM = 2.0  # lattice of the ribs: their sections are 7 mm and more across
 # Rib by rib: fall from the joint to the front end (reference mm), angle of that end from the front (degrees),
 # and half the thickness and half the height of the section (mm). Section 6-9 x 10-16 mm (unverified); falls and ends
 # follow the pump-handle slope of 25-45 degrees.
@@ -47,7 +48,7 @@ def build_cage(frame: Frame, jitter: NDArray[np.float64], calcified: float) -> t
     width = frame.cavity.radius_mm(90.0, np.linspace(low[2], high[2], 60)).max() + 14
     front = frame.cavity.point_mm(0.0, np.linspace(low[2], high[2], 60))[:, 1].min() - 18
     back = frame.cavity.point_mm(150.0, np.linspace(low[2], high[2], 60))[:, 1].max() + 26
-    lattice = Lattice((-width, float(front), float(z[12]) - 80), (width, float(back), float(z[1]) + 22), STEP_MM)
+    lattice = Lattice((-width, float(front), float(z[12]) - 80), (width, float(back), float(z[1]) + 22), RIB_STEP_MM)
     ribs, gristle, axes = [], [], {}
     for side, sign in (("right", -1.0), ("left", 1.0)):
         for n in range(12):
@@ -62,7 +63,9 @@ def build_cage(frame: Frame, jitter: NDArray[np.float64], calcified: float) -> t
     shape = SampledShape(shape.values_mm + rough, shape.origin_mm, shape.step_mm, shape.owner)
     paints = []
     for side, sweeps in zip(("right", "left"), gristle, strict=True):
-        field = sweep_fields(sweeps, lattice, margin_mm=3.0)
+        ends = np.concatenate([np.stack(sweep.bounds_mm()) for sweep in sweeps])
+        near = Lattice(tuple((ends.min(0) - 6).tolist()), tuple((ends.max(0) + 6).tolist()), RIB_STEP_MM)
+        field = sweep_fields(sweeps, near, margin_mm=3.0)
         paints.append(Paint(field, (Layer(names[f"costal_cartilage_{side}"]),)))
     order = [f"rib_{side}_{n}" for side in ("right", "left") for n in range(1, 13)]
     paints.append(Paint(shape, (Layer(tuple(names[r] for r in order)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -142,8 +143,7 @@ SHARE = {"lobe_right_upper": 0.33, "lobe_right_middle": 0.17, "lobe_right_lower"
 
 def grow_trees(fields: Mapping[str, SampledShape], tubes: Mapping[str, Sweep], seed: Seed) -> dict[str, Tubes]:
     """Grow airways, then the veins clear of where the arteries will run, then the arteries beside the airways."""
-    airways, arteries, veins = [], [], []
-    for lobe in LOBES:
+    def grow(lobe: str) -> tuple[Tubes, Tubes, Tubes]:
         bronchus, artery, vein = (tubes[name] for name in HILUM[lobe])
         middle, rng = _middle(fields[lobe]), seed.child("trees", lobe).rng()
         tips, share = ARTERY_TIPS[lobe], SHARE[lobe]
@@ -153,10 +153,11 @@ def grow_trees(fields: Mapping[str, SampledShape], tubes: Mapping[str, Sweep], s
         vein_spec = _spec(vein, middle, int(0.65 * tips), 0.37, own_vein, 2.8, flow_gradient_per_mm=DEPENDENT)
         air = walled(grow_tree(fields[lobe], air_spec, rng=rng), fraction=0.18, offset_mm=0.35)
         ven = grow_tree(fields[lobe], vein_spec, rng=rng, avoid=bundle(air, artery_spec))
-        art = grow_tree(fields[lobe], artery_spec, rng=rng, follow=air, avoid=ven)
-        airways.append(air)
-        arteries.append(art)
-        veins.append(ven)
+        return air, grow_tree(fields[lobe], artery_spec, rng=rng, follow=air, avoid=ven), ven
+
+    # Each lobe has its own stream, so the order in which threads finish does not matter.
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        airways, arteries, veins = zip(*pool.map(grow, LOBES), strict=True)
     return {"airways": concatenate(*airways), "pulmonary_arteries": concatenate(*arteries),
             "pulmonary_veins": concatenate(*veins)}
 
