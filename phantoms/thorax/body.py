@@ -162,7 +162,7 @@ class _Builder:
         paints = [*wall, Paint(lattice.shape_of(trunk.cavity), (Layer(names["mediastinal_fat"]),)), *belly,
                   Paint(lattice.shape_of(muscle), (Layer(names["diaphragm"]),)), *self._neck(frame, lattice, trunk),
                   *heart.paint_long_vessels(frame, middle.tubes), *bones, *ribs, *breath.paints[:0], *self._glands(frame, middle),
-                  *middle.paints, *breath.paints]
+                  *heart.paint_shoulder_vessels(middle.tubes), *middle.paints, *breath.paints]
         fields = {**breath.fields, **organs, "body": lattice.shape_of(trunk.skin), "heart": middle.hull, "ribs": cage.ribs,
                   "spine": spine.bone, "diaphragm": diaphragm}
         low, high = lattice.shape_of(trunk.skin).bounds_mm()

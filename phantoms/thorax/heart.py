@@ -16,6 +16,7 @@ from medsynth.shapes.lattice import Lattice
 from medsynth.shapes.primitives import Ellipsoid, Matrix3, rotation
 from medsynth.shapes.sampled import SampledShape
 from medsynth.shapes.sweep import Sweep, spline_mm, sweep_distance
+from medsynth.shapes.tubes import Tubes
 from phantoms.thorax.frame import Frame
 from phantoms.thorax.table import labels
 
@@ -233,10 +234,8 @@ def _paint_tubes(frame: Frame, lattice: Lattice, fields: Mapping[str, Field], n8
     names = labels()
     paints: list[Paint] = []
     lumens: list[Paint] = []
-    order = ["azygos_vein", "inferior_vena_cava", "subclavian_vein_left", "subclavian_vein_right", "jugular_vein_left",
-             "jugular_vein_right", "brachiocephalic_vein_left", "brachiocephalic_vein_right", "superior_vena_cava",
-             "pulmonary_artery", "subclavian_artery_left", "subclavian_artery_right", "common_carotid_artery_left",
-             "common_carotid_artery_right", "brachiocephalic_trunk", "ascending_aorta", "descending_aorta", "aortic_arch"]
+    order = ["azygos_vein", "inferior_vena_cava", "jugular_vein_left", "jugular_vein_right", "brachiocephalic_vein_left", "brachiocephalic_vein_right", "superior_vena_cava",
+             "pulmonary_artery", "common_carotid_artery_left", "common_carotid_artery_right", "brachiocephalic_trunk", "ascending_aorta", "descending_aorta", "aortic_arch"]
     pulmonary = smooth_min(smooth_min(fields["pulmonary_trunk"], fields["pulmonary_artery_right"], 5.0),
                            fields["pulmonary_artery_left"], 5.0)
     for name in order:
@@ -259,6 +258,19 @@ def _paint_tubes(frame: Frame, lattice: Lattice, fields: Mapping[str, Field], n8
     paints.append(Paint(lattice.shape_of(lumen - 1.8), (Layer(names["trachea_wall"]),)))
     is_main = (main < wind).astype(np.uint8)
     paints.append(Paint(lattice.shape_of(lumen, is_main), (Layer((names["trachea"], names["bronchi"])),)))
+    return paints
+
+
+def paint_shoulder_vessels(sweeps: Mapping[str, Sweep]) -> list[Paint]:
+    """Return the subclavian vessels, which leave the mediastinum for the raised arms, as capsules in soft tissue."""
+    names = labels()
+    soft = tuple(label for name, label in names.items() if "muscle" in name or "fat" in name or name.startswith(
+        ("deltoid", "pectoralis", "subscapularis", "teres", "serratus", "infraspinatus")))
+    paints = []
+    for name in ("subclavian_vein_left", "subclavian_vein_right", "subclavian_artery_left", "subclavian_artery_right"):
+        axis, radius = sweeps[name].points_mm, sweeps[name].first_mm
+        tube = Tubes(axis[:-1], axis[1:], radius[:-1], radius[1:], np.arange(-1, len(axis) - 2))
+        paints.append(Paint(tube, (Layer(names[name]),), over=soft))
     return paints
 
 
