@@ -9,7 +9,7 @@ import numba
 import numpy as np
 
 BRICK = 4  # lattice cells per edge of the bricks whose bounds are known
-BLOCK = 8  # voxels per edge of the coarse cull; the fine one halves it
+TILE_K, TILE_J, TILE_I = 8, 8, 16  # voxels of the blocks that are skipped, filled or interpolated together
 WORDS = 4  # 64-bit words of sub-samples per voxel of the capsule rasteriser, one bit each
 SAMPLES = 64 * WORDS
 PATTERNS = 8  # shifted copies of the sub-samples; neighbouring voxels take different ones
@@ -46,9 +46,14 @@ def settle(index, labels, neighbour, fraction, over, organ, material, new_labels
     What does not fit goes to a kept part of the same organ, else to the largest, so that organ volumes hold.
     """
     old_a, old_b = labels[index], neighbour[index]
-    if count == 1 and new_parts[0] == 1.0 and fraction[index] == 0:
-        if over[old_a]:
-            labels[index] = new_labels[0]
+    if count == 1 and fraction[index] == 0:  # the usual case, without ado
+        stored = int(new_parts[0] * 255.0 + 0.5)
+        if not over[old_a] or new_labels[0] == old_a or stored == 0:
+            return
+        if new_parts[0] > 0.5:
+            labels[index], neighbour[index], fraction[index] = new_labels[0], old_a if stored < 255 else 0, 255 - stored
+        else:
+            neighbour[index], fraction[index] = new_labels[0], stored
         return
     f = fraction[index] / 255.0
     share_a, share_b = 1.0 - f, f
@@ -279,98 +284,205 @@ def _nearest_owner(owner, u, v, w):
                  min(max(int(u + 0.5), 0), owner.shape[2] - 1)]
 
 
+@numba.njit(nogil=True)
+def _axis_weights(first, step, count, nodes, index, weight):
+    """Write the four nodes and cubic weights of `count` positions along one axis; return the range of nodes used."""
+    for n in range(count):
+        u = min(max(first + n * step, 0.0), nodes - 1.0)
+        cell = min(int(u), nodes - 2)
+        w = _catmull(u - cell)
+        for m in range(4):
+            index[n, m] = min(max(cell + m - 1, 0), nodes - 1)
+            weight[n, m] = w[m]
+    return min(index[0, 0], index[count - 1, 0]), max(index[0, 3], index[count - 1, 3]) + 1
+
+
+@numba.njit(nogil=True)
+def _upsample(values, first, steps, tile, index, weight, along_x, along_xy):
+    """Fill `tile` with the cubic interpolation from lattice position `first` (x, y, z) on, one axis at a time."""
+    nk, nj, ni = tile.shape
+    _axis_weights(first[0], steps[0, 2], ni, values.shape[2], index[0], weight[0])
+    j_low, j_high = _axis_weights(first[1], steps[1, 1], nj, values.shape[1], index[1], weight[1])
+    k_low, k_high = _axis_weights(first[2], steps[2, 0], nk, values.shape[0], index[2], weight[2])
+    for k in range(k_low, k_high):
+        for j in range(j_low, j_high):
+            line, out = values[k, j], along_x[j - j_low]
+            for i in range(ni):
+                out[i] = weight[0, i, 0] * line[index[0, i, 0]] + weight[0, i, 1] * line[index[0, i, 1]] \
+                    + weight[0, i, 2] * line[index[0, i, 2]] + weight[0, i, 3] * line[index[0, i, 3]]
+        for j in range(nj):
+            w0, w1, w2, w3 = weight[1, j, 0], weight[1, j, 1], weight[1, j, 2], weight[1, j, 3]
+            a, b = along_x[index[1, j, 0] - j_low], along_x[index[1, j, 1] - j_low]
+            c, d = along_x[index[1, j, 2] - j_low], along_x[index[1, j, 3] - j_low]
+            out = along_xy[k - k_low, j]
+            for i in range(ni):
+                out[i] = w0 * a[i] + w1 * b[i] + w2 * c[i] + w3 * d[i]
+    for k in range(nk):
+        w0, w1, w2, w3 = weight[2, k, 0], weight[2, k, 1], weight[2, k, 2], weight[2, k, 3]
+        for j in range(nj):
+            a, b = along_xy[index[2, k, 0] - k_low, j], along_xy[index[2, k, 1] - k_low, j]
+            c, d = along_xy[index[2, k, 2] - k_low, j], along_xy[index[2, k, 3] - k_low, j]
+            out = tile[k, j]
+            for i in range(ni):
+                out[i] = w0 * a[i] + w1 * b[i] + w2 * c[i] + w3 * d[i]
+
+
+@numba.njit(nogil=True)
+def _upsample_oblique(values, first, steps, tile):
+    """Fill `tile` with the cubic interpolation, voxel by voxel: any direction, any voxel size."""
+    nk, nj, ni = tile.shape
+    for k in range(nk):
+        for j in range(nj):
+            u = first[0] + steps[0, 0] * k + steps[0, 1] * j
+            v = first[1] + steps[1, 0] * k + steps[1, 1] * j
+            w = first[2] + steps[2, 0] * k + steps[2, 1] * j
+            for i in range(ni):
+                tile[k, j, i] = _cubic(values, u + steps[0, 2] * i, v + steps[1, 2] * i, w + steps[2, 2] * i)[0]
+
+
+@numba.njit(nogil=True)
+def _cut(tile, k, j, i, insets, cum):
+    """Write the fraction of one voxel below each layer's level into cum, from its neighbours' middles.
+
+    Mean of the field over a voxel: its middle plus the second differences / 24. Sharply bent voxels are split in eight
+    pieces of the quadratic through the neighbours.
+    """
+    layers = insets.shape[0]
+    value = float(tile[k, j, i])
+    k0, k1, j0, j1, i0, i1 = (tile[k - 1, j, i], tile[k + 1, j, i], tile[k, j - 1, i], tile[k, j + 1, i],
+                              tile[k, j, i - 1], tile[k, j, i + 1])
+    ga, gb, gc = 0.5 * (k1 - k0), 0.5 * (j1 - j0), 0.5 * (i1 - i0)
+    aa, bb, cc = k1 + k0 - 2.0 * value, j1 + j0 - 2.0 * value, i1 + i0 - 2.0 * value
+    bend = (aa + bb + cc) / 24.0
+    if abs(bend) < BENT * (abs(ga) + abs(gb) + abs(gc)):
+        for m in range(layers):
+            cum[m] = plane_fraction(value + bend + insets[m], ga, gb, gc)
+        return
+    ab = 0.25 * (tile[k + 1, j + 1, i] + tile[k - 1, j - 1, i] - tile[k + 1, j - 1, i] - tile[k - 1, j + 1, i])
+    ac = 0.25 * (tile[k + 1, j, i + 1] + tile[k - 1, j, i - 1] - tile[k + 1, j, i - 1] - tile[k - 1, j, i + 1])
+    bc = 0.25 * (tile[k, j + 1, i + 1] + tile[k, j - 1, i - 1] - tile[k, j + 1, i - 1] - tile[k, j - 1, i + 1])
+    for m in range(layers):
+        cum[m] = 0.0
+    for sub in range(8):
+        a, b, c = 0.25 if sub & 1 else -0.25, 0.25 if sub & 2 else -0.25, 0.25 if sub & 4 else -0.25
+        da, db, dc = aa * a + ab * b + ac * c, ab * a + bb * b + bc * c, ac * a + bc * b + cc * c
+        here = value + (ga + 0.5 * da) * a + (gb + 0.5 * db) * b + (gc + 0.5 * dc) * c + 0.25 * bend
+        for m in range(layers):
+            cum[m] += 0.125 * plane_fraction(here + insets[m], 0.5 * (ga + da), 0.5 * (gb + db), 0.5 * (gc + dc))
+
+
+@numba.njit(nogil=True)
+def _fill(flat_l, flat_n, flat_f, begin, end, label, over, everywhere):
+    """Cover whole voxels with one label."""
+    for at in range(begin, end):
+        if everywhere:
+            flat_l[at], flat_n[at], flat_f[at] = label, 0, 0
+        elif flat_f[at] == 0:
+            if over[flat_l[at]]:
+                flat_l[at] = label
+        elif over[flat_l[at]] and over[flat_n[at]]:
+            flat_l[at], flat_n[at], flat_f[at] = label, 0, 0
+        elif over[flat_l[at]]:
+            flat_l[at] = label
+        elif over[flat_n[at]]:
+            flat_n[at] = label
+
+
 @numba.njit(cache=True, nogil=True, parallel=True)
-def paint_field(labels, neighbour, fraction, values, owner, has_owner, bounds_low, bounds_high, bounds_steep, steps, start,
-                low, high, insets, layer_labels, over, everywhere, organ, material):
+def paint_field(labels, neighbour, fraction, values, owner, has_owner, bounds_low, bounds_high, bounds_steep, steps,
+                start, low, high, insets, layer_labels, over, everywhere, organ, material):
     """Paint the layers of one sampled field.
 
-    labels, neighbour, fraction : (k, j, i) written in place. bounds_* : what `survey` found. steps : (3, 3) lattice steps
-    (x, y, z) per voxel step (k, j, i). start : lattice position of voxel (0, 0, 0). low, high : voxel box.
+    labels, neighbour, fraction : (k, j, i) written in place. bounds_* : what `survey` found. steps : (3, 3) lattice
+    steps (x, y, z) per voxel step (k, j, i). start : lattice position of voxel (0, 0, 0). low, high : voxel box.
     insets, layer_labels : (layers,), (layers, owners).
 
-    A block of voxels whose field is known to be clear of zero is skipped or filled as a whole; then its eight halves;
-    then single voxels, and only those that the surface crosses are interpolated cubically and cut.
+    A block of voxels whose field is known to be clear of zero is skipped or filled as a whole. The others are
+    interpolated with one voxel around them, and those that the surface crosses are cut.
     """
-    blocks = (high - low + BLOCK - 1) // BLOCK
-    count = blocks[0] * blocks[1] * blocks[2]
+    lines = (high[0] - low[0] + TILE_K - 1) // TILE_K, (high[1] - low[1] + TILE_J - 1) // TILE_J
+    columns = (high[2] - low[2] + TILE_I - 1) // TILE_I
     reach = 0.0  # half the diagonal of a voxel in lattice steps
     for axis in range(3):
         reach += steps[axis, 0] ** 2 + steps[axis, 1] ** 2 + steps[axis, 2] ** 2
     half_diagonal = 0.5 * np.sqrt(reach)
+    short = _splits(steps, 0) * _splits(steps, 1) * _splits(steps, 2) == 1
+    axial = short and steps[0, 0] == 0.0 and steps[0, 1] == 0.0 and steps[1, 0] == 0.0 and steps[1, 2] == 0.0 \
+        and steps[2, 1] == 0.0 and steps[2, 2] == 0.0
     layers = insets.shape[0]
     shallowest, deepest = insets[0], insets[layers - 1]
     ny, nx = labels.shape[1], labels.shape[2]
     flat_l, flat_n, flat_f = labels.reshape(-1), neighbour.reshape(-1), fraction.reshape(-1)
-    for block in numba.prange(count):
+    for line in numba.prange(lines[0] * lines[1]):
         work_l, work_w = np.empty(layers + 3, np.int64), np.empty(layers + 3, np.float64)
         new_l, new_p = np.empty(layers + 1, np.int64), np.empty(layers + 1, np.float64)
-        cum, half = np.empty(layers + 1, np.float64), np.empty(3, np.float64)
-        bk, rest = block // (blocks[1] * blocks[2]), block % (blocks[1] * blocks[2])
-        k0, j0, i0 = low[0] + bk * BLOCK, low[1] + rest // blocks[2] * BLOCK, low[2] + rest % blocks[2] * BLOCK
-        for cell in range(9):  # the whole block first, then its eight halves
-            size = BLOCK if cell == 0 else BLOCK // 2
-            sub = max(cell - 1, 0)
-            ks, js, is_ = k0 + (sub >> 2) * size, j0 + ((sub >> 1) & 1) * size, i0 + (sub & 1) * size
-            ke, je, ie = min(ks + size, high[0]), min(js + size, high[1]), min(is_ + size, high[2])
-            if ks >= ke or js >= je or is_ >= ie:
-                continue
+        cum, half, first = np.zeros(layers + 1, np.float64), np.empty(3, np.float64), np.empty(3, np.float64)
+        index, weight = np.empty((3, TILE_I + 2, 4), np.int64), np.empty((3, TILE_I + 2, 4), np.float32)
+        along_x = np.empty((2 * TILE_J + 8, TILE_I + 2), np.float32)
+        along_xy = np.empty((2 * TILE_K + 8, TILE_J + 2, TILE_I + 2), np.float32)
+        whole_tile = np.empty((TILE_K + 2, TILE_J + 2, TILE_I + 2), np.float32)
+        ks, js = low[0] + line // lines[1] * TILE_K, low[1] + line % lines[1] * TILE_J
+        ke, je = min(ks + TILE_K, high[0]), min(js + TILE_J, high[1])
+        for column in range(columns):
+            is_ = low[2] + column * TILE_I
+            ie = min(is_ + TILE_I, high[2])
             mk, mj, mi = 0.5 * (ks + ke - 1), 0.5 * (js + je - 1), 0.5 * (is_ + ie - 1)
             u = start[0] + steps[0, 0] * mk + steps[0, 1] * mj + steps[0, 2] * mi
             v = start[1] + steps[1, 0] * mk + steps[1, 1] * mj + steps[1, 2] * mi
             w = start[2] + steps[2, 0] * mk + steps[2, 1] * mj + steps[2, 2] * mi
+            radius = 0.0
             for axis in range(3):
                 half[axis] = 0.5 * (abs(steps[axis, 0]) * (ke - ks) + abs(steps[axis, 1]) * (je - js)
                                     + abs(steps[axis, 2]) * (ie - is_))
-            least, most, slope = _brick_bounds(bounds_low, bounds_high, bounds_steep, u - half[0], u + half[0], v - half[1],
-                                               v + half[1], w - half[2], w + half[2])
+                radius += half[axis] ** 2
+            least, most, slope = _brick_bounds(bounds_low, bounds_high, bounds_steep, u - half[0], u + half[0],
+                                               v - half[1], v + half[1], w - half[2], w + half[2])
             # The cubic may overshoot the nodes by an eighth of their range; and no value differs from the middle's by
             # more than the steepest slope allows.
             slack = 0.125 * (most - least)
-            middle, spread = _linear(values, u, v, w), slope * (half_diagonal * size + 0.5)
+            middle, spread = _linear(values, u, v, w), slope * (np.sqrt(radius) + 0.5)
             least, most = max(least - slack, middle - spread), min(most + slack, middle + spread)
             if least > -shallowest:
-                if cell == 0:
-                    break
                 continue
-            if most < -deepest and (cell > 0 or not has_owner):
-                label = layer_labels[layers - 1, _nearest_owner(owner, u, v, w) if has_owner else 0]
-                if not has_owner:
-                    new_l[0], new_p[0] = label, 1.0
-                    for k in range(ks, ke):
-                        for j in range(js, je):
-                            at = (k * ny + j) * nx
-                            if everywhere:
-                                for i in range(at + is_, at + ie):
-                                    flat_l[i] = label
-                                    flat_n[i] = 0
-                                    flat_f[i] = 0
-                            else:
-                                for i in range(at + is_, at + ie):
-                                    settle(i, flat_l, flat_n, flat_f, over, organ, material, new_l, new_p, 1, work_l, work_w)
-                    if cell == 0:
-                        break
-                    continue
-            if cell == 0:
+            if most < -deepest and not has_owner:
+                for k in range(ks, ke):
+                    for j in range(js, je):
+                        at = (k * ny + j) * nx
+                        _fill(flat_l, flat_n, flat_f, at + is_, at + ie, layer_labels[layers - 1, 0], over, everywhere)
                 continue
-            near = slope * (half_diagonal + 0.25)
+            tile = whole_tile[:ke - ks + 2, :je - js + 2, :ie - is_ + 2]
+            for axis in range(3):
+                first[axis] = start[axis] + steps[axis, 0] * (ks - 1) + steps[axis, 1] * (js - 1) \
+                    + steps[axis, 2] * (is_ - 1)
+            if axial:
+                _upsample(values, first, steps, tile, index, weight, along_x, along_xy)
+            else:
+                _upsample_oblique(values, first, steps, tile)
+            near = slope * (1.2 * half_diagonal + 0.05)
             for k in range(ks, ke):
                 for j in range(js, je):
                     at = (k * ny + j) * nx
+                    row = tile[k - ks + 1, j - js + 1]
                     for i in range(is_, ie):
-                        u = start[0] + steps[0, 0] * k + steps[0, 1] * j + steps[0, 2] * i
-                        v = start[1] + steps[1, 0] * k + steps[1, 1] * j + steps[1, 2] * i
-                        w = start[2] + steps[2, 0] * k + steps[2, 1] * j + steps[2, 2] * i
-                        value = _linear(values, u, v, w)
+                        value = row[i - is_ + 1]
                         if value > near - shallowest:
                             continue
-                        own = _nearest_owner(owner, u, v, w) if has_owner else 0
+                        own = 0
+                        if has_owner or not short:
+                            u = start[0] + steps[0, 0] * k + steps[0, 1] * j + steps[0, 2] * i
+                            v = start[1] + steps[1, 0] * k + steps[1, 1] * j + steps[1, 2] * i
+                            w = start[2] + steps[2, 0] * k + steps[2, 1] * j + steps[2, 2] * i
+                            if has_owner:
+                                own = _nearest_owner(owner, u, v, w)
                         if value < -near - deepest:
-                            new_l[0], new_p[0] = layer_labels[layers - 1, own], 1.0
-                            settle(at + i, flat_l, flat_n, flat_f, over, organ, material, new_l, new_p, 1, work_l, work_w)
+                            _fill(flat_l, flat_n, flat_f, at + i, at + i + 1, layer_labels[layers - 1, own], over,
+                                  everywhere)
                             continue
-                        _layer_fractions(values, u, v, w, steps, insets, cum)
+                        if short:
+                            _cut(tile, k - ks + 1, j - js + 1, i - is_ + 1, insets, cum)
+                        else:
+                            _layer_fractions(values, u, v, w, steps, insets, cum)
                         n = 0
-                        cum[layers] = 0.0
                         for m in range(layers):
                             part = cum[m] - cum[m + 1]
                             if part > 0.0:

@@ -94,12 +94,11 @@ def _paint_field(phantom: Phantom, field: SampledShape, paint: Paint, over: NDAr
     labels = np.empty((len(insets), owners), np.int64)
     for row, layer in zip(labels, paint.layers, strict=True):
         row[:] = layer.label if isinstance(layer.label, int) else layer.label[:owners]
-    bounds = kernels.survey(field.values_mm)
-    bricks = np.argwhere(bounds[0] < field.step_mm - insets[0])
-    if len(bricks) == 0:
+    field = _cropped(field, field.step_mm - float(insets[0]))
+    if field is None:
         return
-    nodes = np.stack([bricks.min(0) * kernels.BRICK - 1, (bricks.max(0) + 1) * kernels.BRICK + 1])[:, ::-1]
-    ends = np.asarray(field.origin_mm) + nodes * field.step_mm
+    bounds = kernels.survey(field.values_mm)
+    ends = np.asarray(field.origin_mm) + np.array([[0, 0, 0], np.array(field.values_mm.shape)[::-1] - 1]) * field.step_mm
     corners = np.array([[ends[a][0], ends[b][1], ends[c][2]] for a in (0, 1) for b in (0, 1) for c in (0, 1)])
     index = phantom.grid.index_kji(corners)
     low = np.clip(np.floor(index.min(0)).astype(np.int64), 0, phantom.grid.shape_kji)
@@ -111,6 +110,21 @@ def _paint_field(phantom: Phantom, field: SampledShape, paint: Paint, over: NDAr
     kernels.paint_field(phantom.labels, phantom.neighbour, phantom.fraction, field.values_mm, owner,
                         field.owner is not None, *bounds, steps, start, low, high, insets, labels, over,
                         bool(over.all()), organ, material)
+
+
+def _cropped(field: SampledShape, level_mm: float) -> SampledShape | None:
+    """Return the field on the nodes below `level_mm` with three more on every side; None where there are none."""
+    values = field.values_mm
+    rows = values.min(axis=2) < level_mm
+    k, j = np.flatnonzero(rows.any(axis=1)), np.flatnonzero(rows.any(axis=0))
+    if k.size == 0:
+        return None
+    i = np.flatnonzero(values[k[0]:k[-1] + 1, j[0]:j[-1] + 1].min(axis=(0, 1)) < level_mm)
+    low = [max(int(axis[0]) - 3, 0) for axis in (k, j, i)]
+    box = tuple(slice(first, int(axis[-1]) + 4) for first, axis in zip(low, (k, j, i), strict=True))
+    origin = np.asarray(field.origin_mm) + np.array(low[::-1]) * field.step_mm
+    return SampledShape(np.ascontiguousarray(values[box]), tuple(origin.tolist()), field.step_mm,
+                        None if field.owner is None else np.ascontiguousarray(field.owner[box]))
 
 
 @lru_cache(maxsize=1)
