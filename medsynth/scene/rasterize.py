@@ -20,7 +20,6 @@ from medsynth.shapes.noise import STEPS_PER_WAVELENGTH, TILE, CoherentNoise
 from medsynth.shapes.sampled import SampledShape, sample
 from medsynth.shapes.tubes import Tubes
 
-CAPSULE_BLOCK = 16  # voxels per edge of the capsule rasteriser's bit buffers
 TEXTURE_OVERSAMPLING = 2
 
 
@@ -141,6 +140,11 @@ def _samples() -> NDArray[np.float64]:
     return points - 0.5
 
 
+def _samples_mm(steps_mm: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return the sub-samples as offsets from a voxel's middle, (patterns, 3, samples) LPS mm."""
+    return np.ascontiguousarray(np.moveaxis(_samples() @ steps_mm.T, 1, 2), np.float32)
+
+
 def _paint_tubes(phantom: Phantom, tubes: Tubes, paint: Paint, over: NDArray[np.bool_],
                  organ: NDArray[np.uint16], material: NDArray[np.uint16]) -> None:
     if len(tubes.starts_mm) == 0:
@@ -152,12 +156,12 @@ def _paint_tubes(phantom: Phantom, tubes: Tubes, paint: Paint, over: NDArray[np.
     walls = tubes.walls_mm if tubes.walls_mm is not None else np.zeros(len(tubes.starts_mm))
     steps = np.ascontiguousarray(grid.steps_mm)
     inverse = np.ascontiguousarray(np.linalg.inv(steps))
-    blocks = np.array([-(-n // CAPSULE_BLOCK) for n in grid.shape_kji], np.int64)
+    blocks = np.array([-(-n // kernels.TUBE_BLOCK) for n in grid.shape_kji], np.int64)
     reach = np.maximum(tubes.start_radii_mm, tubes.end_radii_mm) + walls + np.linalg.norm(steps.sum(axis=1))
     origin = np.asarray(grid.origin_mm)
     counts = np.zeros(int(blocks.prod()), np.int64)
     none = np.zeros(0, np.int64)
-    kernels.bin_capsules(tubes.starts_mm, tubes.ends_mm, reach, origin, inverse, blocks, CAPSULE_BLOCK, counts, none,
+    kernels.bin_capsules(tubes.starts_mm, tubes.ends_mm, reach, origin, inverse, blocks, kernels.TUBE_BLOCK, counts, none,
                          False)
     used = np.flatnonzero(counts)
     if used.size == 0:
@@ -166,11 +170,11 @@ def _paint_tubes(phantom: Phantom, tubes: Tubes, paint: Paint, over: NDArray[np.
     cursor = ends - counts
     members = np.empty(int(ends[-1]), np.int64)
     offsets = np.concatenate([cursor[used], ends[used[-1:]]])
-    kernels.bin_capsules(tubes.starts_mm, tubes.ends_mm, reach, origin, inverse, blocks, CAPSULE_BLOCK, cursor, members,
+    kernels.bin_capsules(tubes.starts_mm, tubes.ends_mm, reach, origin, inverse, blocks, kernels.TUBE_BLOCK, cursor, members,
                          True)
     kernels.paint_capsules(phantom.labels, phantom.neighbour, phantom.fraction, tubes.starts_mm, tubes.ends_mm,
                            tubes.start_radii_mm, tubes.end_radii_mm, walls, members, offsets, used, blocks, steps,
-                           origin, inverse, np.ascontiguousarray(_samples() @ steps.T),
+                           origin, inverse, _samples_mm(steps),
                            np.array([outer, inner], np.int64), over, organ, material)
 
 
