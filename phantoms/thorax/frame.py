@@ -76,6 +76,7 @@ FAT_MM = np.array([
     [7, 8, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9],
     [7, 8, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9],
     [7, 8, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9]], float)
+CHEST_FAT_GAIN = 0.12  # how much faster than the belly's the chest wall's fat grows, per unit of `Frame.fat` above 1
 # The spine's curve at the bodies' middles (reference z, y), recumbent.
 SPINE_Z_MM = np.array([-265.0, -195.0, -135.0, -75.0, -15.0, 40.0, 75.0, 110.0, 140.0, 170.0, 200.0])
 SPINE_Y_MM = np.array([6.0, 10.0, 18.0, 27.0, 34.0, 37.5, 37.0, 33.0, 27.0, 20.0, 14.0])
@@ -156,7 +157,8 @@ class Frame:
     @cached_property
     def skin_surface(self) -> PolarLoft:
         """Outer surface of the skin, breasts apart."""
-        fat = np.maximum(FAT_MM * self.fat, 2.5)
+        above = np.clip((LEVELS_MM + 135.0) / 60.0, 0, 1)[:, None]  # a belly grows inwards too, a chest wall does not
+        fat = np.maximum(FAT_MM * self.fat * (1 + above * CHEST_FAT_GAIN * max(self.fat - 1, 0)), 2.5)
         return self._loft(self._cavity_radii + WALL_MM * self.muscle + fat + 1.8)
 
     @cached_property

@@ -51,9 +51,9 @@ def diaphragm_height(frame: Frame, lattice: Lattice, trunk: Trunk, shift_mm: flo
     h = frame.height
     right = dome[0] - 38 * ((x + 60) / 78) ** 2 - 30 * ((y + 2) / 72) ** 2
     left = dome[1] - 34 * ((x - 66) / 72) ** 2 - 28 * ((y - 2) / 66) ** 2
-    middle = -43.0 - 18 * ((y + 20) / 60) ** 2 + 0 * x
+    middle = dome[0] - 19.0 - 18 * ((y + 20) / 60) ** 2 + 0 * x
     top = smooth_max(smooth_max(right, left, 14.0), middle, 14.0)
-    insertion = np.interp(trunk.angle, [0, 30, 60, 90, 120, 150, 165, 180], [-37, -45, -69, -105, -130, -136, -105, -75])
+    insertion = np.interp(trunk.angle, [0, 30, 60, 90, 120, 150, 165, 180], [-50, -56, -74, -106, -130, -136, -105, -75])
     inward = np.clip(-trunk.cavity / 52.0, 0, 1)
     rise = 1 - (1 - inward) ** 1.9
     surface = (insertion + (top - insertion) * rise) * h + shift_mm * rise + 1.6 * lattice.noise(frame.noise_seed(50), 60.0)
