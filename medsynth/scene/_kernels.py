@@ -375,10 +375,13 @@ def _cut(tile, k, j, i, insets, cum):
 @numba.njit(nogil=True)
 def _fill(flat_l, flat_n, flat_f, begin, end, label, over, everywhere):
     """Cover whole voxels with one label."""
+    if everywhere:
+        flat_l[begin:end] = label
+        flat_n[begin:end] = 0
+        flat_f[begin:end] = 0
+        return
     for at in range(begin, end):
-        if everywhere:
-            flat_l[at], flat_n[at], flat_f[at] = label, 0, 0
-        elif flat_f[at] == 0:
+        if flat_f[at] == 0:
             if over[flat_l[at]]:
                 flat_l[at] = label
         elif over[flat_l[at]] and over[flat_n[at]]:
@@ -387,6 +390,19 @@ def _fill(flat_l, flat_n, flat_f, begin, end, label, over, everywhere):
             flat_l[at] = label
         elif over[flat_n[at]]:
             flat_n[at] = label
+
+
+@numba.njit(nogil=True)
+def _sole_owner(owner, u, v, w, half):
+    """Return the owner of a box of lattice coordinates, -1 where it has more than one."""
+    nz, ny, nx = owner.shape
+    first = _nearest_owner(owner, u, v, w)
+    for k in range(min(max(int(w - half[2] + 0.5), 0), nz - 1), min(max(int(w + half[2] + 0.5), 0), nz - 1) + 1):
+        for j in range(min(max(int(v - half[1] + 0.5), 0), ny - 1), min(max(int(v + half[1] + 0.5), 0), ny - 1) + 1):
+            for i in range(min(max(int(u - half[0] + 0.5), 0), nx - 1), min(max(int(u + half[0] + 0.5), 0), nx - 1) + 1):
+                if owner[k, j, i] != first:
+                    return -1
+    return np.int64(first)
 
 
 @numba.njit(cache=True, nogil=True, parallel=True)
@@ -445,11 +461,12 @@ def paint_field(labels, neighbour, fraction, values, owner, has_owner, bounds_lo
             least, most = max(least - slack, middle - spread), min(most + slack, middle + spread)
             if least > -shallowest:
                 continue
-            if most < -deepest and not has_owner:
+            sole = _sole_owner(owner, u, v, w, half) if has_owner else 0
+            if most < -deepest and sole >= 0:
                 for k in range(ks, ke):
                     for j in range(js, je):
                         at = (k * ny + j) * nx
-                        _fill(flat_l, flat_n, flat_f, at + is_, at + ie, layer_labels[layers - 1, 0], over, everywhere)
+                        _fill(flat_l, flat_n, flat_f, at + is_, at + ie, layer_labels[layers - 1, sole], over, everywhere)
                 continue
             tile = whole_tile[:ke - ks + 2, :je - js + 2, :ie - is_ + 2]
             for axis in range(3):
@@ -464,16 +481,25 @@ def paint_field(labels, neighbour, fraction, values, owner, has_owner, bounds_lo
                 for j in range(js, je):
                     at = (k * ny + j) * nx
                     row = tile[k - ks + 1, j - js + 1]
+                    least, most = row[1], row[1]
+                    for i in range(2, ie - is_ + 1):
+                        least = row[i] if row[i] < least else least
+                        most = row[i] if row[i] > most else most
+                    if least > near - shallowest:
+                        continue
+                    if most < -near - deepest and sole >= 0:
+                        _fill(flat_l, flat_n, flat_f, at + is_, at + ie, layer_labels[layers - 1, sole], over, everywhere)
+                        continue
                     for i in range(is_, ie):
                         value = row[i - is_ + 1]
                         if value > near - shallowest:
                             continue
-                        own = 0
-                        if has_owner or not short:
+                        own = sole
+                        if sole < 0 or not short:
                             u = start[0] + steps[0, 0] * k + steps[0, 1] * j + steps[0, 2] * i
                             v = start[1] + steps[1, 0] * k + steps[1, 1] * j + steps[1, 2] * i
                             w = start[2] + steps[2, 0] * k + steps[2, 1] * j + steps[2, 2] * i
-                            if has_owner:
+                            if sole < 0:
                                 own = _nearest_owner(owner, u, v, w)
                         if value < -near - deepest:
                             _fill(flat_l, flat_n, flat_f, at + i, at + i + 1, layer_labels[layers - 1, own], over,

@@ -37,11 +37,11 @@ def _noise_on_line(tile, u, v, w, du, dv, dw, count, row, out):
         last = int(np.floor(max(u, u + (count - 1) * du))) + 1
         b, c = int(np.floor(v)), int(np.floor(w))
         _blended_row(tile, first, last - first + 1, b, c, v - b, w - c, row)
+        start, step = np.float32(u - first), np.float32(du)
         for n in range(count):
-            t = u + n * du - first
-            a = int(t)
-            p = np.float32(t - a)
-            out[n] = row[a] + p * (row[a + 1] - row[a])
+            t = start + np.float32(n) * step
+            a = np.int32(t)
+            out[n] = row[a] + (t - np.float32(a)) * (row[a + 1] - row[a])
         return
     for n in range(count):
         x, y, z = u + n * du, v + n * dv, w + n * dw
