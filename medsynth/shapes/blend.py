@@ -20,6 +20,12 @@ def _smooth_min(a, b, width):  # type: ignore[no-untyped-def]  # noqa: ANN001, A
     return min(a, b) - h * h * width * 0.25
 
 
+@numba.vectorize(["float32(float32, float32, float32)", "float64(float64, float64, float64)"], cache=True)
+def _smooth_max(a, b, width):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    h = max(width - abs(a - b), 0.0) / width
+    return max(a, b) + h * h * width * 0.25
+
+
 def smooth_min(a: Field, b: Field, width_mm: float) -> Field:
     """Return a smooth minimum of two distances: a union rounded over `width_mm` (polynomial; swells by width / 4)."""
     if width_mm <= 0:
@@ -30,7 +36,10 @@ def smooth_min(a: Field, b: Field, width_mm: float) -> Field:
 
 def smooth_max(a: Field, b: Field, width_mm: float) -> Field:
     """Return a smooth maximum of two distances: an intersection rounded over `width_mm`."""
-    return -smooth_min(-np.asarray(a), -np.asarray(b), width_mm)
+    if width_mm <= 0:
+        return np.maximum(a, b)
+    blended: Field = _smooth_max(a, b, np.result_type(a, b).type(width_mm))
+    return blended
 
 
 @dataclass(frozen=True, eq=False)

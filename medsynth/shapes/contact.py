@@ -8,7 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medsynth.shapes.shape_kernels import rank_rivals, yield_to_rivals
+
 Field = NDArray[np.floating[Any]]
+
+FAR_MM = 1000.0  # where no rival is
 
 
 def compete(fields: Mapping[str, Field], stiffness_mm: Mapping[str, float], gap_mm: Field | float) -> dict[str, Field]:
@@ -25,22 +29,19 @@ def compete(fields: Mapping[str, Field], stiffness_mm: Mapping[str, float], gap_
     The fields after the competition: each is the larger of the shape itself and half the difference to its nearest
     rival plus half the gap.
     """
-    nearest = second = None
-    winner: NDArray[np.int16] | None = None
-    biased = {name: field - stiffness_mm.get(name, 0.0) for name, field in fields.items()}
-    for number, field in enumerate(biased.values()):
-        if nearest is None or second is None or winner is None:
-            nearest, second = field.copy(), np.full_like(field, 1e3)
-            winner = np.zeros(field.shape, np.int16)
-            continue
-        ahead = field < nearest
-        second = np.where(ahead, nearest, np.minimum(second, field))
-        winner[ahead] = number
-        nearest = np.minimum(nearest, field)
-    settled = {}
-    half_gap = np.asarray(gap_mm) * np.float32(0.5)
-    for number, (name, field) in enumerate(biased.items()):
-        assert nearest is not None and second is not None and winner is not None  # noqa: S101 (for the type checker)
-        rival = np.where(winner == number, second, nearest)
-        settled[name] = np.maximum(fields[name], (field - rival) * np.float32(0.5) + half_gap)
+    shape = np.broadcast_shapes(*(field.shape for field in fields.values()))
+    flat = {name: np.ascontiguousarray(np.broadcast_to(field, shape), np.float32).reshape(-1)
+            for name, field in fields.items()}
+    size = int(np.prod(shape))
+    nearest, second = np.full(size, FAR_MM, np.float32), np.full(size, FAR_MM, np.float32)
+    winner = np.full(size, -1, np.int16)
+    for number, (name, field) in enumerate(flat.items()):
+        rank_rivals(field, np.float32(stiffness_mm.get(name, 0.0)), number, nearest, second, winner)
+    gap = np.asarray(gap_mm, np.float32)
+    gap = np.ascontiguousarray(np.broadcast_to(gap, shape)).reshape(-1) if gap.ndim else gap.reshape(1)
+    settled: dict[str, Field] = {}
+    for number, (name, field) in enumerate(flat.items()):
+        out = np.empty(size, np.float32)
+        yield_to_rivals(field, np.float32(stiffness_mm.get(name, 0.0)), number, nearest, second, winner, gap, out)
+        settled[name] = out.reshape(shape)
     return settled

@@ -11,7 +11,7 @@ from scipy.interpolate import CubicSpline, PchipInterpolator
 
 from medsynth.core.errors import GeometryError
 from medsynth.shapes.base import Box, Distances, Points
-from medsynth.shapes.shape_kernels import loft_distances, loft_radii
+from medsynth.shapes.shape_kernels import loft_distances, loft_radii, loft_slopes
 
 ANGLES = 720  # table columns around the axis
 LEVEL_STEP_MM = 1.0  # table rows along it
@@ -59,6 +59,12 @@ class PolarLoft:
         return (np.ascontiguousarray(PchipInterpolator(self.levels_mm, around, axis=0)(z)),
                 np.ascontiguousarray(PchipInterpolator(self.levels_mm, self.centres_mm)(z)))
 
+    @cached_property
+    def _slopes(self) -> NDArray[np.float64]:
+        slopes = np.empty_like(self._table[0])
+        loft_slopes(self._table[0], self.levels_mm[-1] - self.levels_mm[0], slopes)
+        return slopes
+
     def centre_mm(self, z_mm: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the axis (..., 2) at the heights `z_mm`."""
         centres = self._table[1]
@@ -92,7 +98,7 @@ class PolarLoft:
         """Return the signed distance (...) in mm."""
         points = np.ascontiguousarray(points_mm)
         out = np.empty(points.shape[:-1], np.float32)
-        loft_distances(*self._table, self.levels_mm[0], self.levels_mm[-1], points.reshape(-1, 3), out.reshape(-1))
+        loft_distances(self._table[0], self._slopes, self._table[1], self.levels_mm[0], self.levels_mm[-1], points.reshape(-1, 3), out.reshape(-1))
         return out
 
     def bounds_mm(self) -> Box:

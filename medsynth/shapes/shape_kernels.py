@@ -8,13 +8,14 @@ import numpy as np
 def ellipsoid_distance(points, centre, radii, turn, out):
     """First-order distance: the implicit function over the length of its gradient, at least minus the least radius."""
     least = min(radii[0], min(radii[1], radii[2]))
+    inverse = 1.0 / radii
     for n in range(points.shape[0]):
         x, y, z = points[n, 0] - centre[0], points[n, 1] - centre[1], points[n, 2] - centre[2]
         level = slope = 0.0
         for axis in range(3):
-            u = (x * turn[0, axis] + y * turn[1, axis] + z * turn[2, axis]) / radii[axis]
+            u = (x * turn[0, axis] + y * turn[1, axis] + z * turn[2, axis]) * inverse[axis]
             level += u * u
-            slope += (u / radii[axis]) ** 2
+            slope += (u * inverse[axis]) ** 2
         level, slope = np.sqrt(level), np.sqrt(slope)
         # At the centre both vanish; the surface is the least radius away.
         out[n] = max(level * (level - 1.0) / slope, -least) if slope > 1e-9 else -least
@@ -71,21 +72,41 @@ def loft_radii(radii, low, high, angles, z, out):
 
 
 @numba.njit(cache=True, nogil=True)
-def loft_distances(radii, centres, low, high, points, out):
-    scale = (radii.shape[0] - 1) / (high - low)
+def loft_slopes(radii, high_mm, out):
+    """Write the slope of the radial distance at every table entry: square root of 1 + (dr/da / r)^2 + (dr/dz)^2."""
+    rows, columns = radii.shape
+    row_mm = high_mm / (rows - 1)
+    turn = columns - 1
+    for r in range(rows):
+        above, below = min(r + 2, rows - 1), max(r - 2, 0)
+        for c in range(columns):
+            ahead, behind = radii[r, (c + 4) % turn], radii[r, (c - 4) % turn]
+            around = (ahead - behind) * turn / (16.0 * np.pi)
+            upward = (radii[above, c] - radii[below, c]) / ((above - below) * row_mm)
+            out[r, c] = min(np.sqrt(1.0 + (around / max(radii[r, c], 1.0)) ** 2 + upward * upward), 3.0)
+
+
+@numba.njit(cache=True, nogil=True)
+def loft_distances(radii, slopes, centres, low, high, points, out):
+    """Write the radial distance to a loft over its slope: (n,) mm."""
+    rows, columns = radii.shape[0], radii.shape[1] - 1
+    scale, per_rad = (rows - 1) / (high - low), columns / (2.0 * np.pi)
     for n in range(points.shape[0]):
-        row = (points[n, 2] - low) * scale
-        clamped = min(max(row, 0.0), centres.shape[0] - 1.000001)
-        r = int(clamped)
-        q = clamped - r
+        row = min(max((points[n, 2] - low) * scale, 0.0), rows - 1.000001)
+        r = int(row)
+        q = row - r
         x = points[n, 0] - ((1 - q) * centres[r, 0] + q * centres[r + 1, 0])
         y = points[n, 1] - ((1 - q) * centres[r, 1] + q * centres[r + 1, 1])
-        angle = np.degrees(np.arctan2(x, -y))
-        radius = _look_up(radii, row, angle)
-        around = (_look_up(radii, row, angle + 2.0) - _look_up(radii, row, angle - 2.0)) / np.radians(4.0)
-        upward = 0.25 * (_look_up(radii, row + 2 * scale, angle) - _look_up(radii, row - 2 * scale, angle))
-        slope = np.sqrt(1.0 + (around / max(radius, 1.0)) ** 2 + upward * upward)
-        out[n] = (np.sqrt(x * x + y * y) - radius) / min(slope, 3.0)
+        column = np.arctan2(x, -y) * per_rad
+        if column < 0.0:
+            column += columns
+        c = min(int(column), columns - 1)
+        p = column - c
+        radius = (1 - q) * ((1 - p) * radii[r, c] + p * radii[r, c + 1]) \
+            + q * ((1 - p) * radii[r + 1, c] + p * radii[r + 1, c + 1])
+        slope = (1 - q) * ((1 - p) * slopes[r, c] + p * slopes[r, c + 1]) \
+            + q * ((1 - p) * slopes[r + 1, c] + p * slopes[r + 1, c + 1])
+        out[n] = (np.sqrt(x * x + y * y) - radius) / slope
 
 
 @numba.njit(nogil=True)
@@ -145,9 +166,20 @@ def splat_sweep(points, normals, binormals, first, second, exponent, margin, ori
             a, b = points[s, axis], points[s + 1, axis]
             lo[axis] = max(0, int(np.ceil((min(a, b) - reach - origin[axis]) / step)))
             hi[axis] = min(size - 1, int(np.floor((max(a, b) + reach - origin[axis]) / step)))
+        ax, ay, az = points[s, 0], points[s, 1], points[s, 2]
+        dx, dy, dz = points[s + 1, 0] - ax, points[s + 1, 1] - ay, points[s + 1, 2] - az
+        inverse = 1.0 / (length * length + 1e-12)
+        largest = (reach - margin) * 1.2  # a boxy section's corners reach beyond its half-axes
         for k in range(lo[2], hi[2] + 1):
             for j in range(lo[1], hi[1] + 1):
                 for i in range(lo[0], hi[0] + 1):
+                    # No point of the section is nearer than the axis less the largest half-axis.
+                    qx, qy, qz = origin[0] + i * step - ax, origin[1] + j * step - ay, origin[2] + k * step - az
+                    t = min(1.0, max(0.0, (qx * dx + qy * dy + qz * dz) * inverse))
+                    far = (qx - t * dx) ** 2 + (qy - t * dy) ** 2 + (qz - t * dz) ** 2
+                    near = values[k, j, i] + largest
+                    if near <= 0.0 or far >= near * near:
+                        continue
                     d, t = _section(origin[0] + i * step, origin[1] + j * step, origin[2] + k * step, points, normals,
                                     binormals, first, second, exponent, s)
                     if d < values[k, j, i]:
@@ -184,3 +216,24 @@ def evaluate_noise(tile, points, scale, out):
                                   + wx[2] * line[(i + 2) & mask] + wx[3] * line[(i + 3) & mask])
             total += wz[c] * plane
         out[n] = total
+
+
+@numba.njit(cache=True, nogil=True)
+def rank_rivals(field, bias, number, nearest, second, winner):
+    """Note field - bias among the two nearest seen so far, and whose the nearest is; flat arrays, in place."""
+    for n in range(field.shape[0]):
+        value = field[n] - bias
+        if value < nearest[n]:
+            second[n], nearest[n], winner[n] = nearest[n], value, number
+        elif value < second[n]:
+            second[n] = value
+
+
+@numba.njit(cache=True, nogil=True)
+def yield_to_rivals(field, bias, number, nearest, second, winner, gap, out):
+    """Write the field after the competition: the larger of itself and halfway to its rival plus half the gap."""
+    wide = gap.shape[0] > 1
+    for n in range(field.shape[0]):
+        rival = second[n] if winner[n] == number else nearest[n]
+        halfway = 0.5 * (field[n] - bias - rival + (gap[n] if wide else gap[0]))
+        out[n] = max(field[n], halfway)
