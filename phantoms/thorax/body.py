@@ -69,16 +69,20 @@ class Thorax:
             "spleen_ml": min(420.0, expected_spleen_ml(subject) * individual_factor("spleen", rng=rng)),
             "breast_ml": spread(np.clip(260 + 28 * (bmi - 24), 90, 900), 0.35) if female else spread(12.0, 0.3),
             "fat": spread(np.interp(bmi, BMI_KNOTS, FAT_KNOTS), 0.12) * (1.1 if female else 1.0),
-            "muscle": spread((0.82 if female else 1.0) * (1 + 0.012 * (min(bmi, 45.0) - 25))
-                             * (1 - 0.003 * max(age - 40, 0)), 0.06),
-            "belly_mm": float(np.interp(bmi, [16, 25, 45], [-12.0, 0.0, 24.0]) + (2.0 if female else 0.0)
-                              + 2.0 * normal()),
+            "muscle": spread(
+                (0.82 if female else 1.0) * (1 + 0.012 * (min(bmi, 45.0) - 25)) * (1 - 0.003 * max(age - 40, 0)), 0.06
+            ),
+            "belly_mm": float(
+                np.interp(bmi, [16, 25, 45], [-12.0, 0.0, 24.0]) + (2.0 if female else 0.0) + 2.0 * normal()
+            ),
             "chest_shape": float(np.clip(-0.015 - 0.0025 * (min(bmi, 40.0) - 25) + 0.03 * normal(), -0.10, 0.06)),
             "kyphosis": spread(1.0 + 0.006 * (age - 45), 0.10),
             "tilt": float(np.clip(0.012 * normal(), -0.03, 0.03)),
             "bone": spread(0.92 if female else 1.0, 0.035),
             "vessel": spread(0.93 if female else 1.0, 0.05),
-            "aorta": spread((0.95 if female else 1.0) * (1 + 0.0033 * (age - 50) + 0.12 * (subject.bsa_m2 - 1.95)), 0.07),
+            "aorta": spread(
+                (0.95 if female else 1.0) * (1 + 0.0033 * (age - 50) + 0.12 * (subject.bsa_m2 - 1.95)), 0.07
+            ),
             "heart_turn_deg": float(np.clip(0.5 * (bmi - 25) + 6 * normal(), -14, 14)),
             "dome_mm": _domes_mm(bmi, breath, float(normal()), float(normal())),
             "rib_jitter_mm": (2.0 * rng.standard_normal((2, 12))).tolist(),
@@ -117,14 +121,27 @@ class _Builder:
         s = self.spec
         height = self.subject.height_cm / REFERENCE_HEIGHT_CM
         shape = s["chest_shape"]
-        return Frame(girth * (1 + shape), girth * (1 - shape), height, s["fat"], s["muscle"], s["belly_mm"], s["kyphosis"],
-                     s["tilt"], s["bone"] * height**0.5, s["vessel"] * height**0.3, int(s["seed"]) % 99991)
+        return Frame(
+            girth * (1 + shape),
+            girth * (1 - shape),
+            height,
+            s["fat"],
+            s["muscle"],
+            s["belly_mm"],
+            s["kyphosis"],
+            s["tilt"],
+            s["bone"] * height**0.5,
+            s["vessel"] * height**0.3,
+            int(s["seed"]) % 99991,
+        )
 
     def _fitted_frame(self) -> tuple[Frame, float, float]:
         """Find the chest girth, then the diaphragm's height, that give the lungs their volume; and the heart's size."""
         girth, shift, turn = 1.0, 0.0, float(self.spec["heart_turn_deg"])
         wanted = float(self.spec["lung_ml"])
-        scale = (HEART_SURPLUS * float(self.spec["heart_ml"]) / heart.heart_volume_ml(self._frame(1.0), 1.0, turn)) ** (1 / 3)
+        scale = (HEART_SURPLUS * float(self.spec["heart_ml"]) / heart.heart_volume_ml(self._frame(1.0), 1.0, turn)) ** (
+            1 / 3
+        )
         for _ in range(3):
             have = self._lung_ml(self._frame(girth), shift, scale)
             girth = float(np.clip(girth * (wanted / have) ** 0.42, 0.84, 1.16))
@@ -146,7 +163,9 @@ class _Builder:
         pleura = np.maximum(2.2 - above, cavity + 1.5)
         y = frame.spine_y_mm(lattice.z.ravel())[:, None, None]
         column = (np.sqrt((lattice.x / 24) ** 2 + ((lattice.y - y - 5) / 25) ** 2) - 1) * 22
-        middle = lattice.sample(Ellipsoid(tuple(frame.at([3, -14, 95]).tolist()), tuple((np.array([36, 42, 78]) * frame.width).tolist())))
+        middle = lattice.sample(
+            Ellipsoid(tuple(frame.at([3, -14, 95]).tolist()), tuple((np.array([36, 42, 78]) * frame.width).tolist()))
+        )
         hull = lattice.sample(Ellipsoid(tuple(frame.at([15, -32, -10]).tolist()), (68 * scale, 50 * scale, 64 * scale)))
         return ESTIMATE_BIAS * lattice.volume_ml(np.maximum(pleura, -np.minimum(np.minimum(column, middle), hull)))
 
@@ -162,28 +181,68 @@ class _Builder:
         (trunk, wall), (spine, bones), (cage, ribs) = outside.result(), column.result(), bars.result()
         above = lungs.diaphragm_height(frame, lattice, trunk, shift, tuple(s["dome_mm"]))
         diaphragm = lattice.shape_of(above)
-        middle = heart.build_mediastinum(frame, spine.bone, diaphragm, scale, float(s["heart_turn_deg"]), float(s["aorta"]),
-                                         float(s["fat"]) ** 0.5)
+        middle = heart.build_mediastinum(
+            frame, spine.bone, diaphragm, scale, float(s["heart_turn_deg"]), float(s["aorta"]), float(s["fat"]) ** 0.5
+        )
         outline = lattice.sample(middle.outline)
         lung = lungs.lung_field(frame, lattice, trunk, above, outline)
         lower, below = self._lower_half(frame, trunk)
         with ThreadPoolExecutor(max_workers=2) as pool:
             breathing = pool.submit(lungs.build_lungs, frame, lattice, lung, middle.tubes, self.seed)
-            digesting = pool.submit(abdomen.build_abdomen, frame, lower, below, above[:lower.shape[0]], spine.bone, middle.tubes,
-                                    float(s["liver_ml"]), float(s["spleen_ml"]), float(s["stomach_gas"]), self.seed)
+            digesting = pool.submit(
+                abdomen.build_abdomen,
+                frame,
+                lower,
+                below,
+                above[: lower.shape[0]],
+                spine.bone,
+                middle.tubes,
+                float(s["liver_ml"]),
+                float(s["spleen_ml"]),
+                float(s["stomach_gas"]),
+                self.seed,
+            )
         breath, (organs, veins, belly) = breathing.result(), digesting.result()
         muscle = np.maximum(np.abs(above) - 1.2 - 0.4 * lattice.noise(frame.noise_seed(70), 16.0), trunk.cavity - 0.5)
-        paints = [*wall, Paint(lattice.shape_of(trunk.cavity), (Layer(names["mediastinal_fat"]),)), *belly,
-                  Paint(lattice.shape_of(muscle), (Layer(names["diaphragm"]),)), *self._neck(frame, lattice, trunk),
-                  *heart.paint_long_vessels(frame, middle.tubes), *bones, *ribs, *breath.paints[:0], *self._glands(frame, middle),
-                  *heart.paint_shoulder_vessels(middle.tubes), *middle.paints, *breath.paints]
-        fields = {**breath.fields, **organs, "body": lattice.shape_of(trunk.skin), "heart": middle.hull, "ribs": cage.ribs,
-                  "spine": spine.bone, "diaphragm": diaphragm}
+        paints = [
+            *wall,
+            Paint(lattice.shape_of(trunk.cavity), (Layer(names["mediastinal_fat"]),)),
+            *belly,
+            Paint(lattice.shape_of(muscle), (Layer(names["diaphragm"]),)),
+            *self._neck(frame, lattice, trunk),
+            *heart.paint_long_vessels(frame, middle.tubes),
+            *bones,
+            *ribs,
+            *breath.paints[:0],
+            *self._glands(frame, middle),
+            *heart.paint_shoulder_vessels(middle.tubes),
+            *middle.paints,
+            *breath.paints,
+        ]
+        fields = {
+            **breath.fields,
+            **organs,
+            "body": lattice.shape_of(trunk.skin),
+            "heart": middle.hull,
+            "ribs": cage.ribs,
+            "spine": spine.bone,
+            "diaphragm": diaphragm,
+        }
         low, high = lattice.shape_of(trunk.skin).bounds_mm()
-        z = frame.at([[0, 0, -150], [0, 0, 164]])[:, 2]
-        return Scene("thorax", ORIGIN, self.subject, self._structures(), tuple(paints), fields, {**breath.trees, **veins},
-                     {"carina": tuple(frame.at(heart.TRACHEA[-1]).tolist()), "T8": (0.0, float(frame.spine_y_mm(0.0)), 0.0)},
-                     (low, high), {"chest": (float(z[0]), float(z[1]))}, texture_seed=int(s["seed"]))
+        z = frame.at([[0, 0, -150], [0, 0, 176]])[:, 2]
+        return Scene(
+            "thorax",
+            ORIGIN,
+            self.subject,
+            self._structures(),
+            tuple(paints),
+            fields,
+            {**breath.trees, **veins},
+            {"carina": tuple(frame.at(heart.TRACHEA[-1]).tolist()), "T8": (0.0, float(frame.spine_y_mm(0.0)), 0.0)},
+            (low, high),
+            {"chest": (float(z[0]), float(z[1]))},
+            texture_seed=int(s["seed"]),
+        )
 
     def _lower_half(self, frame: Frame, trunk: Trunk) -> tuple[Lattice, Trunk]:
         """Return the part of the body lattice that can hold abdominal organs, and the trunk on it."""
@@ -203,10 +262,21 @@ class _Builder:
         wave = 1.4 * lattice.noise(frame.noise_seed(71), 18.0)
         strap = (np.sqrt(((x - 26 - 0.25 * (z - 150)) / 13) ** 2 + ((y + 32 - 0.1 * (z - 150)) / 7.5) ** 2) - 1) * 8
         scalene = (np.sqrt(((x - 34 + 0.2 * (z - 150)) / 13) ** 2 + ((y - 10) / 13) ** 2) - 1) * 12
-        longus = (np.sqrt(((x - 11) / 9) ** 2 + ((y - (frame.spine_y_mm(lattice.z.ravel())[:, None, None] / frame.depth - 13)) / 5.0) ** 2) - 1) * 5
+        longus = (
+            np.sqrt(
+                ((x - 11) / 9) ** 2
+                + ((y - (frame.spine_y_mm(lattice.z.ravel())[:, None, None] / frame.depth - 13)) / 5.0) ** 2
+            )
+            - 1
+        ) * 5
         for field, start in ((strap, 126.0), (scalene, 142.0), (longus, 100.0)):
             cut = np.maximum(field + wave, (start - z) * frame.height)
-            paints.append(Paint(lattice.shape_of(np.maximum(cut, trunk.muscle + 1.0)), (Layer((names["neck_muscles_right"], names["neck_muscles_left"])),)))
+            paints.append(
+                Paint(
+                    lattice.shape_of(np.maximum(cut, trunk.muscle + 1.0)),
+                    (Layer((names["neck_muscles_right"], names["neck_muscles_left"])),),
+                )
+            )
             paints[-1] = Paint(lattice.shape_of(np.maximum(cut, trunk.muscle + 1.0), side), paints[-1].layers)
         return paints
 
@@ -225,7 +295,9 @@ class _Builder:
             paints.append(Paint(node, (Layer(names["mediastinal_lymph_nodes"]),), over=(names["mediastinal_fat"],)))
         for sign in (-1, 1):
             for _ in range(5):
-                base = frame.cavity.point_mm(sign * rng.uniform(78, 96), frame.height * rng.uniform(70, 112), rng.uniform(20, 40))
+                base = frame.cavity.point_mm(
+                    sign * rng.uniform(78, 96), frame.height * rng.uniform(70, 112), rng.uniform(20, 40)
+                )
                 short = float(rng.uniform(1.8, 3.8))
                 node = Ellipsoid(tuple(base.tolist()), (short, short * 1.4, short * 1.8))
                 paints.append(Paint(node, (Layer(names["axillary_lymph_nodes"]),), over=(names["intermuscular_fat"],)))
