@@ -14,7 +14,7 @@ TUBE_BLOCK = 16  # voxels per edge of the capsule rasteriser's bit buffers
 WORDS = 4  # 64-bit words of sub-samples per voxel of the capsule rasteriser, one bit each
 SAMPLES = 64 * WORDS
 PATTERNS = 8  # shifted copies of the sub-samples; neighbouring voxels take different ones
-BENT = 0.008  # a voxel whose mean differs from its middle by more than this part of the field's change is split
+BENT = 0.016  # a voxel whose mean differs from its middle by more than this part of the field's change is split
 
 
 @numba.njit(nogil=True, inline="always")
@@ -35,8 +35,16 @@ def plane_fraction(value, a, b, c):
     small = 2e-3 * most
     a, b, c = max(a, small), max(b, small), max(c, small)
     t = 0.5 * (a + b + c) - value
-    total = (_cube(t) - _cube(t - a) - _cube(t - b) - _cube(t - c) + _cube(t - a - b) + _cube(t - a - c)
-             + _cube(t - b - c) - _cube(t - a - b - c))
+    total = (
+        _cube(t)
+        - _cube(t - a)
+        - _cube(t - b)
+        - _cube(t - c)
+        + _cube(t - a - b)
+        + _cube(t - a - c)
+        + _cube(t - b - c)
+        - _cube(t - a - b - c)
+    )
     return min(1.0, max(0.0, total / (6.0 * a * b * c)))
 
 
@@ -123,10 +131,12 @@ def _linear(values, u, v, w):
     u, v, w = min(max(u, 0.0), nx - 1.001), min(max(v, 0.0), ny - 1.001), min(max(w, 0.0), nz - 1.001)
     i, j, k = int(u), int(v), int(w)
     a, b, c = u - i, v - j, w - k
-    low = (1 - b) * ((1 - a) * values[k, j, i] + a * values[k, j, i + 1]) \
-        + b * ((1 - a) * values[k, j + 1, i] + a * values[k, j + 1, i + 1])
-    high = (1 - b) * ((1 - a) * values[k + 1, j, i] + a * values[k + 1, j, i + 1]) \
-        + b * ((1 - a) * values[k + 1, j + 1, i] + a * values[k + 1, j + 1, i + 1])
+    low = (1 - b) * ((1 - a) * values[k, j, i] + a * values[k, j, i + 1]) + b * (
+        (1 - a) * values[k, j + 1, i] + a * values[k, j + 1, i + 1]
+    )
+    high = (1 - b) * ((1 - a) * values[k + 1, j, i] + a * values[k + 1, j, i + 1]) + b * (
+        (1 - a) * values[k + 1, j + 1, i] + a * values[k + 1, j + 1, i + 1]
+    )
     return (1 - c) * low + c * high
 
 
@@ -155,8 +165,12 @@ def _cubic(values, u, v, w):
     for r in range(4):
         plane = plane_x = plane_y = 0.0
         for q in range(4):
-            n0, n1, n2, n3 = (values[k + r - 1, j + q - 1, i - 1], values[k + r - 1, j + q - 1, i],
-                              values[k + r - 1, j + q - 1, i + 1], values[k + r - 1, j + q - 1, i + 2])
+            n0, n1, n2, n3 = (
+                values[k + r - 1, j + q - 1, i - 1],
+                values[k + r - 1, j + q - 1, i],
+                values[k + r - 1, j + q - 1, i + 1],
+                values[k + r - 1, j + q - 1, i + 2],
+            )
             line = wa[0] * n0 + wa[1] * n1 + wa[2] * n2 + wa[3] * n3
             plane += wb[q] * line
             plane_y += db[q] * line
@@ -281,8 +295,11 @@ def _brick_bounds(low, high, steep, u0, u1, v0, v1, w0, w1):
 
 @numba.njit(nogil=True, inline="always")
 def _nearest_owner(owner, u, v, w):
-    return owner[min(max(int(w + 0.5), 0), owner.shape[0] - 1), min(max(int(v + 0.5), 0), owner.shape[1] - 1),
-                 min(max(int(u + 0.5), 0), owner.shape[2] - 1)]
+    return owner[
+        min(max(int(w + 0.5), 0), owner.shape[0] - 1),
+        min(max(int(v + 0.5), 0), owner.shape[1] - 1),
+        min(max(int(u + 0.5), 0), owner.shape[2] - 1),
+    ]
 
 
 @numba.njit(nogil=True)
@@ -309,8 +326,12 @@ def _upsample(values, first, steps, tile, index, weight, along_x, along_xy):
         for j in range(j_low, j_high):
             line, out = values[k, j], along_x[j - j_low]
             for i in range(ni):
-                out[i] = weight[0, i, 0] * line[index[0, i, 0]] + weight[0, i, 1] * line[index[0, i, 1]] \
-                    + weight[0, i, 2] * line[index[0, i, 2]] + weight[0, i, 3] * line[index[0, i, 3]]
+                out[i] = (
+                    weight[0, i, 0] * line[index[0, i, 0]]
+                    + weight[0, i, 1] * line[index[0, i, 1]]
+                    + weight[0, i, 2] * line[index[0, i, 2]]
+                    + weight[0, i, 3] * line[index[0, i, 3]]
+                )
         for j in range(nj):
             w0, w1, w2, w3 = weight[1, j, 0], weight[1, j, 1], weight[1, j, 2], weight[1, j, 3]
             a, b = along_x[index[1, j, 0] - j_low], along_x[index[1, j, 1] - j_low]
@@ -350,8 +371,14 @@ def _cut(tile, k, j, i, insets, cum):
     """
     layers = insets.shape[0]
     value = float(tile[k, j, i])
-    k0, k1, j0, j1, i0, i1 = (tile[k - 1, j, i], tile[k + 1, j, i], tile[k, j - 1, i], tile[k, j + 1, i],
-                              tile[k, j, i - 1], tile[k, j, i + 1])
+    k0, k1, j0, j1, i0, i1 = (
+        tile[k - 1, j, i],
+        tile[k + 1, j, i],
+        tile[k, j - 1, i],
+        tile[k, j + 1, i],
+        tile[k, j, i - 1],
+        tile[k, j, i + 1],
+    )
     ga, gb, gc = 0.5 * (k1 - k0), 0.5 * (j1 - j0), 0.5 * (i1 - i0)
     aa, bb, cc = k1 + k0 - 2.0 * value, j1 + j0 - 2.0 * value, i1 + i0 - 2.0 * value
     bend = (aa + bb + cc) / 24.0
@@ -362,6 +389,16 @@ def _cut(tile, k, j, i, insets, cum):
     ab = 0.25 * (tile[k + 1, j + 1, i] + tile[k - 1, j - 1, i] - tile[k + 1, j - 1, i] - tile[k - 1, j + 1, i])
     ac = 0.25 * (tile[k + 1, j, i + 1] + tile[k - 1, j, i - 1] - tile[k + 1, j, i - 1] - tile[k - 1, j, i + 1])
     bc = 0.25 * (tile[k, j + 1, i + 1] + tile[k, j - 1, i - 1] - tile[k, j + 1, i - 1] - tile[k, j - 1, i + 1])
+    spread = (
+        0.5 * (abs(ga) + abs(gb) + abs(gc))
+        + 0.125 * (abs(aa) + abs(bb) + abs(cc))
+        + 0.25 * (abs(ab) + abs(ac) + abs(bc))
+    )
+    if value + insets[0] >= spread or value + insets[layers - 1] <= -spread:
+        whole = 0.0 if value + insets[0] >= spread else 1.0
+        for m in range(layers):
+            cum[m] = whole
+        return
     for m in range(layers):
         cum[m] = 0.0
     for sub in range(8):
@@ -393,21 +430,52 @@ def _fill(flat_l, flat_n, flat_f, begin, end, label, over, everywhere):
 
 
 @numba.njit(nogil=True)
+def _fill_rows(labels, neighbour, fraction, ks, ke, js, je, begin, end, label, over, everywhere):
+    """Cover a box of whole voxels with one label, in rows as long as it has."""
+    if end <= begin:
+        return
+    for k in range(ks, ke):
+        for j in range(js, je):
+            _fill(labels[k, j], neighbour[k, j], fraction[k, j], begin, end, label, over, everywhere)
+
+
+@numba.njit(nogil=True)
 def _sole_owner(owner, u, v, w, half):
     """Return the owner of a box of lattice coordinates, -1 where it has more than one."""
     nz, ny, nx = owner.shape
     first = _nearest_owner(owner, u, v, w)
     for k in range(min(max(int(w - half[2] + 0.5), 0), nz - 1), min(max(int(w + half[2] + 0.5), 0), nz - 1) + 1):
         for j in range(min(max(int(v - half[1] + 0.5), 0), ny - 1), min(max(int(v + half[1] + 0.5), 0), ny - 1) + 1):
-            for i in range(min(max(int(u - half[0] + 0.5), 0), nx - 1), min(max(int(u + half[0] + 0.5), 0), nx - 1) + 1):
+            for i in range(
+                min(max(int(u - half[0] + 0.5), 0), nx - 1), min(max(int(u + half[0] + 0.5), 0), nx - 1) + 1
+            ):
                 if owner[k, j, i] != first:
                     return -1
     return np.int64(first)
 
 
 @numba.njit(cache=True, nogil=True, parallel=True)
-def paint_field(labels, neighbour, fraction, values, owner, has_owner, bounds_low, bounds_high, bounds_steep, steps,
-                start, low, high, insets, layer_labels, over, everywhere, organ, material):
+def paint_field(
+    labels,
+    neighbour,
+    fraction,
+    values,
+    owner,
+    has_owner,
+    bounds_low,
+    bounds_high,
+    bounds_steep,
+    steps,
+    start,
+    low,
+    high,
+    insets,
+    layer_labels,
+    over,
+    everywhere,
+    organ,
+    material,
+):
     """Paint the layers of one sampled field.
 
     labels, neighbour, fraction : (k, j, i) written in place. bounds_* : what `survey` found. steps : (3, 3) lattice
@@ -424,8 +492,15 @@ def paint_field(labels, neighbour, fraction, values, owner, has_owner, bounds_lo
         reach += steps[axis, 0] ** 2 + steps[axis, 1] ** 2 + steps[axis, 2] ** 2
     half_diagonal = 0.5 * np.sqrt(reach)
     short = _splits(steps, 0) * _splits(steps, 1) * _splits(steps, 2) == 1
-    axial = short and steps[0, 0] == 0.0 and steps[0, 1] == 0.0 and steps[1, 0] == 0.0 and steps[1, 2] == 0.0 \
-        and steps[2, 1] == 0.0 and steps[2, 2] == 0.0
+    axial = (
+        short
+        and steps[0, 0] == 0.0
+        and steps[0, 1] == 0.0
+        and steps[1, 0] == 0.0
+        and steps[1, 2] == 0.0
+        and steps[2, 1] == 0.0
+        and steps[2, 2] == 0.0
+    )
     layers = insets.shape[0]
     shallowest, deepest = insets[0], insets[layers - 1]
     ny, nx = labels.shape[1], labels.shape[2]
@@ -440,6 +515,7 @@ def paint_field(labels, neighbour, fraction, values, owner, has_owner, bounds_lo
         whole_tile = np.empty((TILE_K + 2, TILE_J + 2, TILE_I + 2), np.float32)
         ks, js = low[0] + line // lines[1] * TILE_K, low[1] + line % lines[1] * TILE_J
         ke, je = min(ks + TILE_K, high[0]), min(js + TILE_J, high[1])
+        run_begin, run_end, run_label = 0, 0, 0  # columns that wait to be filled together: long rows are fast
         for column in range(columns):
             is_ = low[2] + column * TILE_I
             ie = min(is_ + TILE_I, high[2])
@@ -449,29 +525,41 @@ def paint_field(labels, neighbour, fraction, values, owner, has_owner, bounds_lo
             w = start[2] + steps[2, 0] * mk + steps[2, 1] * mj + steps[2, 2] * mi
             radius = 0.0
             for axis in range(3):
-                half[axis] = 0.5 * (abs(steps[axis, 0]) * (ke - ks) + abs(steps[axis, 1]) * (je - js)
-                                    + abs(steps[axis, 2]) * (ie - is_))
+                half[axis] = 0.5 * (
+                    abs(steps[axis, 0]) * (ke - ks) + abs(steps[axis, 1]) * (je - js) + abs(steps[axis, 2]) * (ie - is_)
+                )
                 radius += half[axis] ** 2
-            least, most, slope = _brick_bounds(bounds_low, bounds_high, bounds_steep, u - half[0], u + half[0],
-                                               v - half[1], v + half[1], w - half[2], w + half[2])
+            least, most, slope = _brick_bounds(
+                bounds_low,
+                bounds_high,
+                bounds_steep,
+                u - half[0],
+                u + half[0],
+                v - half[1],
+                v + half[1],
+                w - half[2],
+                w + half[2],
+            )
             # The cubic may overshoot the nodes by an eighth of their range; and no value differs from the middle's by
             # more than the steepest slope allows.
             slack = 0.125 * (most - least)
             middle, spread = _linear(values, u, v, w), slope * (np.sqrt(radius) + 0.5)
             least, most = max(least - slack, middle - spread), min(most + slack, middle + spread)
-            if least > -shallowest:
+            sole = _sole_owner(owner, u, v, w, half) if has_owner and least <= -shallowest else 0
+            filled = least <= -shallowest and most < -deepest and sole >= 0
+            label = layer_labels[layers - 1, sole]
+            if not (filled and label == run_label and run_end == is_):
+                _fill_rows(labels, neighbour, fraction, ks, ke, js, je, run_begin, run_end, run_label, over, everywhere)
+                run_begin, run_end, run_label = is_, is_, label
+            if filled:
+                run_end = ie
+            if filled or least > -shallowest:
                 continue
-            sole = _sole_owner(owner, u, v, w, half) if has_owner else 0
-            if most < -deepest and sole >= 0:
-                for k in range(ks, ke):
-                    for j in range(js, je):
-                        at = (k * ny + j) * nx
-                        _fill(flat_l, flat_n, flat_f, at + is_, at + ie, layer_labels[layers - 1, sole], over, everywhere)
-                continue
-            tile = whole_tile[:ke - ks + 2, :je - js + 2, :ie - is_ + 2]
+            tile = whole_tile[: ke - ks + 2, : je - js + 2, : ie - is_ + 2]
             for axis in range(3):
-                first[axis] = start[axis] + steps[axis, 0] * (ks - 1) + steps[axis, 1] * (js - 1) \
-                    + steps[axis, 2] * (is_ - 1)
+                first[axis] = (
+                    start[axis] + steps[axis, 0] * (ks - 1) + steps[axis, 1] * (js - 1) + steps[axis, 2] * (is_ - 1)
+                )
             if axial:
                 _upsample(values, first, steps, tile, index, weight, along_x, along_xy)
             else:
@@ -488,7 +576,9 @@ def paint_field(labels, neighbour, fraction, values, owner, has_owner, bounds_lo
                     if least > near - shallowest:
                         continue
                     if most < -near - deepest and sole >= 0:
-                        _fill(flat_l, flat_n, flat_f, at + is_, at + ie, layer_labels[layers - 1, sole], over, everywhere)
+                        _fill(
+                            flat_l, flat_n, flat_f, at + is_, at + ie, layer_labels[layers - 1, sole], over, everywhere
+                        )
                         continue
                     for i in range(is_, ie):
                         value = row[i - is_ + 1]
@@ -502,8 +592,16 @@ def paint_field(labels, neighbour, fraction, values, owner, has_owner, bounds_lo
                             if sole < 0:
                                 own = _nearest_owner(owner, u, v, w)
                         if value < -near - deepest:
-                            _fill(flat_l, flat_n, flat_f, at + i, at + i + 1, layer_labels[layers - 1, own], over,
-                                  everywhere)
+                            _fill(
+                                flat_l,
+                                flat_n,
+                                flat_f,
+                                at + i,
+                                at + i + 1,
+                                layer_labels[layers - 1, own],
+                                over,
+                                everywhere,
+                            )
                             continue
                         if short:
                             _cut(tile, k - ks + 1, j - js + 1, i - is_ + 1, insets, cum)
@@ -516,7 +614,10 @@ def paint_field(labels, neighbour, fraction, values, owner, has_owner, bounds_lo
                                 new_l[n], new_p[n] = layer_labels[m, own], part
                                 n += 1
                         if n > 0:
-                            settle(at + i, flat_l, flat_n, flat_f, over, organ, material, new_l, new_p, n, work_l, work_w)
+                            settle(
+                                at + i, flat_l, flat_n, flat_f, over, organ, material, new_l, new_p, n, work_l, work_w
+                            )
+        _fill_rows(labels, neighbour, fraction, ks, ke, js, je, run_begin, run_end, run_label, over, everywhere)
 
 
 @numba.njit(nogil=True, inline="always")
@@ -574,8 +675,25 @@ def _capsule_box(s, starts, ends, largest, origin, inverse_steps, corner, limits
 
 
 @numba.njit(nogil=True)
-def _mark_capsule(s, starts, ends, start_radii, end_radii, walls, steps, origin, half_diagonal, samples, corner, lo, hi,
-                  outer, inner, touched, depth):
+def _mark_capsule(
+    s,
+    starts,
+    ends,
+    start_radii,
+    end_radii,
+    walls,
+    steps,
+    origin,
+    half_diagonal,
+    samples,
+    corner,
+    lo,
+    hi,
+    outer,
+    inner,
+    touched,
+    depth,
+):
     """Set one capsule's bits in a block's buffers: outer (wall and lumen) and, where there is a wall, inner."""
     full = ~np.uint64(0)
     ax, ay, az = starts[s, 0], starts[s, 1], starts[s, 2]
@@ -619,15 +737,35 @@ def _mark_capsule(s, starts, ends, start_radii, end_radii, walls, steps, origin,
 
 
 @numba.njit(cache=True, nogil=True, parallel=True)
-def paint_capsules(labels, neighbour, fraction, starts, ends, start_radii, end_radii, walls, members, offsets,
-                   block_ids, blocks, steps, origin, inverse_steps, samples, layer_labels, over, organ, material):
+def paint_capsules(
+    labels,
+    neighbour,
+    fraction,
+    starts,
+    ends,
+    start_radii,
+    end_radii,
+    walls,
+    members,
+    offsets,
+    block_ids,
+    blocks,
+    steps,
+    origin,
+    inverse_steps,
+    samples,
+    layer_labels,
+    over,
+    organ,
+    material,
+):
     """Paint capsules by sub-samples, one bit each, so that overlapping capsules count once.
 
-    members[offsets[b]:offsets[b + 1]] are the capsules that may reach block b. samples : (patterns, 3, samples) float32,
-    mm from the voxel's centre. walls : (n,) wall thickness in mm around the lumen radius, all zero for solid ones.
+    members[offsets[b]:offsets[b + 1]] are the capsules that may reach block b. samples : (patterns, 3, samples)
+    float32, mm from the voxel's centre. walls : (n,) wall thickness in mm around the lumen radius, zero for solid ones.
     layer_labels : (outer, inner).
     """
-    nk, nj, ni = labels.shape
+    nj, ni = labels.shape[1], labels.shape[2]
     reach = 0.0
     for axis in range(3):
         reach += steps[axis, 0] ** 2 + steps[axis, 1] ** 2 + steps[axis, 2] ** 2
@@ -642,14 +780,34 @@ def paint_capsules(labels, neighbour, fraction, starts, ends, start_radii, end_r
         lo, hi = np.empty(3, np.int64), np.empty(3, np.int64)
         for b in range(group * share, min(group * share + share, block_ids.shape[0])):
             block = block_ids[b]
-            corner = (block // (blocks[1] * blocks[2]) * size, block // blocks[2] % blocks[1] * size,
-                      block % blocks[2] * size)
+            corner = (
+                block // (blocks[1] * blocks[2]) * size,
+                block // blocks[2] % blocks[1] * size,
+                block % blocks[2] * size,
+            )
             for position in range(offsets[b], offsets[b + 1]):
                 s = members[position]
                 largest = max(start_radii[s], end_radii[s]) + walls[s] + half_diagonal
                 _capsule_box(s, starts, ends, largest, origin, inverse_steps, corner, labels.shape, lo, hi)
-                _mark_capsule(s, starts, ends, start_radii, end_radii, walls, steps, origin, half_diagonal, samples,
-                              corner, lo, hi, outer, inner, touched, depth)
+                _mark_capsule(
+                    s,
+                    starts,
+                    ends,
+                    start_radii,
+                    end_radii,
+                    walls,
+                    steps,
+                    origin,
+                    half_diagonal,
+                    samples,
+                    corner,
+                    lo,
+                    hi,
+                    outer,
+                    inner,
+                    touched,
+                    depth,
+                )
             for at in range(size**3):
                 if not touched[at]:
                     continue
@@ -668,8 +826,20 @@ def paint_capsules(labels, neighbour, fraction, starts, ends, start_radii, end_r
                     new_l[n], new_p[n] = layer_labels[1], within / SAMPLES
                     n += 1
                 k, j, i = corner[0] + at // size**2, corner[1] + at // size % size, corner[2] + at % size
-                settle((k * nj + j) * ni + i, flat_l, flat_n, flat_f, over, organ, material, new_l, new_p, n, work_l,
-                       work_w)
+                settle(
+                    (k * nj + j) * ni + i,
+                    flat_l,
+                    flat_n,
+                    flat_f,
+                    over,
+                    organ,
+                    material,
+                    new_l,
+                    new_p,
+                    n,
+                    work_l,
+                    work_w,
+                )
 
 
 @numba.njit(cache=True, nogil=True)

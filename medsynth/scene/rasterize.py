@@ -38,8 +38,14 @@ def rasterize(scene: Scene, grid: Grid) -> Phantom:
 def add_lesions(phantom: Phantom, lesions: Sequence[Lesion], *, texture_seed: int = 0) -> Phantom:
     """Return a copy of `phantom` with the lesions painted in; voxels outside their boxes are untouched."""
     parts = tuple(s for lesion in lesions for s in lesion.structures)
-    copy = Phantom(phantom.grid, phantom.labels.copy(), phantom.neighbour.copy(), phantom.fraction.copy(),
-                   phantom.texture.copy(), phantom.structures + parts)
+    copy = Phantom(
+        phantom.grid,
+        phantom.labels.copy(),
+        phantom.neighbour.copy(),
+        phantom.fraction.copy(),
+        phantom.texture.copy(),
+        phantom.structures + parts,
+    )
     for lesion in lesions:
         for paint in lesion.paints:
             _paint(copy, paint)
@@ -49,8 +55,14 @@ def add_lesions(phantom: Phantom, lesions: Sequence[Lesion], *, texture_seed: in
 
 def _empty(grid: Grid, structures: tuple[Structure, ...]) -> Phantom:
     shape = grid.shape_kji
-    return Phantom(grid, np.zeros(shape, np.uint16), np.zeros(shape, np.uint16), np.zeros(shape, np.uint8),
-                   np.zeros(shape, np.int16), structures)
+    return Phantom(
+        grid,
+        np.zeros(shape, np.uint16),
+        np.zeros(shape, np.uint16),
+        np.zeros(shape, np.uint8),
+        np.zeros(shape, np.int16),
+        structures,
+    )
 
 
 def _paint(phantom: Phantom, paint: Paint) -> None:
@@ -84,8 +96,14 @@ def _lattice_map(grid: Grid, field: SampledShape) -> tuple[NDArray[np.float64], 
     return np.ascontiguousarray(steps), start
 
 
-def _paint_field(phantom: Phantom, field: SampledShape, paint: Paint, over: NDArray[np.bool_],
-                 organ: NDArray[np.uint16], material: NDArray[np.uint16]) -> None:
+def _paint_field(
+    phantom: Phantom,
+    field: SampledShape,
+    paint: Paint,
+    over: NDArray[np.bool_],
+    organ: NDArray[np.uint16],
+    material: NDArray[np.uint16],
+) -> None:
     insets = np.array([layer.inset_mm for layer in paint.layers])
     if np.any(np.diff(insets) < 0):
         raise GeometryError(f"layers must be listed from the outside in, got insets {insets.tolist()}")
@@ -93,11 +111,14 @@ def _paint_field(phantom: Phantom, field: SampledShape, paint: Paint, over: NDAr
     labels = np.empty((len(insets), owners), np.int64)
     for row, layer in zip(labels, paint.layers, strict=True):
         row[:] = layer.label if isinstance(layer.label, int) else layer.label[:owners]
-    field = _cropped(field, field.step_mm - float(insets[0]))
-    if field is None:
+    cropped = _cropped(field, field.step_mm - float(insets[0]))
+    if cropped is None:
         return
+    field = cropped
     bounds = kernels.survey(field.values_mm)
-    ends = np.asarray(field.origin_mm) + np.array([[0, 0, 0], np.array(field.values_mm.shape)[::-1] - 1]) * field.step_mm
+    ends = (
+        np.asarray(field.origin_mm) + np.array([[0, 0, 0], np.array(field.values_mm.shape)[::-1] - 1]) * field.step_mm
+    )
     corners = np.array([[ends[a][0], ends[b][1], ends[c][2]] for a in (0, 1) for b in (0, 1) for c in (0, 1)])
     index = phantom.grid.index_kji(corners)
     low = np.clip(np.floor(index.min(0)).astype(np.int64), 0, phantom.grid.shape_kji)
@@ -106,9 +127,27 @@ def _paint_field(phantom: Phantom, field: SampledShape, paint: Paint, over: NDAr
         return
     steps, start = _lattice_map(phantom.grid, field)
     owner = field.owner if field.owner is not None else np.zeros((1, 1, 1), np.uint8)
-    kernels.paint_field(phantom.labels, phantom.neighbour, phantom.fraction, field.values_mm, owner,
-                        field.owner is not None, *bounds, steps, start, low, high, insets, labels, over,
-                        bool(over.all()), organ, material)
+    kernels.paint_field(
+        phantom.labels,
+        phantom.neighbour,
+        phantom.fraction,
+        field.values_mm,
+        owner,
+        field.owner is not None,
+        bounds[0],
+        bounds[1],
+        bounds[2],
+        steps,
+        start,
+        low,
+        high,
+        insets,
+        labels,
+        over,
+        bool(over.all()),
+        organ,
+        material,
+    )
 
 
 def _cropped(field: SampledShape, level_mm: float) -> SampledShape | None:
@@ -118,12 +157,16 @@ def _cropped(field: SampledShape, level_mm: float) -> SampledShape | None:
     k, j = np.flatnonzero(rows.any(axis=1)), np.flatnonzero(rows.any(axis=0))
     if k.size == 0:
         return None
-    i = np.flatnonzero(values[k[0]:k[-1] + 1, j[0]:j[-1] + 1].min(axis=(0, 1)) < level_mm)
+    i = np.flatnonzero(values[k[0] : k[-1] + 1, j[0] : j[-1] + 1].min(axis=(0, 1)) < level_mm)
     low = [max(int(axis[0]) - 3, 0) for axis in (k, j, i)]
     box = tuple(slice(first, int(axis[-1]) + 4) for first, axis in zip(low, (k, j, i), strict=True))
     origin = np.asarray(field.origin_mm) + np.array(low[::-1]) * field.step_mm
-    return SampledShape(np.ascontiguousarray(values[box]), tuple(origin.tolist()), field.step_mm,
-                        None if field.owner is None else np.ascontiguousarray(field.owner[box]))
+    return SampledShape(
+        np.ascontiguousarray(values[box]),
+        tuple(origin.tolist()),
+        field.step_mm,
+        None if field.owner is None else np.ascontiguousarray(field.owner[box]),
+    )
 
 
 @lru_cache(maxsize=1)
@@ -145,8 +188,14 @@ def _samples_mm(steps_mm: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.ascontiguousarray(np.moveaxis(_samples() @ steps_mm.T, 1, 2), np.float32)
 
 
-def _paint_tubes(phantom: Phantom, tubes: Tubes, paint: Paint, over: NDArray[np.bool_],
-                 organ: NDArray[np.uint16], material: NDArray[np.uint16]) -> None:
+def _paint_tubes(
+    phantom: Phantom,
+    tubes: Tubes,
+    paint: Paint,
+    over: NDArray[np.bool_],
+    organ: NDArray[np.uint16],
+    material: NDArray[np.uint16],
+) -> None:
     if len(tubes.starts_mm) == 0:
         return
     grid = phantom.grid
@@ -161,8 +210,9 @@ def _paint_tubes(phantom: Phantom, tubes: Tubes, paint: Paint, over: NDArray[np.
     origin = np.asarray(grid.origin_mm)
     counts = np.zeros(int(blocks.prod()), np.int64)
     none = np.zeros(0, np.int64)
-    kernels.bin_capsules(tubes.starts_mm, tubes.ends_mm, reach, origin, inverse, blocks, kernels.TUBE_BLOCK, counts, none,
-                         False)
+    kernels.bin_capsules(
+        tubes.starts_mm, tubes.ends_mm, reach, origin, inverse, blocks, kernels.TUBE_BLOCK, counts, none, False
+    )
     used = np.flatnonzero(counts)
     if used.size == 0:
         return
@@ -170,12 +220,31 @@ def _paint_tubes(phantom: Phantom, tubes: Tubes, paint: Paint, over: NDArray[np.
     cursor = ends - counts
     members = np.empty(int(ends[-1]), np.int64)
     offsets = np.concatenate([cursor[used], ends[used[-1:]]])
-    kernels.bin_capsules(tubes.starts_mm, tubes.ends_mm, reach, origin, inverse, blocks, kernels.TUBE_BLOCK, cursor, members,
-                         True)
-    kernels.paint_capsules(phantom.labels, phantom.neighbour, phantom.fraction, tubes.starts_mm, tubes.ends_mm,
-                           tubes.start_radii_mm, tubes.end_radii_mm, walls, members, offsets, used, blocks, steps,
-                           origin, inverse, _samples_mm(steps),
-                           np.array([outer, inner], np.int64), over, organ, material)
+    kernels.bin_capsules(
+        tubes.starts_mm, tubes.ends_mm, reach, origin, inverse, blocks, kernels.TUBE_BLOCK, cursor, members, True
+    )
+    kernels.paint_capsules(
+        phantom.labels,
+        phantom.neighbour,
+        phantom.fraction,
+        tubes.starts_mm,
+        tubes.ends_mm,
+        tubes.start_radii_mm,
+        tubes.end_radii_mm,
+        walls,
+        members,
+        offsets,
+        used,
+        blocks,
+        steps,
+        origin,
+        inverse,
+        _samples_mm(steps),
+        np.array([outer, inner], np.int64),
+        over,
+        organ,
+        material,
+    )
 
 
 @lru_cache(maxsize=4)
@@ -198,8 +267,9 @@ def _texture(phantom: Phantom, structures: Sequence[Structure], seed: int, befor
     gradients, shifts = np.zeros((65536, 3)), np.zeros((65536, 3))
     wanted = np.zeros(65536, np.bool_)
     for s in structures:
-        wanted[s.label] = bool(s.texture.octaves or s.texture.ridges or any(s.texture.gradient_per_mm)) \
-            or before is not None
+        wanted[s.label] = (
+            bool(s.texture.octaves or s.texture.ridges or any(s.texture.gradient_per_mm)) or before is not None
+        )
         tables[:, s.label] = len(octaves), len(s.texture.octaves), len(ridges), len(s.texture.ridges)
         octaves += s.texture.octaves
         ridges += s.texture.ridges
@@ -208,7 +278,20 @@ def _texture(phantom: Phantom, structures: Sequence[Structure], seed: int, befor
     if not wanted.any():
         return
     tile = _texture_tile(Seed(seed).child("texture-tile").integer(32))
-    fill_texture(phantom.texture, phantom.labels, tile, STEPS_PER_WAVELENGTH * TEXTURE_OVERSAMPLING,
-                 np.ascontiguousarray(phantom.grid.steps_mm), np.asarray(phantom.grid.origin_mm), tables[0], tables[1],
-                 np.asarray(octaves, float).reshape(-1, 2), tables[2], tables[3],
-                 np.asarray(ridges, float).reshape(-1, 3), gradients, shifts, wanted)
+    fill_texture(
+        phantom.texture,
+        phantom.labels,
+        tile,
+        STEPS_PER_WAVELENGTH * TEXTURE_OVERSAMPLING,
+        np.ascontiguousarray(phantom.grid.steps_mm),
+        np.asarray(phantom.grid.origin_mm),
+        tables[0],
+        tables[1],
+        np.asarray(octaves, float).reshape(-1, 2),
+        tables[2],
+        tables[3],
+        np.asarray(ridges, float).reshape(-1, 3),
+        gradients,
+        shifts,
+        wanted,
+    )

@@ -20,8 +20,8 @@ def _blended_row(tile, first, count, b, c, q, r, row):
     done = 0
     while done < count:  # the tile repeats
         length = min(count - done, mask + 1 - at)
-        n00, n01 = tile[c0, b0, at:at + length], tile[c0, b1, at:at + length]
-        n10, n11 = tile[c1, b0, at:at + length], tile[c1, b1, at:at + length]
+        n00, n01 = tile[c0, b0, at : at + length], tile[c0, b1, at : at + length]
+        n10, n11 = tile[c1, b0, at : at + length], tile[c1, b1, at : at + length]
         for n in range(length):
             row[done + n] = w00 * n00[n] + w01 * n01[n] + w10 * n10[n] + w11 * n11[n]
         done += length
@@ -40,24 +40,41 @@ def _noise_on_line(tile, u, v, w, du, dv, dw, count, row, out):
         start, step = np.float32(u - first), np.float32(du)
         for n in range(count):
             t = start + np.float32(n) * step
-            a = np.int32(t)
-            out[n] = row[a] + (t - np.float32(a)) * (row[a + 1] - row[a])
+            cell = np.int32(t)
+            out[n] = row[cell] + (t - np.float32(cell)) * (row[cell + 1] - row[cell])
         return
     for n in range(count):
         x, y, z = u + n * du, v + n * dv, w + n * dw
         a, b, c = int(np.floor(x)), int(np.floor(y)), int(np.floor(z))
         p, q, r = np.float32(x - a), np.float32(y - b), np.float32(z - c)
         a0, a1, b0, b1, c0, c1 = a & mask, (a + 1) & mask, b & mask, (b + 1) & mask, c & mask, (c + 1) & mask
-        low = (1 - q) * ((1 - p) * tile[c0, b0, a0] + p * tile[c0, b0, a1]) \
-            + q * ((1 - p) * tile[c0, b1, a0] + p * tile[c0, b1, a1])
-        high = (1 - q) * ((1 - p) * tile[c1, b0, a0] + p * tile[c1, b0, a1]) \
-            + q * ((1 - p) * tile[c1, b1, a0] + p * tile[c1, b1, a1])
+        low = (1 - q) * ((1 - p) * tile[c0, b0, a0] + p * tile[c0, b0, a1]) + q * (
+            (1 - p) * tile[c0, b1, a0] + p * tile[c0, b1, a1]
+        )
+        high = (1 - q) * ((1 - p) * tile[c1, b0, a0] + p * tile[c1, b0, a1]) + q * (
+            (1 - p) * tile[c1, b1, a0] + p * tile[c1, b1, a1]
+        )
         out[n] = (1 - r) * low + r * high
 
 
 @numba.njit(cache=True, nogil=True, parallel=True)
-def fill_texture(texture, labels, tile, tile_step, steps, origin, octave_start, octave_count, octaves, ridge_start,
-                 ridge_count, ridges, gradients, shifts, wanted):
+def fill_texture(
+    texture,
+    labels,
+    tile,
+    tile_step,
+    steps,
+    origin,
+    octave_start,
+    octave_count,
+    octaves,
+    ridge_start,
+    ridge_count,
+    ridges,
+    gradients,
+    shifts,
+    wanted,
+):
     """Write the relative density deviation x 10^4 of every voxel whose label has a texture.
 
     tile : periodic oversampled noise; octaves : (n, 2) wavelength in mm and amplitude; ridges : (n, 3).
@@ -88,9 +105,18 @@ def fill_texture(texture, labels, tile, tile_step, steps, origin, octave_start, 
                     ridge = n >= octave_count[label]
                     at = ridge_start[label] + n - octave_count[label] if ridge else octave_start[label] + n
                     scale = tile_step / (ridges[at, 0] if ridge else octaves[at, 0])
-                    _noise_on_line(tile, x * scale + shifts[label, 0] + 17.3 * n, y * scale + shifts[label, 1] + 31.7 * n,
-                                   z * scale + shifts[label, 2] + 11.9 * n, steps[0, 2] * scale, steps[1, 2] * scale,
-                                   steps[2, 2] * scale, count, row, noise)
+                    _noise_on_line(
+                        tile,
+                        x * scale + shifts[label, 0] + 17.3 * n,
+                        y * scale + shifts[label, 1] + 31.7 * n,
+                        z * scale + shifts[label, 2] + 11.9 * n,
+                        steps[0, 2] * scale,
+                        steps[1, 2] * scale,
+                        steps[2, 2] * scale,
+                        count,
+                        row,
+                        noise,
+                    )
                     if ridge:
                         inverse, height = np.float32(1.0 / ridges[at, 1]), np.float32(ridges[at, 2])
                         for m in range(count):
@@ -102,5 +128,6 @@ def fill_texture(texture, labels, tile, tile_step, steps, origin, octave_start, 
                         for m in range(count):
                             total[m] += height * noise[m]
                 for m in range(count):
-                    texture[k, j, begin + m] = np.int16(min(np.float32(30000.0), max(np.float32(-9500.0),
-                                                                                  total[m] * np.float32(1e4))))
+                    texture[k, j, begin + m] = np.int16(
+                        min(np.float32(30000.0), max(np.float32(-9500.0), total[m] * np.float32(1e4)))
+                    )

@@ -108,6 +108,7 @@ class Shell:
 
     @property
     def exact(self) -> bool:
+        """Whether the shape's own distance is exact."""
         return self.shape.exact
 
     def distance_mm(self, points_mm: Points) -> Distances:
@@ -130,6 +131,7 @@ class Offset:
 
     @property
     def exact(self) -> bool:
+        """Whether the shape's own distance is exact."""
         return self.shape.exact
 
     def distance_mm(self, points_mm: Points) -> Distances:

@@ -41,8 +41,10 @@ class PolarLoft:
     def __post_init__(self) -> None:
         n, m = len(self.levels_mm), len(self.angles_deg)
         if self.left_mm.shape != (n, m) or self.right_mm.shape != (n, m) or self.centres_mm.shape != (n, 2):
-            raise GeometryError(f"loft tables must be ({n}, {m}) and ({n}, 2), got {self.left_mm.shape}, "
-                                f"{self.right_mm.shape} and {self.centres_mm.shape}")
+            raise GeometryError(
+                f"loft tables must be ({n}, {m}) and ({n}, 2), got {self.left_mm.shape}, "
+                f"{self.right_mm.shape} and {self.centres_mm.shape}"
+            )
         if np.any(np.diff(self.levels_mm) <= 0) or not min(self.left_mm.min(), self.right_mm.min()) > 0:
             raise GeometryError("a loft needs rising levels and radii > 0")
 
@@ -56,8 +58,10 @@ class PolarLoft:
         around = CubicSpline(angles, radii, axis=1, bc_type="periodic")(np.linspace(0, 360, ANGLES + 1))
         count = max(2, int(np.ceil((self.levels_mm[-1] - self.levels_mm[0]) / LEVEL_STEP_MM)) + 1)
         z = np.linspace(self.levels_mm[0], self.levels_mm[-1], count)
-        return (np.ascontiguousarray(PchipInterpolator(self.levels_mm, around, axis=0)(z)),
-                np.ascontiguousarray(PchipInterpolator(self.levels_mm, self.centres_mm)(z)))
+        return (
+            np.ascontiguousarray(PchipInterpolator(self.levels_mm, around, axis=0)(z)),
+            np.ascontiguousarray(PchipInterpolator(self.levels_mm, self.centres_mm)(z)),
+        )
 
     @cached_property
     def _slopes(self) -> NDArray[np.float64]:
@@ -76,8 +80,14 @@ class PolarLoft:
         angle, z = np.broadcast_arrays(np.asarray(angle_deg, float), np.asarray(z_mm, float))
         out = np.empty(angle.shape)
         radii, _ = self._table
-        loft_radii(radii, self.levels_mm[0], self.levels_mm[-1], np.ascontiguousarray(angle).reshape(-1),
-               np.ascontiguousarray(z).reshape(-1), out.reshape(-1))
+        loft_radii(
+            radii,
+            self.levels_mm[0],
+            self.levels_mm[-1],
+            np.ascontiguousarray(angle).reshape(-1),
+            np.ascontiguousarray(z).reshape(-1),
+            out.reshape(-1),
+        )
         return out
 
     def point_mm(self, angle_deg: ArrayLike, z_mm: ArrayLike, outward_mm: ArrayLike = 0.0) -> NDArray[np.float64]:
@@ -90,20 +100,31 @@ class PolarLoft:
     def angle_deg(self, points_mm: Points) -> NDArray[np.float64]:
         """Return the angle about the axis (0 anterior, 90 left, ... 360) of points (..., 3)."""
         centre = self.centre_mm(points_mm[..., 2])
-        angle: NDArray[np.float64] = np.degrees(
-            np.arctan2(points_mm[..., 0] - centre[..., 0], centre[..., 1] - points_mm[..., 1])) % 360
+        angle: NDArray[np.float64] = (
+            np.degrees(np.arctan2(points_mm[..., 0] - centre[..., 0], centre[..., 1] - points_mm[..., 1])) % 360
+        )
         return angle
 
     def distance_mm(self, points_mm: Points) -> Distances:
         """Return the signed distance (...) in mm."""
         points = np.ascontiguousarray(points_mm)
         out = np.empty(points.shape[:-1], np.float32)
-        loft_distances(self._table[0], self._slopes, self._table[1], self.levels_mm[0], self.levels_mm[-1], points.reshape(-1, 3), out.reshape(-1))
+        loft_distances(
+            self._table[0],
+            self._slopes,
+            self._table[1],
+            self.levels_mm[0],
+            self.levels_mm[-1],
+            points.reshape(-1, 3),
+            out.reshape(-1),
+        )
         return out
 
     def bounds_mm(self) -> Box:
         """Return the LPS box of the levels."""
         reach = max(self.left_mm.max(), self.right_mm.max())
         low, high = self.centres_mm.min(0) - reach, self.centres_mm.max(0) + reach
-        return ((float(low[0]), float(low[1]), float(self.levels_mm[0])),
-                (float(high[0]), float(high[1]), float(self.levels_mm[-1])))
+        return (
+            (float(low[0]), float(low[1]), float(self.levels_mm[0])),
+            (float(high[0]), float(high[1]), float(self.levels_mm[-1])),
+        )

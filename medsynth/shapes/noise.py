@@ -47,11 +47,14 @@ class CoherentNoise:
         """Return the field (...) at points (..., 3) in mm."""
         points = np.ascontiguousarray(points_mm)
         out = np.empty(points.shape[:-1], np.float32)
-        evaluate_noise(_tile(self.seed), points.reshape(-1, 3), STEPS_PER_WAVELENGTH / self.wavelength_mm, out.reshape(-1))
+        evaluate_noise(
+            _tile(self.seed), points.reshape(-1, 3), STEPS_PER_WAVELENGTH / self.wavelength_mm, out.reshape(-1)
+        )
         return out
 
-    def on_axes(self, z_mm: NDArray[np.floating], y_mm: NDArray[np.floating],
-                x_mm: NDArray[np.floating]) -> NDArray[np.float32]:
+    def on_axes(
+        self, z_mm: NDArray[np.floating], y_mm: NDArray[np.floating], x_mm: NDArray[np.floating]
+    ) -> NDArray[np.float32]:
         """Return the field (nz, ny, nx) at the nodes of a rectilinear lattice; `at` there, one axis at a time."""
         values = _tile(self.seed)
         for axis, positions in enumerate((z_mm, y_mm, x_mm)):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsynth.core.errors import GeometryError, expected
-from medsynth.core.grid import Matrix3, Vector
+from medsynth.core.grid import Matrix3, Vector, as_direction
 from medsynth.shapes.base import Box, Distances, Points
 from medsynth.shapes.shape_kernels import ellipsoid_distance
 
@@ -21,7 +21,7 @@ def rotation(x_deg: float = 0.0, y_deg: float = 0.0, z_deg: float = 0.0) -> Matr
     about_x = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
     about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
     about_z = np.array([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]])
-    return tuple(tuple(row) for row in (about_z @ about_y @ about_x).tolist())
+    return as_direction(about_z @ about_y @ about_x)
 
 
 def _positive(name: str, values: tuple[float, ...]) -> None:
@@ -71,14 +71,22 @@ class Ellipsoid:
         """Return the signed distance (...) in mm: the implicit function over its gradient's length."""
         points = np.ascontiguousarray(points_mm)
         out = np.empty(points.shape[:-1], points.dtype)
-        ellipsoid_distance(points.reshape(-1, 3), np.asarray(self.centre_mm, float), np.asarray(self.radii_mm, float),
-                           np.asarray(self.turn, float), out.reshape(-1))
+        ellipsoid_distance(
+            points.reshape(-1, 3),
+            np.asarray(self.centre_mm, float),
+            np.asarray(self.radii_mm, float),
+            np.asarray(self.turn, float),
+            out.reshape(-1),
+        )
         return out
 
     def bounds_mm(self) -> Box:
         """Return the LPS box."""
         reach = np.sqrt((np.asarray(self.turn) ** 2) @ (np.asarray(self.radii_mm) ** 2))
-        return (tuple((np.asarray(self.centre_mm) - reach).tolist()), tuple((np.asarray(self.centre_mm) + reach).tolist()))
+        return (
+            tuple((np.asarray(self.centre_mm) - reach).tolist()),
+            tuple((np.asarray(self.centre_mm) + reach).tolist()),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +131,7 @@ class Capsule:
 
     @property
     def exact(self) -> bool:
+        """Whether the radius is constant, which makes the distance exact."""
         return self.start_radius_mm == self.end_radius_mm
 
     def distance_mm(self, points_mm: Points) -> Distances:
@@ -159,15 +168,19 @@ class Cylinder:
         along = local @ axis
         across = np.linalg.norm(local - along[..., None] * axis, axis=-1) - self.radius_mm
         beyond = np.abs(along) - self.half_length_mm
-        distance: Distances = np.minimum(np.maximum(across, beyond), 0) + np.hypot(np.maximum(across, 0),
-                                                                                   np.maximum(beyond, 0))
+        distance: Distances = np.minimum(np.maximum(across, beyond), 0) + np.hypot(
+            np.maximum(across, 0), np.maximum(beyond, 0)
+        )
         return distance
 
     def bounds_mm(self) -> Box:
         """Return the LPS box."""
         axis = np.asarray(self.axis) / np.linalg.norm(self.axis)
         reach = np.abs(axis) * self.half_length_mm + np.sqrt(np.maximum(1 - axis**2, 0)) * self.radius_mm
-        return (tuple((np.asarray(self.centre_mm) - reach).tolist()), tuple((np.asarray(self.centre_mm) + reach).tolist()))
+        return (
+            tuple((np.asarray(self.centre_mm) - reach).tolist()),
+            tuple((np.asarray(self.centre_mm) + reach).tolist()),
+        )
 
 
 @dataclass(frozen=True, slots=True)

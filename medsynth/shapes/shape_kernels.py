@@ -1,4 +1,7 @@
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
 """Inner loops of the shapes: small scalar functions over flat arrays."""
+
+from typing import Any
 
 import numba
 import numpy as np
@@ -23,6 +26,7 @@ def ellipsoid_distance(points, centre, radii, turn, out):
 
 @numba.njit(cache=True, nogil=True)
 def trilinear(values, points, origin, step, out):
+    """Write the trilinear value at each point; beyond the lattice it grows with the distance to it."""
     nz, ny, nx = values.shape
     for n in range(points.shape[0]):
         beyond = 0.0
@@ -44,10 +48,12 @@ def trilinear(values, points, origin, step, out):
                 cell = (cell[0], cell[1], u)
         i, j, k = int(cell[0]), int(cell[1]), int(cell[2])
         a, b, c = cell[0] - i, cell[1] - j, cell[2] - k
-        low = (1 - b) * ((1 - a) * values[k, j, i] + a * values[k, j, i + 1]) \
-            + b * ((1 - a) * values[k, j + 1, i] + a * values[k, j + 1, i + 1])
-        high = (1 - b) * ((1 - a) * values[k + 1, j, i] + a * values[k + 1, j, i + 1]) \
-            + b * ((1 - a) * values[k + 1, j + 1, i] + a * values[k + 1, j + 1, i + 1])
+        low = (1 - b) * ((1 - a) * values[k, j, i] + a * values[k, j, i + 1]) + b * (
+            (1 - a) * values[k, j + 1, i] + a * values[k, j + 1, i + 1]
+        )
+        high = (1 - b) * ((1 - a) * values[k + 1, j, i] + a * values[k + 1, j, i + 1]) + b * (
+            (1 - a) * values[k + 1, j + 1, i] + a * values[k + 1, j + 1, i + 1]
+        )
         out[n] = (1 - c) * low + c * high + np.sqrt(beyond) * step
 
 
@@ -60,12 +66,14 @@ def _look_up(radii, row, angle):
     row = min(max(row, 0.0), radii.shape[0] - 1.000001)
     r = int(row)
     p, q = column - c, row - r
-    return (1 - q) * ((1 - p) * radii[r, c] + p * radii[r, c + 1]) \
-        + q * ((1 - p) * radii[r + 1, c] + p * radii[r + 1, c + 1])
+    return (1 - q) * ((1 - p) * radii[r, c] + p * radii[r, c + 1]) + q * (
+        (1 - p) * radii[r + 1, c] + p * radii[r + 1, c + 1]
+    )
 
 
 @numba.njit(cache=True, nogil=True)
 def loft_radii(radii, low, high, angles, z, out):
+    """Write the bilinear radius at each angle in degrees and height."""
     scale = (radii.shape[0] - 1) / (high - low)
     for n in range(angles.shape[0]):
         out[n] = _look_up(radii, (z[n] - low) * scale, angles[n])
@@ -102,10 +110,12 @@ def loft_distances(radii, slopes, centres, low, high, points, out):
             column += columns
         c = min(int(column), columns - 1)
         p = column - c
-        radius = (1 - q) * ((1 - p) * radii[r, c] + p * radii[r, c + 1]) \
-            + q * ((1 - p) * radii[r + 1, c] + p * radii[r + 1, c + 1])
-        slope = (1 - q) * ((1 - p) * slopes[r, c] + p * slopes[r, c + 1]) \
-            + q * ((1 - p) * slopes[r + 1, c] + p * slopes[r + 1, c + 1])
+        radius = (1 - q) * ((1 - p) * radii[r, c] + p * radii[r, c + 1]) + q * (
+            (1 - p) * radii[r + 1, c] + p * radii[r + 1, c + 1]
+        )
+        slope = (1 - q) * ((1 - p) * slopes[r, c] + p * slopes[r, c + 1]) + q * (
+            (1 - p) * slopes[r + 1, c] + p * slopes[r + 1, c + 1]
+        )
         out[n] = (np.sqrt(x * x + y * y) - radius) / slope
 
 
@@ -145,21 +155,29 @@ def _section(px, py, pz, points, normals, binormals, first, second, exponent, s)
 
 @numba.njit(cache=True, nogil=True)
 def sweep_point_distance(points, normals, binormals, first, second, exponent, where, out):
+    """Lower `out` to the distance of each point to the nearest segment of a sweep."""
     for n in range(where.shape[0]):
         for s in range(points.shape[0] - 1):
-            d, _ = _section(where[n, 0], where[n, 1], where[n, 2], points, normals, binormals, first, second, exponent, s)
+            d, _ = _section(
+                where[n, 0], where[n, 1], where[n, 2], points, normals, binormals, first, second, exponent, s
+            )
             out[n] = min(out[n], d)
 
 
 @numba.njit(cache=True, nogil=True)
-def splat_sweep(points, normals, binormals, first, second, exponent, margin, origin, step, values, owner, number, arc, along):
+def splat_sweep(
+    points, normals, binormals, first, second, exponent, margin, origin, step, values, owner, number, arc, along
+):
     """Lower `values` to the distance of a sweep near it, and note the sweep's number and the arc length."""
     nz, ny, nx = values.shape
     start = 0.0
     lo, hi = np.empty(3, np.int64), np.empty(3, np.int64)
     for s in range(points.shape[0] - 1):
-        length = np.sqrt((points[s + 1, 0] - points[s, 0]) ** 2 + (points[s + 1, 1] - points[s, 1]) ** 2
-                         + (points[s + 1, 2] - points[s, 2]) ** 2)
+        length = np.sqrt(
+            (points[s + 1, 0] - points[s, 0]) ** 2
+            + (points[s + 1, 1] - points[s, 1]) ** 2
+            + (points[s + 1, 2] - points[s, 2]) ** 2
+        )
         reach = max(max(first[s], first[s + 1]), max(second[s], second[s + 1])) * 1.2 + margin
         for axis in range(3):
             size = nx if axis == 0 else (ny if axis == 1 else nz)
@@ -180,8 +198,18 @@ def splat_sweep(points, normals, binormals, first, second, exponent, margin, ori
                     near = values[k, j, i] + largest
                     if near <= 0.0 or far >= near * near:
                         continue
-                    d, t = _section(origin[0] + i * step, origin[1] + j * step, origin[2] + k * step, points, normals,
-                                    binormals, first, second, exponent, s)
+                    d, t = _section(
+                        origin[0] + i * step,
+                        origin[1] + j * step,
+                        origin[2] + k * step,
+                        points,
+                        normals,
+                        binormals,
+                        first,
+                        second,
+                        exponent,
+                        s,
+                    )
                     if d < values[k, j, i]:
                         values[k, j, i] = d
                         owner[k, j, i] = number
@@ -190,11 +218,15 @@ def splat_sweep(points, normals, binormals, first, second, exponent, margin, ori
         start += length
 
 
-def spline(t):
+def spline(t: Any) -> tuple[Any, Any, Any, Any]:
     """Cubic B-spline weights of the four nodes around a position `t` of the way between the middle two."""
     s = 1.0 - t
-    return s * s * s / 6.0, (3.0 * t * t * t - 6.0 * t * t + 4.0) / 6.0, (3.0 * s * s * s - 6.0 * s * s + 4.0) / 6.0, \
-        t * t * t / 6.0
+    return (
+        s * s * s / 6.0,
+        (3.0 * t * t * t - 6.0 * t * t + 4.0) / 6.0,
+        (3.0 * s * s * s - 6.0 * s * s + 4.0) / 6.0,
+        t * t * t / 6.0,
+    )
 
 
 _weights = numba.njit(cache=True, nogil=True, inline="always")(spline)
@@ -202,6 +234,7 @@ _weights = numba.njit(cache=True, nogil=True, inline="always")(spline)
 
 @numba.njit(cache=True, nogil=True)
 def evaluate_noise(tile, points, scale, out):
+    """Write the tricubic B-spline value of a periodic tile at each point."""
     mask = tile.shape[0] - 1
     for n in range(points.shape[0]):
         x, y, z = points[n, 0] * scale, points[n, 1] * scale, points[n, 2] * scale
@@ -212,8 +245,12 @@ def evaluate_noise(tile, points, scale, out):
             plane = 0.0
             for b in range(4):
                 line = tile[(k + c) & mask, (j + b) & mask]
-                plane += wy[b] * (wx[0] * line[i & mask] + wx[1] * line[(i + 1) & mask]
-                                  + wx[2] * line[(i + 2) & mask] + wx[3] * line[(i + 3) & mask])
+                plane += wy[b] * (
+                    wx[0] * line[i & mask]
+                    + wx[1] * line[(i + 1) & mask]
+                    + wx[2] * line[(i + 2) & mask]
+                    + wx[3] * line[(i + 3) & mask]
+                )
             total += wz[c] * plane
         out[n] = total
 

@@ -16,7 +16,6 @@ from medsynth.shapes.sampled import SampledShape
 from medsynth.shapes.shape_kernels import splat_sweep, sweep_point_distance
 
 
-
 def spline_mm(points_mm: ArrayLike, step_mm: float = 1.5) -> NDArray[np.float64]:
     """Return points (n, 3) every `step_mm` along the cubic spline through `points_mm`, by chord length."""
     points = np.asarray(points_mm, float)
@@ -51,8 +50,9 @@ class Sweep:
         """Return the tube of circular section with this radius (one, or one per point)."""
         radius = np.broadcast_to(np.asarray(radius_mm, float), (len(points_mm),)).copy()
         tangent = np.gradient(points_mm, axis=0)
-        helper = np.where(np.abs(tangent[:, 2:3]) > 0.9 * np.linalg.norm(tangent, axis=1, keepdims=True),
-                          [[1.0, 0, 0]], [[0, 0, 1.0]])
+        helper = np.where(
+            np.abs(tangent[:, 2:3]) > 0.9 * np.linalg.norm(tangent, axis=1, keepdims=True), [[1.0, 0, 0]], [[0, 0, 1.0]]
+        )
         return cls(points_mm, helper, radius, radius)
 
     def frame(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -85,16 +85,43 @@ def sweep_fields(sweeps: Sequence[Sweep], lattice: Lattice, margin_mm: float = 6
     owner = np.zeros(lattice.shape, np.uint8)
     arc = np.zeros((1, 1, 1), np.float32)
     for number, sweep in enumerate(sweeps):
-        splat_sweep(sweep.points_mm, *sweep.frame(), sweep.first_mm, sweep.second_mm, sweep.exponent, margin_mm,
-               np.asarray(lattice.origin_mm), lattice.step_mm, values, owner, number, arc, False)
+        splat_sweep(
+            sweep.points_mm,
+            *sweep.frame(),
+            sweep.first_mm,
+            sweep.second_mm,
+            sweep.exponent,
+            margin_mm,
+            np.asarray(lattice.origin_mm),
+            lattice.step_mm,
+            values,
+            owner,
+            number,
+            arc,
+            False,
+        )
     return SampledShape(values, lattice.origin_mm, float(lattice.step_mm), owner)
 
 
-def sweep_distance(sweep: Sweep, lattice: Lattice, margin_mm: float = 20.0) -> tuple[
-        NDArray[np.float32], NDArray[np.float32]]:
+def sweep_distance(
+    sweep: Sweep, lattice: Lattice, margin_mm: float = 20.0
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return one sweep's distance at the nodes (at most the margin) and the arc length of the nearest point."""
     values = np.full(lattice.shape, margin_mm, np.float32)
     arc = np.zeros(lattice.shape, np.float32)
-    splat_sweep(sweep.points_mm, *sweep.frame(), sweep.first_mm, sweep.second_mm, sweep.exponent, margin_mm,
-           np.asarray(lattice.origin_mm), lattice.step_mm, values, np.zeros(lattice.shape, np.uint8), 0, arc, True)
+    splat_sweep(
+        sweep.points_mm,
+        *sweep.frame(),
+        sweep.first_mm,
+        sweep.second_mm,
+        sweep.exponent,
+        margin_mm,
+        np.asarray(lattice.origin_mm),
+        lattice.step_mm,
+        values,
+        np.zeros(lattice.shape, np.uint8),
+        0,
+        arc,
+        True,
+    )
     return values, arc

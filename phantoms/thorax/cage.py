@@ -68,8 +68,11 @@ def build_cage(frame: Frame, jitter: NDArray[np.float64], calcified: float) -> t
         field = sweep_fields(sweeps, near, margin_mm=3.0)
         paints.append(Paint(field, (Layer(names[f"costal_cartilage_{side}"]),)))
     order = [f"rib_{side}_{n}" for side in ("right", "left") for n in range(1, 13)]
-    paints.append(Paint(shape, (Layer(tuple(names[r] for r in order)),
-                                Layer(tuple(names[f"{r}_marrow"] for r in order), CORTEX_MM))))
+    paints.append(
+        Paint(
+            shape, (Layer(tuple(names[r] for r in order)), Layer(tuple(names[f"{r}_marrow"] for r in order), CORTEX_MM))
+        )
+    )
     del calcified
     paints += _sternum(frame, lattice)
     paints += _clavicles(frame)
@@ -99,8 +102,12 @@ def _rib(frame: Frame, n: int, axis: NDArray[np.float64], outward: NDArray[np.fl
     """Give the rib its section: a rounded box, rounder at the neck, wider at the front end."""
     along = np.linspace(0, 1, len(axis))
     thick = HALF_THICK_MM[n] * (1 + 0.08 * np.sin(9 * along + n)) * frame.bone
-    high = (HALF_HIGH_MM[n] - 1.6 * np.exp(-12 * along) + 0.5 * np.sin(7 * along + 2 * n)
-            + 1.2 * np.clip(along - 0.85, 0, 1) / 0.15) * frame.bone
+    high = (
+        HALF_HIGH_MM[n]
+        - 1.6 * np.exp(-12 * along)
+        + 0.5 * np.sin(7 * along + 2 * n)
+        + 1.2 * np.clip(along - 0.85, 0, 1) / 0.15
+    ) * frame.bone
     if n == 0:  # the first rib lies flat
         thick, high = high, thick
     return Sweep(axis, outward, thick, high, exponent=2.4)
@@ -140,8 +147,9 @@ def _sternum(frame: Frame, cage: Lattice) -> list[Paint]:
     depth = lattice.y - (front - 7.5) - 0.0009 * lattice.x**2
     paints = []
     for name, ends, widths, half in (
-            ("manubrium", (angle + 1.0, top), ([0, 0.35, 0.75, 1], [15, 19, 27, 25]), 5.8),
-            ("sternum_body", (tip, angle - 2.0), ([0, 0.1, 0.35, 0.8, 1], [6, 12, 18, 15, 16]), 5.2)):
+        ("manubrium", (angle + 1.0, top), ([0, 0.35, 0.75, 1], [15, 19, 27, 25]), 5.8),
+        ("sternum_body", (tip, angle - 2.0), ([0, 0.1, 0.35, 0.8, 1], [6, 12, 18, 15, 16]), 5.2),
+    ):
         share = ((z - ends[0]) / (ends[1] - ends[0])).ravel()
         width = np.interp(share, *widths)[:, None, None].astype(np.float32) * frame.width
         notch = 5.0 * np.exp(-((lattice.x / 11.0) ** 2)) if name == "manubrium" else 0.0
@@ -158,8 +166,9 @@ def _clavicles(frame: Frame) -> list[Paint]:
     for side, sign in (("right", -1.0), ("left", 1.0)):
         top = frame.cavity.point_mm(0.0, MANUBRIUM_TOP_Z_MM * frame.height)
         start = np.array([sign * 21 * frame.width, top[1] - 8, 124 * frame.height])
-        path = start + np.array([[0, 0, 0], [sign * 28, -4, 11], [sign * 62, 12, 24], [sign * 94, 34, 34], [sign * 122, 40, 42]]) \
-            * (frame.width, frame.depth, frame.height)
+        path = start + np.array(
+            [[0, 0, 0], [sign * 28, -4, 11], [sign * 62, 12, 24], [sign * 94, 34, 34], [sign * 122, 40, 42]]
+        ) * (frame.width, frame.depth, frame.height)
         axis = spline_mm(path, 4.0)
         along = np.linspace(0, 1, len(axis))
         radius = (5.6 + 4.2 * np.exp(-9 * along) + 1.8 * along) * frame.bone
@@ -167,8 +176,12 @@ def _clavicles(frame: Frame) -> list[Paint]:
         lattice = Lattice(tuple((axis.min(0) - 14).tolist()), tuple((axis.max(0) + 14).tolist()), STEP_MM)
         field, _ = sweep_distance(Sweep(axis, np.tile([0, 1.0, 0], (len(axis), 1)), radius, flat), lattice, 6.0)
         field = field + 0.3 * lattice.noise(frame.noise_seed(33), 9.0)
-        paints.append(Paint(lattice.shape_of(field), (Layer(names[f"clavicle_{side}"]),
-                                                      Layer(names[f"clavicle_{side}_marrow"], 1.5))))
+        paints.append(
+            Paint(
+                lattice.shape_of(field),
+                (Layer(names[f"clavicle_{side}"]), Layer(names[f"clavicle_{side}_marrow"], 1.5)),
+            )
+        )
     return paints
 
 
@@ -178,18 +191,26 @@ def _shoulders(frame: Frame) -> list[Paint]:
     for side, sign in (("right", -1.0), ("left", 1.0)):
         joint = frame.cavity.point_mm(sign * 96.0, 140.0 * frame.height) + [sign * 62.0 * frame.width, 6.0, 8.0]
         axis_ball = spline_mm(joint + np.array([[sign * 13, 0, 4.0], [sign * 30, -6, 30], [sign * 44, -10, 66]]), 2.0)
-        low = np.minimum(axis_ball.min(0) - 32, frame.cavity.point_mm(sign * 158.0, np.array([-12.0, 120.0])).min(0) - 40)
-        high = np.maximum(axis_ball.max(0) + 32, frame.cavity.point_mm(sign * 158.0, np.array([-12.0, 120.0])).max(0) + 40)
+        low = np.minimum(
+            axis_ball.min(0) - 32, frame.cavity.point_mm(sign * 158.0, np.array([-12.0, 120.0])).min(0) - 40
+        )
+        high = np.maximum(
+            axis_ball.max(0) + 32, frame.cavity.point_mm(sign * 158.0, np.array([-12.0, 120.0])).max(0) + 40
+        )
         lattice = Lattice(tuple(low.tolist()), tuple(high.tolist()), STEP_MM + 0.5)
         blade = _blade(frame, lattice, sign, joint)
         radius = np.interp(np.linspace(0, 1, len(axis_ball)), [0, 0.25, 0.45, 1], [23, 22, 14, 11.5]) * frame.bone
         arm, _ = sweep_distance(Sweep.round(axis_ball, radius), lattice, 8.0)
         arm = arm + 0.4 * lattice.noise(frame.noise_seed(36), 14.0)
         blade = np.maximum(blade, 3.0 - arm)
-        paints.append(Paint(lattice.shape_of(blade), (Layer(names[f"scapula_{side}"]),
-                                                      Layer(names[f"scapula_{side}_marrow"], 1.3))))
-        paints.append(Paint(lattice.shape_of(arm), (Layer(names[f"humerus_{side}"]),
-                                                    Layer(names[f"humerus_{side}_marrow"], 1.6))))
+        paints.append(
+            Paint(
+                lattice.shape_of(blade), (Layer(names[f"scapula_{side}"]), Layer(names[f"scapula_{side}_marrow"], 1.3))
+            )
+        )
+        paints.append(
+            Paint(lattice.shape_of(arm), (Layer(names[f"humerus_{side}"]), Layer(names[f"humerus_{side}_marrow"], 1.6)))
+        )
     return paints
 
 
@@ -201,17 +222,26 @@ def _blade(frame: Frame, lattice: Lattice, sign: float, joint: NDArray[np.float6
     # With raised arms the blade's medial border slants: the lower corner moves out to the side.
     medial = np.interp(z.ravel(), [-8, 40, 112], [126, 142, 152])[:, None, None]
     lateral = np.interp(z.ravel(), [-8, 20, 80, 112], [121, 112, 106, 108])[:, None, None]
-    inside = np.maximum(np.maximum((angle - medial) * 2.3, (lateral - angle) * 2.3), np.maximum(-8 - z, z - 112) * frame.height)
+    inside = np.maximum(
+        np.maximum((angle - medial) * 2.3, (lateral - angle) * 2.3), np.maximum(-8 - z, z - 112) * frame.height
+    )
     border = np.abs(angle - lateral) * 2.3
     half = 1.3 + 3.2 * np.exp(-((border / 7.0) ** 2)) + 1.0 * np.exp(-(((angle - medial) * 2.3 / 6.0) ** 2))
     bend = wall + 2.5 * lattice.noise(frame.noise_seed(34 + (sign > 0)), 45.0)
     plate = smooth_max(np.abs(bend) - half, inside, 3.0)
     root = frame.cavity.point_mm(sign * 147.0, 88.0 * frame.height, RIB_LAYER_MM + 12.0)
-    ridge = spline_mm([root, (root + joint) / 2 + [sign * 6, 20, 8], joint + [sign * 2, 24, 14], joint + [sign * 24, 12, 26]], 2.0)
-    ridge_field, _ = sweep_distance(Sweep(ridge, np.tile([0, 0, 1.0], (len(ridge), 1)), np.full(len(ridge), 3.4),
-                                          np.full(len(ridge), 7.5)), lattice, 8.0)
+    ridge = spline_mm(
+        [root, (root + joint) / 2 + [sign * 6, 20, 8], joint + [sign * 2, 24, 14], joint + [sign * 24, 12, 26]], 2.0
+    )
+    ridge_field, _ = sweep_distance(
+        Sweep(ridge, np.tile([0, 0, 1.0], (len(ridge), 1)), np.full(len(ridge), 3.4), np.full(len(ridge), 7.5)),
+        lattice,
+        8.0,
+    )
     neck_start = frame.cavity.point_mm(sign * 112.0, 100.0 * frame.height, RIB_LAYER_MM + 10.0)
     neck = spline_mm([neck_start, (neck_start + joint) / 2 + [0, 2, -2], joint - [sign * 13, 0, 2]], 2.0)
     radius = np.linspace(6.0, 11.5, len(neck))
     neck_field, _ = sweep_distance(Sweep.round(neck, radius), lattice, 8.0)
-    return smooth_min(smooth_min(plate, ridge_field, 4.0), neck_field, 5.0) + 0.25 * lattice.noise(frame.noise_seed(37), 8.0)
+    return smooth_min(smooth_min(plate, ridge_field, 4.0), neck_field, 5.0) + 0.25 * lattice.noise(
+        frame.noise_seed(37), 8.0
+    )

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from medsynth.core.grid import Matrix3, as_direction
 from medsynth.scene.structure import Layer, Paint
 from medsynth.shapes.blend import smooth_max, smooth_min
 from medsynth.shapes.lattice import Lattice
-from medsynth.core.grid import Matrix3, as_direction
 from medsynth.shapes.primitives import Ellipsoid, rotation
 from medsynth.shapes.sampled import SampledShape
 from medsynth.shapes.sweep import Sweep, spline_mm, sweep_distance

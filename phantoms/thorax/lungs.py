@@ -53,10 +53,14 @@ def diaphragm_height(frame: Frame, lattice: Lattice, trunk: Trunk, shift_mm: flo
     left = dome[1] - 34 * ((x - 66) / 72) ** 2 - 28 * ((y - 2) / 66) ** 2
     middle = dome[0] - 19.0 - 18 * ((y + 20) / 60) ** 2 + 0 * x
     top = smooth_max(smooth_max(right, left, 14.0), middle, 14.0)
-    insertion = np.interp(trunk.angle, [0, 30, 60, 90, 120, 150, 165, 180], [-50, -56, -74, -106, -130, -136, -105, -75])
+    insertion = np.interp(
+        trunk.angle, [0, 30, 60, 90, 120, 150, 165, 180], [-50, -56, -74, -106, -130, -136, -105, -75]
+    )
     inward = np.clip(-trunk.cavity / 52.0, 0, 1)
     rise = 1 - (1 - inward) ** 1.9
-    surface = (insertion + (top - insertion) * rise) * h + shift_mm * rise + 1.6 * lattice.noise(frame.noise_seed(50), 60.0)
+    surface = (
+        (insertion + (top - insertion) * rise) * h + shift_mm * rise + 1.6 * lattice.noise(frame.noise_seed(50), 60.0)
+    )
     return unit_slope((z - surface).astype(np.float32), lattice.step_mm, 0.9, 4.0)
 
 
@@ -88,29 +92,57 @@ def build_lungs(frame: Frame, lattice: Lattice, lung: Field, tubes: Mapping[str,
     fine = lattice.noise(frame.noise_seed(54), 24.0)
     for side, sign in (("right", -1), ("left", 1)):
         own = np.maximum(lung, np.float32(-sign) * x + 0.5).astype(np.float32)
-        oblique = z - 0.95 * y + 0.0022 * (x / frame.width + sign * -70) ** 2 / 2 + 4.5 * wave[0 if sign < 0 else 1] + 1.0 * fine
+        oblique = (
+            z
+            - 0.95 * y
+            + 0.0022 * (x / frame.width + sign * -70) ** 2 / 2
+            + 4.5 * wave[0 if sign < 0 else 1]
+            + 1.0 * fine
+        )
         oblique = _split(lattice, own, oblique, LOWER_SHARE[side])
         fields[f"lung_{side}"] = lattice.shape_of(own)
         upper, lower = np.maximum(own, -oblique), np.maximum(own, oblique)
         shape = fields[f"lung_{side}"]
         paints.append(Paint(shape, (Layer(names["pleural_line"], -0.35), Layer(names[f"lobe_{side}_upper"]))))
-        mine = (names[f"lobe_{side}_upper"],)
+        mine: tuple[int, ...] = (names[f"lobe_{side}_upper"],)
         if side == "right":
             across = z - 0.06 * y - 0.05 * x + 3.5 * wave[1] + 1.0 * fine
             across = _split(lattice, upper, across, MIDDLE_SHARE_OF_UPPER)
             middle = np.maximum(upper, across)
-            paints.append(Paint(lattice.shape_of(across), (Layer(names["fissure_right"], -FISSURE_MM / 2),
-                                                           Layer(names["lobe_right_middle"], FISSURE_MM / 2)), over=mine))
+            paints.append(
+                Paint(
+                    lattice.shape_of(across),
+                    (Layer(names["fissure_right"], -FISSURE_MM / 2), Layer(names["lobe_right_middle"], FISSURE_MM / 2)),
+                    over=mine,
+                )
+            )
             mine += (names["lobe_right_middle"], names["fissure_right"])
             fields["lobe_right_middle"] = lattice.shape_of(middle)
             upper = np.maximum(upper, -across)
-        paints.append(Paint(lattice.shape_of(oblique), (Layer(names[f"fissure_{side}"], -FISSURE_MM / 2),
-                                                        Layer(names[f"lobe_{side}_lower"], FISSURE_MM / 2)), over=mine))
+        paints.append(
+            Paint(
+                lattice.shape_of(oblique),
+                (Layer(names[f"fissure_{side}"], -FISSURE_MM / 2), Layer(names[f"lobe_{side}_lower"], FISSURE_MM / 2)),
+                over=mine,
+            )
+        )
         fields[f"lobe_{side}_upper"], fields[f"lobe_{side}_lower"] = lattice.shape_of(upper), lattice.shape_of(lower)
     trees = grow_trees(fields, tubes, seed)
-    lung_labels = tuple(names[n] for n in ("lobe_right_upper", "lobe_right_middle", "lobe_right_lower", "lobe_left_upper",
-                                           "lobe_left_lower", "fissure_right", "fissure_left", "pleural_line", "mediastinal_fat",
-                                           "pulmonary_vein"))
+    lung_labels = tuple(
+        names[n]
+        for n in (
+            "lobe_right_upper",
+            "lobe_right_middle",
+            "lobe_right_lower",
+            "lobe_left_upper",
+            "lobe_left_lower",
+            "fissure_right",
+            "fissure_left",
+            "pleural_line",
+            "mediastinal_fat",
+            "pulmonary_vein",
+        )
+    )
     paints.append(Paint(trees["pulmonary_veins"], (Layer(names["pulmonary_vein"]),), over=lung_labels))
     paints.append(Paint(trees["pulmonary_arteries"], (Layer(names["pulmonary_artery_branches"]),), over=lung_labels))
     airway_over = (*lung_labels, names["pulmonary_artery_branches"])
@@ -134,15 +166,34 @@ HILUM: Mapping[str, tuple[str, str, str]] = {
     "lobe_left_upper": ("bronchus_left", "pulmonary_artery_left", "vein_left_upper"),
     "lobe_left_lower": ("bronchus_left", "pulmonary_artery_left", "vein_left_lower"),
 }
-AIRWAY_TIPS = {"lobe_right_upper": 90, "lobe_right_middle": 50, "lobe_right_lower": 120, "lobe_left_upper": 110, "lobe_left_lower": 110}
-ARTERY_TIPS = {"lobe_right_upper": 760, "lobe_right_middle": 400, "lobe_right_lower": 1050, "lobe_left_upper": 950, "lobe_left_lower": 950}
+AIRWAY_TIPS = {
+    "lobe_right_upper": 90,
+    "lobe_right_middle": 50,
+    "lobe_right_lower": 120,
+    "lobe_left_upper": 110,
+    "lobe_left_lower": 110,
+}
+ARTERY_TIPS = {
+    "lobe_right_upper": 760,
+    "lobe_right_middle": 400,
+    "lobe_right_lower": 1050,
+    "lobe_left_upper": 950,
+    "lobe_left_lower": 950,
+}
 SURPLUS = 1.25  # calibre of a lobe's trunk over what Murray's law gives for its drawn ends
 DEPENDENT = (0.0, 0.004, -0.002)  # flow rises towards the back and the base of a supine lung
-SHARE = {"lobe_right_upper": 0.33, "lobe_right_middle": 0.17, "lobe_right_lower": 0.50, "lobe_left_upper": 0.5, "lobe_left_lower": 0.5}
+SHARE = {
+    "lobe_right_upper": 0.33,
+    "lobe_right_middle": 0.17,
+    "lobe_right_lower": 0.50,
+    "lobe_left_upper": 0.5,
+    "lobe_left_lower": 0.5,
+}
 
 
 def grow_trees(fields: Mapping[str, SampledShape], tubes: Mapping[str, Sweep], seed: Seed) -> dict[str, Tubes]:
     """Grow airways, then the veins clear of where the arteries will run, then the arteries beside the airways."""
+
     def grow(lobe: str) -> tuple[Tubes, Tubes, Tubes]:
         bronchus, artery, vein = (tubes[name] for name in HILUM[lobe])
         middle, rng = _middle(fields[lobe]), seed.child("trees", lobe).rng()
@@ -158,8 +209,11 @@ def grow_trees(fields: Mapping[str, SampledShape], tubes: Mapping[str, Sweep], s
     # Each lobe has its own stream, so the order in which threads finish does not matter.
     with ThreadPoolExecutor(max_workers=2) as pool:
         airways, arteries, veins = zip(*pool.map(grow, LOBES), strict=True)
-    return {"airways": concatenate(*airways), "pulmonary_arteries": concatenate(*arteries),
-            "pulmonary_veins": concatenate(*veins)}
+    return {
+        "airways": concatenate(*airways),
+        "pulmonary_arteries": concatenate(*arteries),
+        "pulmonary_veins": concatenate(*veins),
+    }
 
 
 def _middle(shape: SampledShape) -> NDArray[np.float64]:
@@ -167,8 +221,16 @@ def _middle(shape: SampledShape) -> NDArray[np.float64]:
     return np.asarray(shape.origin_mm) + inside * shape.step_mm
 
 
-def _spec(trunk: Sweep, goal: NDArray[np.float64], tips: int, tip_mm: float, share: float, exponent: float,
-          margin_mm: float = 4.5, flow_gradient_per_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> TreeSpec:
+def _spec(
+    trunk: Sweep,
+    goal: NDArray[np.float64],
+    tips: int,
+    tip_mm: float,
+    share: float,
+    exponent: float,
+    margin_mm: float = 4.5,
+    flow_gradient_per_mm: tuple[float, float, float] = (0.0, 0.0, 0.0),
+) -> TreeSpec:
     """Start a tree at the trunk's end with its share of the trunk's calibre, heading between trunk and lobe."""
     end, tangent = trunk.points_mm[-1], trunk.points_mm[-1] - trunk.points_mm[-3]
     heading = goal - end
@@ -176,5 +238,13 @@ def _spec(trunk: Sweep, goal: NDArray[np.float64], tips: int, tip_mm: float, sha
     start = trunk.points_mm[-2]
     murray = tip_mm * tips ** (1 / exponent)
     root = min(float(trunk.first_mm[-1] * share ** (1 / exponent)), SURPLUS * murray)
-    return TreeSpec(tuple(start.tolist()), tuple(direction.tolist()), tips, tip_mm, root_radius_mm=root, murray_exponent=exponent,
-                    margin_mm=margin_mm, flow_gradient_per_mm=flow_gradient_per_mm)
+    return TreeSpec(
+        tuple(start.tolist()),
+        tuple(direction.tolist()),
+        tips,
+        tip_mm,
+        root_radius_mm=root,
+        murray_exponent=exponent,
+        margin_mm=margin_mm,
+        flow_gradient_per_mm=flow_gradient_per_mm,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -31,8 +32,9 @@ class Spine:
     lattice: Lattice
 
 
-def _capsule(u: Field, v: Field, w: Field, a: tuple[float, float, float], b: tuple[float, float, float],
-             radius: float) -> Field:
+def _capsule(
+    u: Field, v: Field, w: Field, a: tuple[float, float, float], b: tuple[float, float, float], radius: float
+) -> Field:
     """Distance to a capsule in a vertebra's own coordinates: left, back, up."""
     d = np.subtract(b, a)
     t = np.clip(((u - a[0]) * d[0] + (v - a[1]) * d[1] + (w - a[2]) * d[2]) / float(d @ d), 0, 1)
@@ -62,13 +64,15 @@ def build_spine(frame: Frame, sway_rad: NDArray[np.float64]) -> tuple[Spine, lis
     names = labels()
     bones = [names[f"vertebra_{v}"] for v in VERTEBRAE]
     marrow = [names[f"vertebra_{v}_marrow"] for v in VERTEBRAE]
-    discs = [names[f"disc_{a}_{b}"] for a, b in zip(VERTEBRAE[:-1], VERTEBRAE[1:], strict=True)]
+    discs = [names[f"disc_{a}_{b}"] for a, b in pairwise(VERTEBRAE)]
     canal, cord = _canal(frame, lattice)
-    paints = [Paint(lattice.shape_of(disc, disc_owner), (Layer((*discs, discs[-1])),)),
-              Paint(lattice.shape_of(canal), (Layer(names["epidural_fat"]), Layer(names["spinal_canal"], 1.6))),
-              Paint(lattice.shape_of(cord), (Layer(names["spinal_cord"]),)),
-              Paint(lattice.shape_of(arch, arch_owner), (Layer(tuple(bones)), Layer(tuple(marrow), ARCH_SHELL_MM))),
-              Paint(lattice.shape_of(body, body_owner), (Layer(tuple(bones)), Layer(tuple(marrow), SHELL_MM)))]
+    paints = [
+        Paint(lattice.shape_of(disc, disc_owner), (Layer((*discs, discs[-1])),)),
+        Paint(lattice.shape_of(canal), (Layer(names["epidural_fat"]), Layer(names["spinal_canal"], 1.6))),
+        Paint(lattice.shape_of(cord), (Layer(names["spinal_cord"]),)),
+        Paint(lattice.shape_of(arch, arch_owner), (Layer(tuple(bones)), Layer(tuple(marrow), ARCH_SHELL_MM))),
+        Paint(lattice.shape_of(body, body_owner), (Layer(tuple(bones)), Layer(tuple(marrow), SHELL_MM))),
+    ]
     whole = smooth_min(smooth_min(body, arch, 2.0), disc - 0.5, 1.0)
     return Spine(lattice.shape_of(whole), lattice), paints
 
@@ -104,8 +108,9 @@ def _vertebra(frame: Frame, lattice: Lattice, n: int, part: slice, sway: float) 
         reach = 30.0 if not neck else 27.0
         process = _capsule(au, v, w, (13.0, b + 9.5, 3.0), (reach - 0.35 * max(n - 7, 0) * 2, b + 19.5, 6.0), 3.8)
     drop = 4.0 if lumbar else (8.0 if neck else 10.0 + 9.0 * np.exp(-(((n - 6) / 3.5) ** 2)))
-    spinous = _capsule(u * 1.35, v, w * 0.62, (0.0, b + 18.0, -h * 0.3), (0.0, b + 42.0 - 0.3 * drop, -h * 0.3 - drop * 0.75),
-                       3.0)
+    spinous = _capsule(
+        u * 1.35, v, w * 0.62, (0.0, b + 18.0, -h * 0.3), (0.0, b + 42.0 - 0.3 * drop, -h * 0.3 - drop * 0.75), 3.0
+    )
     upper = np.sqrt(((au - 13.5) / 5.0) ** 2 + ((v - b - 12.5) / 5.0) ** 2 + ((w - h * 0.9) / 8.5) ** 2)
     lower = np.sqrt(((au - 13.0) / 5.0) ** 2 + ((v - b - 15.0) / 4.6) ** 2 + ((w + h * 0.95) / 9.0) ** 2)
     arch = smooth_min(smooth_min(pedicle, lamina, 3.0), smooth_min(process, spinous, 3.0), 3.0)
@@ -121,5 +126,9 @@ def _canal(frame: Frame, lattice: Lattice) -> tuple[Field, Field]:
     canal = (np.sqrt((lattice.x / 9.8) ** 2 + ((lattice.y - middle) / 7.6) ** 2) - 1) * 8.0
     ends = frame.vertebra_z_mm[VERTEBRAE.index("L1")]  # the conus lies at L1-L2
     taper = np.clip((z - ends + 12) / 30, 0.05, 1)[:, None, None].astype(np.float32)
-    cord = (np.sqrt((lattice.x / (4.9 * taper)) ** 2 + ((lattice.y - middle + 0.8) / (3.6 * taper)) ** 2) - 1) * 4.0 * taper
+    cord = (
+        (np.sqrt((lattice.x / (4.9 * taper)) ** 2 + ((lattice.y - middle + 0.8) / (3.6 * taper)) ** 2) - 1)
+        * 4.0
+        * taper
+    )
     return canal, cord

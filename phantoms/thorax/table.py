@@ -20,11 +20,23 @@ def structures() -> tuple[Structure, ...]:
     rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
     found = []
     for row in rows:
-        mixture = tuple((name, float(part)) for name, part in
-                        (item.split(":") for item in row["mixture"].split(";") if item))
+        mixture = tuple(
+            (name, float(part)) for name, part in (item.split(":") for item in row["mixture"].split(";") if item)
+        )
         texture = Texture(_numbers(row["octaves"]), _numbers(row["ridges"]))  # type: ignore[arg-type]
-        found.append(Structure(row["name"], int(row["label"]), row["tissue"], Code(row["snomed"], row["meaning"]),
-                               row["laterality"], row["part_of"], texture, row["enhancement"], mixture))  # type: ignore[arg-type]
+        found.append(
+            Structure(
+                row["name"],
+                int(row["label"]),
+                row["tissue"],
+                Code(row["snomed"], row["meaning"]),
+                row["laterality"],  # type: ignore[arg-type]
+                row["part_of"],
+                texture,
+                row["enhancement"],
+                mixture,
+            )
+        )
     return tuple(found)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from phantoms.thorax.frame import Frame
 from phantoms.thorax.table import labels
 
 F32 = NDArray[np.float32]
+Field = NDArray[np.floating[Any]]
 
 RIB_LAYER_MM = 10.0  # ribs and intercostal muscles, just outside the cavity
 SKIN_MM = 1.8
@@ -48,8 +50,7 @@ def build_trunk(frame: Frame, breast_ml: float) -> tuple[Trunk, list[Paint]]:
     return trunk, paints + _muscles(frame, trunk, fine)
 
 
-def _breasts(frame: Frame, skin: F32, muscle: F32, breast_ml: float,
-             fine: F32) -> tuple[F32, dict[str, SampledShape]]:
+def _breasts(frame: Frame, skin: F32, muscle: F32, breast_ml: float, fine: F32) -> tuple[F32, dict[str, SampledShape]]:
     """Lay a breast on each side of the chest, flattened and fallen to the side as in a supine body."""
     lattice, glands = frame.lattice, {}
     for side, sign in (("right", -1), ("left", 1)):
@@ -59,8 +60,11 @@ def _breasts(frame: Frame, skin: F32, muscle: F32, breast_ml: float,
         distance = lattice.sample(mound)
         if breast_ml > 60:
             skin = smooth_min(skin, distance, 22.0).astype(np.float32)
-        core = Ellipsoid(tuple((middle + [sign * 2.0, -6.0 * flat, -3.0]).tolist()), (40 * flat, 24 * flat, 38 * flat),
-                         rotation(0, 0, sign * 40.0))
+        core = Ellipsoid(
+            tuple((middle + [sign * 2.0, -6.0 * flat, -3.0]).tolist()),
+            (40 * flat, 24 * flat, 38 * flat),
+            rotation(0, 0, sign * 40.0),
+        )
         lobules = lattice.noise(frame.noise_seed(4 + (sign > 0)), 22.0)
         gland = lattice.sample(core) + 7.0 * flat * lobules + 3.5 * fine
         glands[side] = lattice.shape_of(np.maximum(np.maximum(gland, skin + 9.0), 4.0 - muscle))
@@ -74,16 +78,29 @@ def _muscles(frame: Frame, trunk: Trunk, fine: F32) -> list[Paint]:
     regions = _muscle_regions(frame, trunk, depth, outside)
     gap = np.clip(1.5 + 1.2 * lattice.noise(frame.noise_seed(8), 18.0), 0.2, 4.0).astype(np.float32)
     wobble = 1.3 * lattice.noise(frame.noise_seed(9), 28.0) + 0.4 * fine
-    settled = compete({name: field + wobble * (1 if n % 2 else -1) for n, (name, field) in enumerate(regions.items())},
-                      {"erector_spinae": 1.0}, gap)
+    settled = compete(
+        {name: field + wobble * (1 if n % 2 else -1) for n, (name, field) in enumerate(regions.items())},
+        {"erector_spinae": 1.0},
+        gap,
+    )
     side = (np.broadcast_to(lattice.x, lattice.shape) > 0).astype(np.uint8)
-    paints = [Paint(lattice.shape_of(trunk.muscle), (Layer(names["intermuscular_fat"]),)),
-              Paint(lattice.shape_of(np.maximum(np.maximum(trunk.cavity - RIB_LAYER_MM + 1.0, trunk.muscle + 1.0),
-                                                np.maximum(-150 * frame.height - lattice.z, lattice.z - 158 * frame.height)), side),
-                    (Layer((names["intercostal_muscles_right"], names["intercostal_muscles_left"])),))]
+    paints = [
+        Paint(lattice.shape_of(trunk.muscle), (Layer(names["intermuscular_fat"]),)),
+        Paint(
+            lattice.shape_of(
+                np.maximum(
+                    np.maximum(trunk.cavity - RIB_LAYER_MM + 1.0, trunk.muscle + 1.0),
+                    np.maximum(-150 * frame.height - lattice.z, lattice.z - 158 * frame.height),
+                ),
+                side,
+            ),
+            (Layer((names["intercostal_muscles_right"], names["intercostal_muscles_left"])),),
+        ),
+    ]
     for name, field in settled.items():
-        inside = np.maximum(field, np.maximum(trunk.muscle + 0.6, -trunk.cavity if name == "abdominal_wall_muscles"
-                                              else 1.2 - outside))
+        inside = np.maximum(
+            field, np.maximum(trunk.muscle + 0.6, -trunk.cavity if name == "abdominal_wall_muscles" else 1.2 - outside)
+        )
         paints.append(Paint(lattice.shape_of(inside, side), (Layer((names[f"{name}_right"], names[f"{name}_left"])),)))
     return paints
 
@@ -99,10 +116,10 @@ def _muscle_regions(frame: Frame, trunk: Trunk, depth: F32, outside: F32) -> dic
     def sector(low: float, high: float) -> F32:
         return np.maximum(low - a, a - high) * arc
 
-    def span(low: float | F32, high: float | F32) -> F32:
+    def span(low: float | Field, high: float | Field) -> Field:
         return np.maximum(low - z, z - high) * np.float32(frame.height)
 
-    def joined(*parts: F32) -> F32:
+    def joined(*parts: Field) -> F32:
         field = parts[0]
         for part in parts[1:]:
             field = smooth_max(field, part, 4.0)
@@ -115,11 +132,16 @@ def _muscle_regions(frame: Frame, trunk: Trunk, depth: F32, outside: F32) -> dic
         "latissimus_dorsi": joined(sector(98, 156), span(-260, 66), depth - 13.0, 5.0 - outside),
         "teres_major": joined(sector(100, 132), span(18, 84), 20.0 - outside),
         "trapezius": joined(sector(142, 181), span(-70, 210), depth - 9.0, 5.0 - x + 5.0 * (a < 150)),
-        "erector_spinae": joined(x - np.interp(z, [-200, 0, 120, 200], [60, 50, 40, 32]).astype(np.float32), -behind - 4.0, 3.0 - x),
+        "erector_spinae": joined(
+            x - np.interp(z, [-200, 0, 120, 200], [60, 50, 40, 32]).astype(np.float32), -behind - 4.0, 3.0 - x
+        ),
         "infraspinatus": joined(sector(110, 152), span(-2, 98), 18.0 - outside),
         "subscapularis": joined(sector(94, 150), span(2, 118), outside - 14.0, 6.0 - outside),
         "deltoid": joined(sector(38, 132), 82.0 - outside, 62 - z),
         "shoulder_muscles": joined(sector(62, 168), 14.0 - outside, span(92, 215)),
         "neck_muscles": joined(128 - z, outside - 60.0, 12.0 - x),
-        "abdominal_wall_muscles": joined(span(-265, np.interp(a, [0, 25, 60, 100, 140, 180], [-28, -36, -62, -98, -120, -400]).astype(np.float32)), 3.0 - x),
+        "abdominal_wall_muscles": joined(
+            span(-265, np.interp(a, [0, 25, 60, 100, 140, 180], [-28, -36, -62, -98, -120, -400]).astype(np.float32)),
+            3.0 - x,
+        ),
     }

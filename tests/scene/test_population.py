@@ -15,11 +15,22 @@ from medsynth.scene.population import SubjectConstraints, bmi_at_z, bmi_z, sampl
 from medsynth.scene.subject import LIMITS, Sex, Subject
 
 # NCHS Series 3 No 50 (NHANES 2021-2023): mean and percentiles of the age groups, as printed there.
-HEIGHT_CM = {("male", 20): (176.3, 162.0, 188.1), ("male", 40): (176.4, 162.3, 189.9),
-             ("male", 60): (174.7, 161.8, 186.6), ("female", 20): (163.5, 153.2, 174.6),
-             ("female", 40): (161.7, 149.8, 172.1), ("female", 60): (160.5, 149.6, 171.2)}
-BMI = {("male", 20): (18.9, 27.0, 39.6), ("male", 40): (22.2, 28.9, 45.0), ("male", 60): (21.2, 28.3, 39.9),
-       ("female", 20): (18.6, 25.5, 45.6), ("female", 40): (19.7, 28.5, 45.6), ("female", 60): (20.0, 28.8, 42.5)}
+HEIGHT_CM = {
+    ("male", 20): (176.3, 162.0, 188.1),
+    ("male", 40): (176.4, 162.3, 189.9),
+    ("male", 60): (174.7, 161.8, 186.6),
+    ("female", 20): (163.5, 153.2, 174.6),
+    ("female", 40): (161.7, 149.8, 172.1),
+    ("female", 60): (160.5, 149.6, 171.2),
+}
+BMI = {
+    ("male", 20): (18.9, 27.0, 39.6),
+    ("male", 40): (22.2, 28.9, 45.0),
+    ("male", 60): (21.2, 28.3, 39.9),
+    ("female", 20): (18.6, 25.5, 45.6),
+    ("female", 40): (19.7, 28.5, 45.6),
+    ("female", 60): (20.0, 28.8, 42.5),
+}
 
 
 def people(count: int, **constraints: object) -> list[Subject]:
@@ -49,10 +60,13 @@ def test_bmi_of_a_decade_has_the_published_percentiles(sex: Sex, age: int) -> No
     assert np.percentile(bmi, 95) == pytest.approx(p95, rel=0.08)
 
 
-@pytest.mark.parametrize(("sex", "weight_kg", "p5_kg", "p95_kg", "correlation"), [
-    ("male", 90.3, 60.9, 131.8, 0.43), ("female", 77.9, 50.7, 119.2, 0.26)])
-def test_weight_follows_although_only_height_and_bmi_were_given(sex: Sex, weight_kg: float, p5_kg: float, p95_kg: float,
-                                                               correlation: float) -> None:
+@pytest.mark.parametrize(
+    ("sex", "weight_kg", "p5_kg", "p95_kg", "correlation"),
+    [("male", 90.3, 60.9, 131.8, 0.43), ("female", 77.9, 50.7, 119.2, 0.26)],
+)
+def test_weight_follows_although_only_height_and_bmi_were_given(
+    sex: Sex, weight_kg: float, p5_kg: float, p95_kg: float, correlation: float
+) -> None:
     """Weight is not in our tables: its published mean, percentiles and tie to height are an independent check."""
     subjects = people(2000, sex=sex, age_years=(20, 80))
     height, weight = column(subjects, "height_cm"), column(subjects, "weight_kg")
@@ -96,8 +110,14 @@ def test_fixing_one_number_leaves_the_other_draws_alone() -> None:
     assert (fixed.age_years, fixed.height_cm) == (free.age_years, pytest.approx(free.height_cm))
 
 
-bounds = {name: st.one_of(st.none(), st.floats(low, high), st.tuples(st.floats(low, high), st.floats(low, high)).map(
-    lambda pair: (min(pair), max(pair)))) for name, (low, high) in LIMITS.items()}
+bounds = {
+    name: st.one_of(
+        st.none(),
+        st.floats(low, high),
+        st.tuples(st.floats(low, high), st.floats(low, high)).map(lambda pair: (min(pair), max(pair))),
+    )
+    for name, (low, high) in LIMITS.items()
+}
 
 
 @settings(max_examples=300)
@@ -145,29 +165,41 @@ def test_numbers_that_agree_after_rounding_are_one_person() -> None:
     assert (subject.height_cm, subject.weight_kg) == (175, 80)
 
 
-@pytest.mark.parametrize(("constraints", "message"), [
-    ({"bmi": 15, "weight_kg": 150, "height_cm": 150},
-     "no adult of 150..150 cm has height_cm 150 and weight_kg 150 and bmi 15"),
-    ({"bmi": (14, 15), "weight_kg": (150, 160)}, "no adult of 130..220 cm has weight_kg 150..160 and bmi 14..15"),
-    ({"age_years": 5}, r"subject.age_years must be a number in 18..95, got 5"),
-    ({"age_years": (10, 30)}, "subject.age_years must be"),
-    ({"bmi": math.nan}, "subject.bmi must be"),
-    ({"weight_kg": math.inf}, "subject.weight_kg must be"),
-    ({"weight_kg": "80"}, "subject.weight_kg must be"),
-    ({"height_cm": (190, 180)}, "subject.height_cm must be low <= high"),
-    ({"height_cm": (170, 180, 190)}, "subject.height_cm must be"),
-    ({"sex": "unknown"}, "subject.sex must be"),
-])
+@pytest.mark.parametrize(
+    ("constraints", "message"),
+    [
+        (
+            {"bmi": 15, "weight_kg": 150, "height_cm": 150},
+            "no adult of 150..150 cm has height_cm 150 and weight_kg 150 and bmi 15",
+        ),
+        ({"bmi": (14, 15), "weight_kg": (150, 160)}, "no adult of 130..220 cm has weight_kg 150..160 and bmi 14..15"),
+        ({"age_years": 5}, r"subject.age_years must be a number in 18..95, got 5"),
+        ({"age_years": (10, 30)}, "subject.age_years must be"),
+        ({"bmi": math.nan}, "subject.bmi must be"),
+        ({"weight_kg": math.inf}, "subject.weight_kg must be"),
+        ({"weight_kg": "80"}, "subject.weight_kg must be"),
+        ({"height_cm": (190, 180)}, "subject.height_cm must be low <= high"),
+        ({"height_cm": (170, 180, 190)}, "subject.height_cm must be"),
+        ({"sex": "unknown"}, "subject.sex must be"),
+    ],
+)
 def test_an_impossible_person_is_refused_with_the_reason(constraints: dict[str, object], message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         people(1, **constraints)
 
 
-@pytest.mark.parametrize(("values", "field"), [
-    (("male", 17.9, 175, 80), "age_years"), (("male", 40, 1.75, 80), "height_cm"), (("male", 40, 175, 0), "weight_kg"),
-    (("male", 40, 175, math.nan), "weight_kg"), (("male", 40, 200, 30), "bmi"), (("m", 40, 175, 80), "sex"),
-    (("male", None, 175, 80), "age_years"),
-])
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        (("male", 17.9, 175, 80), "age_years"),
+        (("male", 40, 1.75, 80), "height_cm"),
+        (("male", 40, 175, 0), "weight_kg"),
+        (("male", 40, 175, math.nan), "weight_kg"),
+        (("male", 40, 200, 30), "bmi"),
+        (("m", 40, 175, 80), "sex"),
+        (("male", None, 175, 80), "age_years"),
+    ],
+)
 def test_a_subject_beyond_any_adult_is_refused(values: tuple[object, ...], field: str) -> None:
     with pytest.raises(RecipeError, match=f"^subject.{field} must be"):
         Subject(*values)  # type: ignore[arg-type]

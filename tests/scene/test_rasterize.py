@@ -26,8 +26,19 @@ def structure(label: int, **more) -> Structure:
 
 
 def scene(*paints: Paint, structures: tuple[Structure, ...] | None = None, texture_seed: int = 0) -> Scene:
-    return Scene("test", "nowhere", Subject("male", 50, 175, 78), structures or tuple(structure(n) for n in range(1, 10)),
-                 paints, {}, {}, {}, ((-99, -99, -99), (99, 99, 99)), {}, texture_seed)
+    return Scene(
+        "test",
+        "nowhere",
+        Subject("male", 50, 175, 78),
+        structures or tuple(structure(n) for n in range(1, 10)),
+        paints,
+        {},
+        {},
+        {},
+        ((-99, -99, -99), (99, 99, 99)),
+        {},
+        texture_seed,
+    )
 
 
 def centred(shape_kji, spacing_mm, turn=None, centre_mm=(0.0, 0.0, 0.0)) -> Grid:
@@ -48,10 +59,17 @@ def painted(shape: Shape, grid: Grid, **more) -> Phantom:
     return rasterize(scene(Paint(shape, (Layer(1),), **more)), grid)
 
 
-ELLIPSOIDS = [pytest.param(5.0, 0.7, 0.005), pytest.param(5.0, 1.0, 0.005), pytest.param(5.0, 2.5, 0.02),
-              pytest.param(20.0, 0.7, 0.005, marks=pytest.mark.slow), pytest.param(20.0, 1.0, 0.005),
-              pytest.param(20.0, 2.5, 0.005), pytest.param(60.0, 0.7, 0.005, marks=pytest.mark.slow),
-              pytest.param(60.0, 1.0, 0.005, marks=pytest.mark.slow), pytest.param(60.0, 2.5, 0.005)]
+ELLIPSOIDS = [
+    pytest.param(5.0, 0.7, 0.005),
+    pytest.param(5.0, 1.0, 0.005),
+    pytest.param(5.0, 2.5, 0.02),
+    pytest.param(20.0, 0.7, 0.005, marks=pytest.mark.slow),
+    pytest.param(20.0, 1.0, 0.005),
+    pytest.param(20.0, 2.5, 0.005),
+    pytest.param(60.0, 0.7, 0.005, marks=pytest.mark.slow),
+    pytest.param(60.0, 1.0, 0.005, marks=pytest.mark.slow),
+    pytest.param(60.0, 2.5, 0.005),
+]
 
 
 @pytest.mark.parametrize(("radius_mm", "voxel_mm", "tolerance"), ELLIPSOIDS)
@@ -67,9 +85,16 @@ def test_an_ellipsoid_keeps_its_volume_at_every_voxel_size(radius_mm, voxel_mm, 
     assert ml(phantom, 1) == pytest.approx(4 / 3 * np.pi * np.prod(radii_mm) / 1000, rel=tolerance)
 
 
-@pytest.mark.parametrize(("radius_mm", "spacing_mm", "tolerance"), [
-    (5.0, (0.9, 0.6, 0.7), 0.005), (20.0, (3.0, 0.8, 1.1), 0.005), (5.0, (2.5, 0.7, 0.7), 0.02),
-    (60.0, (5.0, 1.7, 2.3), 0.005), (5.0, (2.3, 2.5, 2.1), 0.02)])
+@pytest.mark.parametrize(
+    ("radius_mm", "spacing_mm", "tolerance"),
+    [
+        (5.0, (0.9, 0.6, 0.7), 0.005),
+        (20.0, (3.0, 0.8, 1.1), 0.005),
+        (5.0, (2.5, 0.7, 0.7), 0.02),
+        (60.0, (5.0, 1.7, 2.3), 0.005),
+        (5.0, (2.3, 2.5, 2.1), 0.02),
+    ],
+)
 @pytest.mark.parametrize("parity", [0, 1])
 def test_an_ellipsoid_keeps_its_volume_on_an_oblique_anisotropic_grid(radius_mm, spacing_mm, tolerance, parity):
     grid = around(1.35 * radius_mm, spacing_mm, TURNS["oblique"], (0.2, -0.3, 0.4))
@@ -119,7 +144,10 @@ def test_a_thin_cortex_keeps_its_volume(voxel_mm, turn):
 
 def test_cortex_and_marrow_sum_to_the_bone_where_the_cortex_is_a_third_of_a_voxel():
     parts = (structure(1), structure(2, part_of="s1"), structure(3))
-    paints = (Paint(RoundBox((0, 0, 0), (30, 30, 30)), (Layer(3),)), Paint(Sphere((0, 0, 0), 14.0), (Layer(1), Layer(2, 0.7))))
+    paints = (
+        Paint(RoundBox((0, 0, 0), (30, 30, 30)), (Layer(3),)),
+        Paint(Sphere((0, 0, 0), 14.0), (Layer(1), Layer(2, 0.7))),
+    )
     phantom = rasterize(scene(*paints, structures=parts), centred((24, 25, 24), (2.0, 2.0, 2.0)))
     assert phantom.volumes_ml()["s1"] == pytest.approx(4 / 3 * np.pi * 14**3 / 1000, rel=0.02)
 
@@ -134,15 +162,18 @@ def test_over_confines_a_painting_step_to_the_labels_it_names():
     assert np.all(after.occupancy(1, 2)[within] == 1)
     assert ml(after, 1, 2) == pytest.approx(ml(before, 1), rel=0.002)
     assert not after.occupancy(2)[before.occupancy(1) == 0].any()
-    lens = 4 / 3 * np.pi * 12.0**3 / 1000 - ml(rasterize(scene(Paint(Difference(inside, outside), (Layer(1),), lattice_mm=0.5)),
-                                                       grid), 1)
+    lens = 4 / 3 * np.pi * 12.0**3 / 1000 - ml(
+        rasterize(scene(Paint(Difference(inside, outside), (Layer(1),), lattice_mm=0.5)), grid), 1
+    )
     assert ml(after, 2) == pytest.approx(lens, rel=0.01)
 
 
 def test_a_step_over_nothing_that_is_there_changes_nothing():
     grid = around(12.0, (1.0, 1.0, 1.0))
     before = rasterize(scene(Paint(Sphere((0, 0, 0), 10.0), (Layer(1),))), grid)
-    after = rasterize(scene(Paint(Sphere((0, 0, 0), 10.0), (Layer(1),)), Paint(Sphere((3, 0, 0), 6), (Layer(2),), over=(7,))), grid)
+    after = rasterize(
+        scene(Paint(Sphere((0, 0, 0), 10.0), (Layer(1),)), Paint(Sphere((3, 0, 0), 6), (Layer(2),), over=(7,))), grid
+    )
     assert np.array_equal(before.labels, after.labels)
     assert np.array_equal(before.fraction, after.fraction)
 
@@ -162,7 +193,9 @@ def test_layers_take_the_label_of_the_owner_nearest_to_each_voxel():
 
 def test_nested_layers_are_the_shells_between_their_insets():
     insets = (0.0, 1.5, 5.0, 5.6)
-    paint = Paint(Sphere((0.2, 0.1, 0.4), 20.0), tuple(Layer(n + 1, inset) for n, inset in enumerate(insets)), lattice_mm=1.0)
+    paint = Paint(
+        Sphere((0.2, 0.1, 0.4), 20.0), tuple(Layer(n + 1, inset) for n, inset in enumerate(insets)), lattice_mm=1.0
+    )
     phantom = rasterize(scene(paint), around(20.0, (1.0, 1.0, 1.0), TURNS["oblique"]))
     radii = [20.0 - inset for inset in insets] + [0.0]
     for n in range(4):
@@ -182,8 +215,14 @@ def test_two_halves_that_share_a_wall_sum_to_the_whole(voxel_mm):
     around_it = Sphere((0, 0, 0), 20.0)
     one, other = Intersection(around_it, HalfSpace(*wall)), Difference(around_it, HalfSpace(*wall))
     grid = around(15.0, (voxel_mm,) * 3)
-    phantom = rasterize(scene(Paint(ball, (Layer(3),)), Paint(one, (Layer(1),), lattice_mm=1.0, over=(3,)),
-                              Paint(other, (Layer(2),), lattice_mm=1.0, over=(3,))), grid)
+    phantom = rasterize(
+        scene(
+            Paint(ball, (Layer(3),)),
+            Paint(one, (Layer(1),), lattice_mm=1.0, over=(3,)),
+            Paint(other, (Layer(2),), lattice_mm=1.0, over=(3,)),
+        ),
+        grid,
+    )
     assert ml(phantom, 1, 2, 3) == pytest.approx(4 / 3 * np.pi * 15**3 / 1000, rel=0.005)
     # Painted one after the other, both cut the wall's voxels: a film of a sixth of a voxel at most is left between.
     film = np.pi * 15**2 * voxel_mm / 6 * 2 / 1000
@@ -192,9 +231,11 @@ def test_two_halves_that_share_a_wall_sum_to_the_whole(voxel_mm):
 
 
 def test_the_same_scene_has_the_same_volumes_at_one_and_two_millimetres():
-    paints = (Paint(Ellipsoid((0, 0, 0), (40.0, 30.0, 35.0)), (Layer(1), Layer(2, 4.0))),
-              Paint(Union(Sphere((10, 0, 0), 12), Capsule((0, 0, 0), (-15, 5, 8), 6, 9), 5.0), (Layer(3),)),
-              Paint(Cylinder((0, -10, 0), 7.0, 15.0, (0.2, 0.1, 1.0)), (Layer(4),), lattice_mm=0.7))
+    paints = (
+        Paint(Ellipsoid((0, 0, 0), (40.0, 30.0, 35.0)), (Layer(1), Layer(2, 4.0))),
+        Paint(Union(Sphere((10, 0, 0), 12), Capsule((0, 0, 0), (-15, 5, 8), 6, 9), 5.0), (Layer(3),)),
+        Paint(Cylinder((0, -10, 0), 7.0, 15.0, (0.2, 0.1, 1.0)), (Layer(4),), lattice_mm=0.7),
+    )
     low, high = (-44.0, -36.0, -40.0), (44.0, 36.0, 40.0)
     fine, coarse = (rasterize(scene(*paints), Grid.covering(low, high, (mm,) * 3)) for mm in (1.0, 2.0))
     for label in (1, 2, 3, 4):
@@ -213,7 +254,10 @@ def test_neighbour_never_holds_more_than_half_a_voxel_and_differs_from_the_label
 def test_threads_do_not_change_a_voxel():
     if numba.config.NUMBA_NUM_THREADS < 2:
         pytest.skip("numba was started with one thread")
-    paints = (Paint(Sphere((0, 0, 0), 20.0), (Layer(1), Layer(2, 1.0))), Paint(Ellipsoid((6, 0, 0), (7, 9, 8)), (Layer(3),), over=(2,)))
+    paints = (
+        Paint(Sphere((0, 0, 0), 20.0), (Layer(1), Layer(2, 1.0))),
+        Paint(Ellipsoid((6, 0, 0), (7, 9, 8)), (Layer(3),), over=(2,)),
+    )
     results = []
     before = numba.get_num_threads()
     try:
@@ -228,10 +272,16 @@ def test_threads_do_not_change_a_voxel():
 
 def test_axial_and_nearly_axial_grids_agree():
     """The grid that follows the lattice's axes and one turned by a hair show the same body."""
-    paints = (Paint(Ellipsoid((1, 2, 3), (20.0, 14.0, 17.0), rotation(20, 30, 10)), (Layer(1), Layer(2, 1.2)), lattice_mm=1.3),
-              Paint(Sphere((8, 4, 0), 6.5), (Layer(3),), over=(2,)))
-    one, other = (rasterize(scene(*paints), centred((41, 38, 47), (1.0, 1.2, 0.9), turn))
-                  for turn in (None, rotation(1e-5, 1e-5, 1e-5)))
+    paints = (
+        Paint(
+            Ellipsoid((1, 2, 3), (20.0, 14.0, 17.0), rotation(20, 30, 10)), (Layer(1), Layer(2, 1.2)), lattice_mm=1.3
+        ),
+        Paint(Sphere((8, 4, 0), 6.5), (Layer(3),), over=(2,)),
+    )
+    one, other = (
+        rasterize(scene(*paints), centred((41, 38, 47), (1.0, 1.2, 0.9), turn))
+        for turn in (None, rotation(1e-5, 1e-5, 1e-5))
+    )
     for label in (0, 1, 2, 3):
         assert np.abs(one.occupancy(label) - other.occupancy(label)).max() < 0.04
         assert ml(one, label) == pytest.approx(ml(other, label), rel=2e-4)
@@ -240,6 +290,7 @@ def test_axial_and_nearly_axial_grids_agree():
 @pytest.mark.parametrize("letters", ["SPL", "IAR", "LPS", "PSL", "RSA"])
 def test_every_orientation_of_the_array_shows_the_same_body(letters):
     from medsynth.core.grid import orientation
+
     paint = Paint(Ellipsoid((1, 2, 3), (11.0, 8.0, 6.0), rotation(20, 30, 10)), (Layer(1), Layer(2, 1.2)))
     straight = rasterize(scene(paint), centred((27, 27, 27), (1.0, 1.0, 1.0)))
     turned = rasterize(scene(paint), Grid.centred((27, 27, 27), (1.0, 1.0, 1.0), direction=orientation(letters)))
@@ -250,13 +301,15 @@ def test_every_orientation_of_the_array_shows_the_same_body(letters):
 
 def test_an_empty_scene_is_air():
     phantom = rasterize(scene(), centred((3, 4, 5), (1.0, 1.0, 1.0)))
-    assert not (phantom.labels.any() or phantom.fraction.any() or phantom.texture.any())
+    for array in (phantom.labels, phantom.fraction, phantom.texture):
+        assert not array.any()
 
 
 @pytest.mark.parametrize("centre", [(100.0, 0, 0), (0, -100.0, 0), (0, 0, 1e4)])
 def test_a_shape_outside_the_grid_leaves_no_trace(centre):
     phantom = painted(Sphere(centre, 8.0), centred((9, 9, 9), (1.0, 1.0, 1.0)))
-    assert not (phantom.labels.any() or phantom.fraction.any())
+    assert not phantom.labels.any()
+    assert not phantom.fraction.any()
 
 
 def test_a_shape_cut_by_the_edge_of_the_grid_is_what_a_larger_grid_shows_there():
@@ -270,7 +323,9 @@ def test_a_grid_of_one_voxel_holds_the_volume_inside_it(turn):
     inside = painted(Sphere((0, 0, 0), 50.0), centred((1, 1, 1), (2.0, 3.0, 4.0), turn))
     assert inside.labels.item() == 1
     assert inside.fraction.item() == 0
-    half = painted(Intersection(Sphere((0, 0, 0), 50.0), HalfSpace((0, 0, 0), (0, 0, 1))), centred((1, 1, 1), (2.0, 3.0, 4.0)))
+    half = painted(
+        Intersection(Sphere((0, 0, 0), 50.0), HalfSpace((0, 0, 0), (0, 0, 1))), centred((1, 1, 1), (2.0, 3.0, 4.0))
+    )
     assert half.occupancy(1).item() == pytest.approx(0.5, abs=0.005)
 
 
@@ -278,7 +333,8 @@ def test_a_lattice_coarser_than_the_shape_says_never_loses_far_parts():
     """Two balls far apart in one field: the culling must find both, whatever lies between."""
     two = Union(Sphere((-40, 0, 0), 9.0), Sphere((40, 0, 0), 9.0))
     assert ml(painted(two, centred((24, 24, 110), (1.0, 1.0, 1.0)), lattice_mm=1.0), 1) == pytest.approx(
-        2 * 4 / 3 * np.pi * 9**3 / 1000, rel=0.005)
+        2 * 4 / 3 * np.pi * 9**3 / 1000, rel=0.005
+    )
 
 
 def test_a_clipped_distance_paints_as_the_full_one_does():

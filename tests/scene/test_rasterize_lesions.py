@@ -20,8 +20,19 @@ def body(texture: Texture, *, texture_seed: int = 5, half_mm: float = 40.0) -> S
     part = Structure("block", 1, "muscle", Code("1", "x"), texture=texture)
     other = Structure("other", 2, "muscle", Code("1", "x"), texture=texture)
     box = Paint(RoundBox((0, 0, 0), (half_mm,) * 3), (Layer(1),))
-    return Scene("test", "nowhere", Subject("male", 50, 175, 78), (part, other), (box,), {}, {}, {}, ((-9, -9, -9), (9, 9, 9)),
-                 {}, texture_seed)
+    return Scene(
+        "test",
+        "nowhere",
+        Subject("male", 50, 175, 78),
+        (part, other),
+        (box,),
+        {},
+        {},
+        {},
+        ((-9, -9, -9), (9, 9, 9)),
+        {},
+        texture_seed,
+    )
 
 
 def lesion(centre, radius_mm: float, *, number: int = 1, over=()) -> Lesion:
@@ -81,14 +92,18 @@ def test_a_lesion_stays_in_the_labels_it_may_cover():
 
 def test_the_texture_of_a_lesion_does_not_keep_that_of_its_host():
     plain = Structure("lesion_1", 60001, "muscle", Code("2", "y"))
-    ball = Lesion(1, "nodule", Code("2", "y"), (plain,), (Paint(Sphere((0, 0, 0), 8.0), (Layer(60001),)),), "block", {}, {})
+    ball = Lesion(
+        1, "nodule", Code("2", "y"), (plain,), (Paint(Sphere((0, 0, 0), 8.0), (Layer(60001),)),), "block", {}, {}
+    )
     ill = add_lesions(rasterize(body(SPOTTY), FINE), [ball])
     assert not ill.texture[ill.labels == 60001].any()
 
 
 def test_the_same_place_has_the_same_texture_on_every_grid():
     """Voxel centres of the coarse grid are every second one of the fine grid; an oblique grid shares single points."""
-    texture = Texture(octaves=((5.0, 0.05), (20.0, 0.04)), ridges=((9.0, 0.2, 0.1),), gradient_per_mm=(1e-3, -2e-3, 5e-4))
+    texture = Texture(
+        octaves=((5.0, 0.05), (20.0, 0.04)), ridges=((9.0, 0.2, 0.1),), gradient_per_mm=(1e-3, -2e-3, 5e-4)
+    )
     fine = rasterize(body(texture), Grid((31, 33, 35), (0.7, 0.8, 0.9), (-14.0, -13.0, -11.0)))
     coarse = rasterize(body(texture), Grid((16, 17, 18), (1.4, 1.6, 1.8), (-14.0, -13.0, -11.0)))
     assert np.abs(fine.texture[::2, ::2, ::2].astype(int) - coarse.texture).max() <= 3
@@ -97,7 +112,9 @@ def test_the_same_place_has_the_same_texture_on_every_grid():
 
 
 def test_texture_has_no_mean_and_the_spread_asked_for():
-    texture = rasterize(body(Texture(octaves=((3.0, 0.04),)), half_mm=45.0), Grid.centred((80, 80, 80), (1.0, 1.0, 1.0)))
+    texture = rasterize(
+        body(Texture(octaves=((3.0, 0.04),)), half_mm=45.0), Grid.centred((80, 80, 80), (1.0, 1.0, 1.0))
+    )
     values = relative(texture)
     assert abs(values.mean()) < 0.0008
     assert values.std() == pytest.approx(0.04, rel=0.06)
@@ -111,7 +128,9 @@ def test_octaves_add_as_independent_fields():
 
 def test_neighbouring_maxima_of_texture_lie_a_wavelength_apart():
     """Correlation falls to a tenth or less within half the wavelength, and is high within a tenth of it."""
-    values = relative(rasterize(body(Texture(octaves=((10.0, 0.05),)), half_mm=45.0), Grid.centred((80, 80, 80), (1.0, 1.0, 1.0))))
+    values = relative(
+        rasterize(body(Texture(octaves=((10.0, 0.05),)), half_mm=45.0), Grid.centred((80, 80, 80), (1.0, 1.0, 1.0)))
+    )
     near, far = (np.corrcoef(values[..., :-n].ravel(), values[..., n:].ravel())[0, 1] for n in (1, 8))
     assert near > 0.9
     assert abs(far) < 0.25

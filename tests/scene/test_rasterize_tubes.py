@@ -28,7 +28,9 @@ def chain(points, radius_mm, wall_mm=None) -> Tubes:
     n = len(points) - 1
     radii = np.broadcast_to(np.asarray(radius_mm, float), (n + 1,))
     walls = None if wall_mm is None else np.full(n, wall_mm)
-    return Tubes(points[:-1].copy(), points[1:].copy(), radii[:-1].copy(), radii[1:].copy(), np.arange(-1, n - 1), walls)
+    return Tubes(
+        points[:-1].copy(), points[1:].copy(), radii[:-1].copy(), radii[1:].copy(), np.arange(-1, n - 1), walls
+    )
 
 
 def painted(tubes: Tubes, grid: Grid, *layers: Layer, over=()) -> Phantom:
@@ -81,7 +83,9 @@ def test_a_chain_of_short_capsules_is_the_one_long_capsule(radius_mm, pieces):
 def test_every_voxel_of_a_tapering_capsule_holds_what_fine_sub_samples_count():
     shape = Capsule((-6.0, 1.0, 0.5), (7.0, -2.0, 3.0), 3.0, 1.1)
     grid = Grid.centred((15, 14, 23), (1.0, 1.2, 0.9), direction=OBLIQUE)
-    tubes = Tubes(np.array([shape.start_mm]), np.array([shape.end_mm]), np.array([3.0]), np.array([1.1]), np.array([-1]))
+    tubes = Tubes(
+        np.array([shape.start_mm]), np.array([shape.end_mm]), np.array([3.0]), np.array([1.1]), np.array([-1])
+    )
     n = 12
     offsets = (np.stack(np.meshgrid(*(np.arange(n),) * 3, indexing="ij"), -1).reshape(-1, 3) + 0.5) / n - 0.5
     index = np.moveaxis(np.indices(grid.shape_kji), 0, -1)
@@ -101,7 +105,9 @@ def test_a_bronchus_keeps_lumen_and_wall():
 
 def test_the_lumen_runs_through_joints_and_forks_without_a_wall_across_it():
     points = np.array([[-12.0, 0, 0], [0, 0, 0], [10.0, 6, 0], [10.0, -6, 0]])
-    tubes = Tubes(points[[0, 1, 1]], points[[1, 2, 3]], np.full(3, 2.5), np.full(3, 2.5), np.array([-1, 0, 0]), np.full(3, 0.8))
+    tubes = Tubes(
+        points[[0, 1, 1]], points[[1, 2, 3]], np.full(3, 2.5), np.full(3, 2.5), np.array([-1, 0, 0]), np.full(3, 0.8)
+    )
     grid = Grid.centred((13, 31, 41), (0.8, 0.8, 0.8))
     phantom = painted(tubes, grid, Layer(1), Layer(2))
     for start, end in ((points[0], points[1]), (points[1], points[2]), (points[1], points[3])):
@@ -134,10 +140,17 @@ def test_vessels_stay_in_the_labels_they_may_cover():
 
 
 def test_many_vessels_in_one_voxel_count_once():
-    tubes = Tubes(np.zeros((50, 3)) - [6.0, 0, 0], np.zeros((50, 3)) + [6.0, 0, 0], np.full(50, 0.4), np.full(50, 0.4),
-                  np.full(50, -1))
+    tubes = Tubes(
+        np.zeros((50, 3)) - [6.0, 0, 0],
+        np.zeros((50, 3)) + [6.0, 0, 0],
+        np.full(50, 0.4),
+        np.full(50, 0.4),
+        np.full(50, -1),
+    )
     grid = Grid.centred((9, 9, 19), (1.0, 1.0, 1.0))
-    assert np.array_equal(painted(tubes, grid).fraction, painted(chain([[-6.0, 0, 0], [6.0, 0, 0]], 0.4), grid).fraction)
+    assert np.array_equal(
+        painted(tubes, grid).fraction, painted(chain([[-6.0, 0, 0], [6.0, 0, 0]], 0.4), grid).fraction
+    )
 
 
 def test_a_capsule_of_no_length_is_a_ball_and_no_tubes_are_nothing():
@@ -169,7 +182,9 @@ def test_threads_do_not_change_a_vessel():
     try:
         for threads in (1, 2):
             numba.set_num_threads(threads)
-            results.append(painted(chain(points, 1.3, 0.5), Grid.centred((50, 51, 52), (1.0, 1.0, 1.0)), Layer(1), Layer(2)))
+            results.append(
+                painted(chain(points, 1.3, 0.5), Grid.centred((50, 51, 52), (1.0, 1.0, 1.0)), Layer(1), Layer(2))
+            )
     finally:
         numba.set_num_threads(before)
     assert np.array_equal(results[0].labels, results[1].labels)

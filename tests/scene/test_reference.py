@@ -27,8 +27,9 @@ from medsynth.scene.subject import Sex, Subject
 ICRP_MAN, ICRP_WOMAN = Subject("male", 50, 176, 73), Subject("female", 50, 163, 60)  # ICRP Publication 89
 
 
-@pytest.mark.parametrize(("height_cm", "sex"), [(165, "male"), (175, "male"), (185, "male"), (155, "female"),
-                                                (170, "female")])
+@pytest.mark.parametrize(
+    ("height_cm", "sex"), [(165, "male"), (175, "male"), (185, "male"), (155, "female"), (170, "female")]
+)
 def test_the_supine_lung_is_nine_tenths_of_another_survey_s_capacity(height_cm: float, sex: Sex) -> None:
     metres = height_cm / 100
     ecsc_litres = 7.99 * metres - 7.08 if sex == "male" else 6.60 * metres - 5.79  # ECSC 1993
@@ -49,10 +50,13 @@ def test_the_spleen_is_one_size_for_all() -> None:
     assert expected_spleen_ml(ICRP_MAN) == expected_spleen_ml(ICRP_WOMAN) == 198.0
 
 
-@pytest.mark.parametrize(("sex", "mean_cm", "p5_cm", "p95_cm", "young_cm", "old_cm"), [
-    ("male", 103.0, 79.3, 133.2, 95.1, 105.4), ("female", 97.9, 73.8, 129.2, 90.5, 100.3)])
-def test_waists_of_the_population_are_those_of_the_survey(sex: Sex, mean_cm: float, p5_cm: float, p95_cm: float,
-                                                          young_cm: float, old_cm: float) -> None:
+@pytest.mark.parametrize(
+    ("sex", "mean_cm", "p5_cm", "p95_cm", "young_cm", "old_cm"),
+    [("male", 103.0, 79.3, 133.2, 95.1, 105.4), ("female", 97.9, 73.8, 129.2, 90.5, 100.3)],
+)
+def test_waists_of_the_population_are_those_of_the_survey(
+    sex: Sex, mean_cm: float, p5_cm: float, p95_cm: float, young_cm: float, old_cm: float
+) -> None:
     def waists(low: float, high: float) -> np.ndarray:
         asked = SubjectConstraints(sex, age_years=(low, high))
         return np.array([expected_waist_cm(sample_subject(asked, rng=Seed(2).child(n).rng())) for n in range(600)])
@@ -82,8 +86,13 @@ def test_bigger_people_have_bigger_organs() -> None:
     lean, heavy = Subject("male", 50, 175, 65), Subject("male", 50, 175, 110)
     for expected in (expected_lung_ml, expected_liver_ml, expected_heart_ml):
         assert expected(tall) > 1.05 * expected(short)
-    for expected in (expected_liver_ml, expected_heart_ml, expected_waist_cm, expected_chest_girth_cm,
-                     expected_effective_diameter_cm):
+    for expected in (
+        expected_liver_ml,
+        expected_heart_ml,
+        expected_waist_cm,
+        expected_chest_girth_cm,
+        expected_effective_diameter_cm,
+    ):
         assert expected(heavy) > 1.05 * expected(lean)
     assert expected_lung_ml(heavy) == expected_lung_ml(lean)
 

@@ -14,7 +14,9 @@ def structure(name: str, label: int, **more) -> Structure:
 
 
 def scene(*structures: Structure) -> Scene:
-    return Scene("test", "nowhere", Subject("female", 50, 165, 60), structures, (), {}, {}, {}, ((0, 0, 0), (1, 1, 1)), {})
+    return Scene(
+        "test", "nowhere", Subject("female", 50, 165, 60), structures, (), {}, {}, {}, ((0, 0, 0), (1, 1, 1)), {}
+    )
 
 
 @pytest.mark.parametrize("label", [0, -1, 65536])
@@ -23,7 +25,9 @@ def test_labels_are_those_an_image_can_hold(label):
         structure("rib", label)
 
 
-@pytest.mark.parametrize("mixture", [(("air", 1.1),), (("air", -0.1),), (("air", 0.6), ("adipose", 0.5)), (("air", float("nan")),)])
+@pytest.mark.parametrize(
+    "mixture", [(("air", 1.1),), (("air", -0.1),), (("air", 0.6), ("adipose", 0.5)), (("air", float("nan")),)]
+)
 def test_mixtures_are_fractions_of_one(mixture):
     with pytest.raises(RecipeError, match="mixture of lung"):
         structure("lung", 1, mixture=mixture)
