@@ -145,7 +145,9 @@ def build_lungs(frame: Frame, lattice: Lattice, lung: Field, tubes: Mapping[str,
     )
     paints.append(Paint(trees["pulmonary_veins"], (Layer(names["pulmonary_vein"]),), over=lung_labels))
     paints.append(Paint(trees["pulmonary_arteries"], (Layer(names["pulmonary_artery_branches"]),), over=lung_labels))
-    airway_over = (*lung_labels, names["pulmonary_artery_branches"])
+    # At the hilum an airway goes through whatever its way is blocked by; it dents an artery, it never ends at one.
+    airway_over = (*lung_labels, *(names[n] for n in ("pulmonary_artery_branches", "pulmonary_artery", "trachea_wall",
+                                                      "pericardium", "pericardial_fat")))
     paints.append(Paint(trees["airways"], (Layer(names["bronchi_wall"]), Layer(names["bronchi"])), over=airway_over))
     return Lungs(fields, trees, paints)
 
