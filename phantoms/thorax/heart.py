@@ -246,7 +246,7 @@ def build_mediastinum(
     fat: float,
 ) -> Mediastinum:
     """Return the mediastinum: fields on a 2 mm lattice, painted from the pericardium to the blood."""
-    low, high = frame.at([-64, -108, -118]), frame.at([112, 52, 190])
+    low, high = frame.at([-82, -112, -118]), frame.at([112, 52, 190])
     low[2] -= 10
     back = frame.cavity.point_mm(180.0, np.linspace(low[2], high[2], 20))[:, 1].max()
     high[1] = max(float(back) + 5.0, high[1])  # the spine keeps the lungs apart as far back as the cavity reaches
@@ -283,7 +283,7 @@ def _pericardium(frame: Frame, lattice: Lattice, muscle: Field, fields: Mapping[
         np.maximum(fields["pulmonary_trunk"], lattice.z - 50 * frame.height),
     )
     solid = (np.minimum(muscle, roots) < 0).astype(np.float32)
-    closed = ndimage.gaussian_filter(solid, 10.0 / STEP_MM, truncate=3.0)
+    closed = ndimage.gaussian_filter(solid, 10.0 / STEP_MM, truncate=3.0, mode="constant")
     level = 0.30 - 0.10 * np.clip(fat, 0.3, 1.6)
     # A blurred solid's level set has a slope of about one over 2.5 sigma at its edge.
     return np.minimum((level - closed) * 26.0, muscle - 1.5)
