@@ -68,7 +68,7 @@ class Thorax:
             "liver_ml": expected_liver_ml(subject) * individual_factor("liver", rng=rng),
             "spleen_ml": min(420.0, expected_spleen_ml(subject) * individual_factor("spleen", rng=rng)),
             "breast_ml": spread(np.clip(260 + 28 * (bmi - 24), 90, 900), 0.35) if female else spread(12.0, 0.3),
-            "fat": spread(np.interp(bmi, BMI_KNOTS, FAT_KNOTS), 0.12) * (1.1 if female else 1.0),
+            "fat": spread(np.interp(bmi, BMI_KNOTS, FAT_KNOTS), 0.12),
             "muscle": spread(
                 (0.82 if female else 1.0) * (1 + 0.012 * (min(bmi, 45.0) - 25)) * (1 - 0.003 * max(age - 40, 0)), 0.06
             ),
