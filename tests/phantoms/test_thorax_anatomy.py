@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from medsynth.core.grid import Grid
+from medsynth.scene.rasterize import rasterize
 from tests.phantoms.people import Person
 
 # Share of both lungs in percent: mean, SD (supine CT, PMC7490509, table 3).
@@ -16,6 +18,7 @@ LOBE_SHARE = {
     "left_upper": (23.1, 2.1),
     "left_lower": (23.2, 2.4),
 }
+LUNG = ("lobe_", "fissure", "bronchi", "pulmonary_", "pleural")
 STRIP = ndimage.generate_binary_structure(3, 1)
 IN_PLANE = STRIP & (np.arange(3) == 1)[:, None, None]
 
@@ -134,26 +137,26 @@ def test_lobes_have_their_published_shares(person: Person):
 
 
 def test_lungs_lie_against_the_ribs_without_a_gap(person: Person):
-    lung = person.mask("lobe_", "fissure", "bronchi", "pulmonary_", "pleural")
+    lung = person.mask(*LUNG)
     shell = ndimage.binary_dilation(lung, STRIP, iterations=3) & ~lung
     assert np.mean(person.mask("rib_", "intercostal", "costal_cartilage", "vertebra")[shell]) > 0.25
     assert not np.any(person.phantom.labels[shell] == 0)
-    never = person.mask("subcutaneous", "skin", "spinal_c", "liver", "stomach", "kidney")
-    assert not np.any(ndimage.binary_dilation(lung, STRIP) & never & ~ndimage.binary_dilation(
-        person.mask("diaphragm"), STRIP))
+    touching = ndimage.binary_dilation(lung, STRIP) & person.mask("subcutaneous", "skin", "spinal_c", "kidney")
+    assert not touching.any()
 
 
 def test_lungs_rest_on_the_diaphragm_and_it_on_the_organs(person: Person):
     p, diaphragm = person.phantom, person.names["diaphragm"]
     held = (p.labels == diaphragm) | ((p.neighbour == diaphragm) & (p.fraction > 0))
-    lung, organ = person.mask("lobe_"), person.mask("liver", "stomach", "spleen")
-    bottom = lung[1:] & ~lung[:-1]
-    below = organ[:-1].copy()
-    for k in range(1, len(below)):
-        below[k] |= below[k - 1]  # an organ somewhere under this voxel
-    # Three voxels (9 mm) under a lung that has an organ below it.
-    near = np.stack([np.roll(held, n, axis=0)[1:] for n in (1, 2, 3)]).any(axis=0)
-    assert np.mean(near[bottom & below]) > 0.85
+    lung, organ = person.mask(*LUNG), person.mask("liver", "stomach", "spleen")
+    bottom = lung[4:] & ~lung[3:-1]
+
+    def below(mask: np.ndarray) -> np.ndarray:  # within four voxels (12 mm)
+        return mask[3:-1] | mask[2:-2] | mask[1:-3] | mask[:-4]
+
+    resting = bottom & below(organ)
+    assert resting.sum() > 1000
+    assert np.mean(below(held)[resting]) > 0.75  # where it is steep and thin, a 3 mm voxel holds two other things
 
 
 def test_scan_range_holds_both_lungs_whole(person: Person):
@@ -165,14 +168,16 @@ def test_scan_range_holds_both_lungs_whole(person: Person):
     assert high <= person.scene.bounds_mm[1][2]
 
 
-def test_air_runs_from_the_trachea_into_both_lungs(person: Person):
-    parts, _ = ndimage.label(person.mask("trachea", "bronchi"), np.ones((3, 3, 3)))
-    k = np.argwhere(person.mask("trachea"))
-    main = parts[tuple(k[np.argmax(k[:, 0])])]  # the piece that holds the trachea's top
-    points = person.phantom.grid.world_mm(np.argwhere(parts == main))
-    for side in ("left", "right"):
-        depth = -person.scene.fields[f"lung_{side}"].distance_mm(points)
-        assert depth.max() > 15, side
+def test_air_runs_from_the_trachea_into_every_lobe(person: Person):
+    carina = np.asarray(person.scene.landmarks["carina"])
+    grid = Grid.covering(carina - (90, 60, 85), carina + (90, 60, 25), (1.2, 1.2, 1.2))
+    air = np.isin(rasterize(person.scene, grid).labels, [person.names["trachea"], person.names["bronchi"]])
+    parts, _ = ndimage.label(air)
+    k, j, i = np.rint(grid.index_kji(carina + (0, 0, 12))).astype(int)
+    assert air[k, j, i]
+    points = grid.world_mm(np.argwhere(parts == parts[k, j, i]))
+    for name in LOBE_SHARE:
+        assert np.sum(person.scene.fields[f"lobe_{name}"].distance_mm(points) < -3) > 30, name
 
 
 def test_heart_touches_diaphragm_and_is_closed_by_the_pericardium(person: Person):

@@ -1,0 +1,39 @@
+"""Whoever the population may bring is built: small and tall, thin and heavy, young and old."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from medsynth.scene.rasterize import rasterize
+from medsynth.scene.subject import Subject
+from phantoms.thorax import BODY
+from tests.phantoms.people import spec_of, whole_grid
+
+# sex, age, height, body mass index
+EXTREMES = [("female", 18, 145, 17.0), ("female", 95, 145, 45.0), ("female", 30, 150, 20.0), ("female", 90, 160, 17.0),
+            ("female", 50, 185, 40.0), ("female", 18, 185, 18.0), ("male", 18, 155, 17.0), ("male", 95, 160, 17.5),
+            ("male", 40, 200, 17.0), ("male", 60, 200, 45.0), ("male", 95, 155, 40.0), ("male", 25, 190, 30.0)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("sex", "age", "height", "bmi"), EXTREMES)
+def test_extreme_adults_are_built_whole(sex: str, age: float, height: float, bmi: float):
+    subject = Subject(sex, age, height, bmi * (height / 100) ** 2)
+    spec = spec_of(subject, "extreme")
+    scene = BODY.build(subject, spec)
+    phantom = rasterize(scene, whole_grid(scene, 4.0))
+    volume = phantom.volumes_ml()
+    lungs = sum(ml for name, ml in volume.items() if name.startswith("lobe_"))
+    heart = sum(volume[n] for n in ("left_ventricle", "right_ventricle", "left_atrium", "right_atrium", "myocardium"))
+    assert 1.04 * lungs == pytest.approx(spec["lung_ml"], rel=0.15)
+    assert heart == pytest.approx(spec["heart_ml"], rel=0.3)
+    assert volume["liver"] == pytest.approx(spec["liver_ml"], rel=0.15)
+    assert volume["spleen"] == pytest.approx(spec["spleen_ml"], rel=0.35)
+    empty = [name for name, ml in volume.items() if ml == 0]
+    assert not empty
+    lobes = phantom.grid.world_mm(np.argwhere(np.isin(phantom.labels, range(50, 55))))
+    assert scene.fields["body"].distance_mm(lobes).max() < -6
+    low, high = scene.scan_range_mm["chest"]
+    assert low < lobes[:, 2].min()
+    assert lobes[:, 2].max() < high
