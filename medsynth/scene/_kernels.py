@@ -14,7 +14,7 @@ TUBE_BLOCK = 16  # voxels per edge of the capsule rasteriser's bit buffers
 WORDS = 4  # 64-bit words of sub-samples per voxel of the capsule rasteriser, one bit each
 SAMPLES = 64 * WORDS
 PATTERNS = 8  # shifted copies of the sub-samples; neighbouring voxels take different ones
-BENT = 0.016  # a voxel whose mean differs from its middle by more than this part of the field's change is split
+BENT = 0.012  # a voxel whose mean differs from its middle by more than this part of the field's change is split
 
 
 @numba.njit(nogil=True, inline="always")
@@ -247,7 +247,7 @@ def _layer_fractions(values, u, v, w, steps, insets, cum):
                     cum[m] += share * plane_fraction(value + insets[m], ga, gb, gc)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, parallel=True)
 def survey(values):
     """Return the bounds of a field by bricks of lattice cells: lowest, highest, steepest change per step, (z, y, x).
 
@@ -258,22 +258,27 @@ def survey(values):
     low = np.empty(shape, np.float32)
     high = np.empty(shape, np.float32)
     steep = np.empty(shape, np.float32)
-    for bk in range(shape[0]):
+    for bk in numba.prange(shape[0]):
+        least, most, slope = np.empty(nx, np.float32), np.empty(nx, np.float32), np.empty(nx, np.float32)
         for bj in range(shape[1]):
+            least[:], most[:], slope[:] = np.float32(1e30), np.float32(-1e30), np.float32(0.0)
+            for k in range(BRICK * bk, min(BRICK * (bk + 1), nz - 1) + 1):
+                for j in range(BRICK * bj, min(BRICK * (bj + 1), ny - 1) + 1):  # whole rows at a time, for SIMD
+                    row, beside, above = values[k, j], values[k, min(j + 1, ny - 1)], values[min(k + 1, nz - 1), j]
+                    for i in range(nx - 1):
+                        here = row[i]
+                        least[i] = here if here < least[i] else least[i]
+                        most[i] = here if here > most[i] else most[i]
+                        dx, dy, dz = row[i + 1] - here, beside[i] - here, above[i] - here
+                        square = dx * dx + dy * dy + dz * dz
+                        slope[i] = square if square > slope[i] else slope[i]
+                    least[nx - 1], most[nx - 1] = min(least[nx - 1], row[nx - 1]), max(most[nx - 1], row[nx - 1])
             for bi in range(shape[2]):
-                least, most, slope = np.float32(1e30), np.float32(-1e30), np.float32(0.0)
-                ke, je, ie = min(BRICK * (bk + 1), nz - 1), min(BRICK * (bj + 1), ny - 1), min(BRICK * (bi + 1), nx - 1)
-                for k in range(BRICK * bk, ke + 1):
-                    kn = k + 1 if k < ke else k
-                    for j in range(BRICK * bj, je + 1):
-                        jn = j + 1 if j < je else j
-                        for i in range(BRICK * bi, ie + 1):
-                            here = values[k, j, i]
-                            least, most = min(least, here), max(most, here)
-                            dx = (values[k, j, i + 1] if i < ie else here) - here
-                            dy, dz = values[k, jn, i] - here, values[kn, j, i] - here
-                            slope = max(slope, dx * dx + dy * dy + dz * dz)
-                low[bk, bj, bi], high[bk, bj, bi], steep[bk, bj, bi] = least, most, np.sqrt(slope)
+                first, last = BRICK * bi, min(BRICK * (bi + 1), nx - 1)
+                a, b, c = least[first], most[first], slope[first]
+                for i in range(first + 1, last + 1):
+                    a, b, c = min(a, least[i]), max(b, most[i]), max(c, slope[i])
+                low[bk, bj, bi], high[bk, bj, bi], steep[bk, bj, bi] = a, b, np.sqrt(c)
     return low, high, steep
 
 
