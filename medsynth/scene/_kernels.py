@@ -445,6 +445,17 @@ def _fill_rows(labels, neighbour, fraction, ks, ke, js, je, begin, end, label, o
 
 
 @numba.njit(nogil=True)
+def _may_cover(labels, neighbour, ks, ke, js, je, is_, ie, over):
+    """Tell whether a box of voxels holds anything that may be covered."""
+    for k in range(ks, ke):
+        for j in range(js, je):
+            for i in range(is_, ie):
+                if over[labels[k, j, i]] or over[neighbour[k, j, i]]:
+                    return True
+    return False
+
+
+@numba.njit(nogil=True)
 def _sole_owner(owner, u, v, w, half):
     """Return the owner of a box of lattice coordinates, -1 where it has more than one."""
     nz, ny, nx = owner.shape
@@ -560,6 +571,8 @@ def paint_field(
                 run_end = ie
             if filled or least > -shallowest:
                 continue
+            if not everywhere and not _may_cover(labels, neighbour, ks, ke, js, je, is_, ie, over):
+                continue
             tile = whole_tile[: ke - ks + 2, : je - js + 2, : ie - is_ + 2]
             for axis in range(3):
                 first[axis] = (
@@ -587,7 +600,7 @@ def paint_field(
                         continue
                     for i in range(is_, ie):
                         value = row[i - is_ + 1]
-                        if value > near - shallowest:
+                        if value > near - shallowest or not (over[flat_l[at + i]] or over[flat_n[at + i]]):
                             continue
                         own = sole
                         if sole < 0 or not short:
