@@ -91,7 +91,9 @@ def build_abdomen(
     gap = np.clip(1.1 + 0.9 * noise[15.0], 0, 3).astype(np.float32)
     settled, growth, border = {}, {"spleen": 5.0, "stomach": 3.0, "colon": 1.0}, 0.0
     for _ in range(4):
-        grown = {"liver": _liver(frame, lattice, noise, border)}
+        # A large liver dents the right kidney by 6 mm at most; it never swallows it.
+        bulk = smooth_max(_liver(frame, lattice, noise, border), -(raw["kidney_right"] + 6.0), 4.0)
+        grown = {"liver": bulk.astype(np.float32)}
         grown |= {n: (f - growth.get(n, 0.0)).astype(np.float32) for n, f in raw.items()}
         settled = compete(
             grown,
