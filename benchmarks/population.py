@@ -220,7 +220,8 @@ def table(group: list[Person]) -> list[str]:
         among = np.mean(np.abs(ours - mean.mean()) <= 2 * spread)
         digits = 0 if "ml" in name else 1
         lines.append(f"| {name:20} | {ours.mean():.{digits}f} | {ours.std():.{digits}f} | {mean.mean():.{digits}f} | "
-                     f"{spread:.{digits}f} | {ours.mean() / mean.mean():.3f} | {100 * among:.0f} % | {100 * within:.0f} % |")
+                     f"{spread:.{digits}f} | {ours.mean() / mean.mean():.3f} | {100 * among:.0f} % | "
+                     f"{100 * within:.0f} % |")
     return lines
 
 
