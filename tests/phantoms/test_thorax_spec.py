@@ -45,6 +45,7 @@ def _saved(person: Person) -> dict:
     }
 
 
+@pytest.mark.parametrize("person", ["woman"], indirect=True)
 def test_another_process_with_one_thread_builds_the_same_voxels(person: Person):
     here = digest(rasterize(person.scene, whole_grid(person.scene, STEP_MM)))
     environment = {**os.environ, "NUMBA_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
