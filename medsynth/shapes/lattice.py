@@ -30,9 +30,11 @@ class Lattice:
     step_mm: float
 
     def __post_init__(self) -> None:
-        if not self.step_mm > 0 or any(h <= low for low, h in zip(self.low_mm, self.high_mm, strict=True)):
-            raise GeometryError(f"a lattice needs a step > 0 and low < high, got {self.low_mm} to {self.high_mm} mm "
-                                f"by {self.step_mm}")
+        extents = np.subtract(self.high_mm, self.low_mm)
+        if not (self.step_mm > 0 and np.all(extents > 0) and np.all(np.isfinite(extents))):
+            raise GeometryError(
+                f"a lattice needs a step > 0 and low < high, got {self.low_mm} to {self.high_mm} mm by {self.step_mm}"
+            )
 
     def _axis(self, axis: int) -> NDArray[np.float32]:
         first = int(np.floor(self.low_mm[axis] / self.step_mm))

@@ -45,8 +45,10 @@ class PolarLoft:
                 f"loft tables must be ({n}, {m}) and ({n}, 2), got {self.left_mm.shape}, "
                 f"{self.right_mm.shape} and {self.centres_mm.shape}"
             )
-        if np.any(np.diff(self.levels_mm) <= 0) or not min(self.left_mm.min(), self.right_mm.min()) > 0:
+        if not (np.all(np.diff(self.levels_mm) > 0) and np.all(self.left_mm > 0) and np.all(self.right_mm > 0)):
             raise GeometryError("a loft needs rising levels and radii > 0")
+        if not np.isfinite(self.centres_mm).all():
+            raise GeometryError("centres_mm of a loft must be finite")
 
     @cached_property
     def _table(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

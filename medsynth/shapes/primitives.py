@@ -29,6 +29,12 @@ def _positive(name: str, values: tuple[float, ...]) -> None:
         raise GeometryError(expected(name, values, "finite and > 0"))
 
 
+def _direction(name: str, vector: Vector) -> None:
+    length = np.linalg.norm(vector)
+    if not (np.isfinite(length) and length > 0):
+        raise GeometryError(expected(name, vector, "a finite vector with a length"))
+
+
 def _turned_box(centre: Vector, turn: Matrix3, half: NDArray[np.float64]) -> Box:
     reach = np.abs(np.asarray(turn)) @ half
     return (tuple((np.asarray(centre) - reach).tolist()), tuple((np.asarray(centre) + reach).tolist()))
@@ -161,6 +167,7 @@ class Cylinder:
 
     def __post_init__(self) -> None:
         _positive("radius_mm and half_length_mm", (self.radius_mm, self.half_length_mm))
+        _direction("axis", self.axis)
 
     def distance_mm(self, points_mm: Points) -> Distances:
         """Return the signed distance (...) in mm."""
@@ -190,6 +197,9 @@ class HalfSpace:
     point_mm: Vector
     normal: Vector
     exact: bool = True
+
+    def __post_init__(self) -> None:
+        _direction("normal", self.normal)
 
     def distance_mm(self, points_mm: Points) -> Distances:
         """Return the signed distance (...) in mm."""

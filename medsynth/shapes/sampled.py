@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medsynth.core.errors import GeometryError
+from medsynth.core.errors import GeometryError, expected
 from medsynth.shapes.base import Box, Distances, Points, Shape
 from medsynth.shapes.shape_kernels import trilinear
 
@@ -35,6 +35,8 @@ class SampledShape:
     def __post_init__(self) -> None:
         if self.values_mm.ndim != 3 or min(self.values_mm.shape) < 2:
             raise GeometryError(f"values_mm must be 3D with at least 2 nodes per axis, got {self.values_mm.shape}")
+        if not (np.isfinite(self.step_mm) and self.step_mm > 0):
+            raise GeometryError(expected("step_mm", self.step_mm, "finite and > 0"))
         if not np.isfinite(self.values_mm).all():
             raise GeometryError("values_mm of a sampled shape must be finite")
 
@@ -66,6 +68,8 @@ def sample(shape: Shape, step_mm: float, margin_mm: float | None = None) -> Samp
     """
     if isinstance(shape, SampledShape):
         return shape
+    if not (np.isfinite(step_mm) and step_mm > 0):
+        raise GeometryError(expected("step_mm", step_mm, "finite and > 0"))
     low, high = (np.asarray(end) for end in shape.bounds_mm())
     if not (np.isfinite(low).all() and np.isfinite(high).all()):
         raise GeometryError(f"an unbounded {type(shape).__name__} cannot be sampled: intersect it with a bounded shape")
@@ -76,6 +80,6 @@ def sample(shape: Shape, step_mm: float, margin_mm: float | None = None) -> Samp
     values = np.empty((z.size, y.size, x.size), np.float32)
     slab = max(1, CHUNK // (x.size * y.size))
     for k in range(0, z.size, slab):
-        zz, yy, xx = np.meshgrid(z[k:k + slab], y, x, indexing="ij")
-        values[k:k + slab] = shape.distance_mm(np.stack([xx, yy, zz], axis=-1))
+        zz, yy, xx = np.meshgrid(z[k : k + slab], y, x, indexing="ij")
+        values[k : k + slab] = shape.distance_mm(np.stack([xx, yy, zz], axis=-1))
     return SampledShape(values, tuple((first * step_mm).tolist()), float(step_mm))

@@ -131,26 +131,21 @@ def _section(px, py, pz, points, normals, binormals, first, second, exponent, s)
         e = ex if axis == 0 else (ey if axis == 1 else ez)
         a += e * (normals[s, axis] * (1 - t) + normals[s + 1, axis] * t)
         b += e * (binormals[s, axis] * (1 - t) + binormals[s + 1, axis] * t)
-    far = np.sqrt(ex * ex + ey * ey + ez * ez)
     ra, rb = first[s] * (1 - t) + first[s + 1] * t, second[s] * (1 - t) + second[s + 1] * t
-    ua, ub = abs(a) / ra, abs(b) / rb
-    across = np.sqrt(a * a + b * b)
-    along = np.sqrt(max(far * far - across * across, 0.0))
+    least = min(ra, rb)
+    ua, ub, uc = abs(a) / ra, abs(b) / rb, 0.0
+    if t == 0.0 or t == 1.0:  # beyond its end a segment is rounded, by the lesser half-axis
+        uc = np.sqrt(max(ex * ex + ey * ey + ez * ez - a * a - b * b, 0.0)) / least
     if exponent == 2.0:
-        level = np.sqrt(ua * ua + ub * ub)
-        slope = np.sqrt((ua / ra) ** 2 + (ub / rb) ** 2)
-        distance = level * (level - 1.0) / slope if slope > 1e-9 else -min(ra, rb)
+        across = ua * ua + ub * ub
+        rise = (ua / ra) ** 2 + (ub / rb) ** 2
     else:
-        level = (ua**exponent + ub**exponent) ** (1.0 / exponent)
-        if level > 1e-6:
-            ga, gb = ua ** (exponent - 1) / ra, ub ** (exponent - 1) / rb
-            distance = (level - 1.0) * level ** (exponent - 1) / np.sqrt(ga * ga + gb * gb)
-        else:
-            distance = -min(ra, rb)
-    distance = max(distance, -min(ra, rb))
-    if distance > 0.0:
-        return np.sqrt(distance * distance + along * along), t
-    return max(distance, along - min(ra, rb)), t
+        across = (ua**exponent + ub**exponent) ** (2.0 / exponent)
+        ga, gb = ua ** (exponent - 1) / ra, ub ** (exponent - 1) / rb
+        rise = (ga * ga + gb * gb) * across ** (2.0 - exponent) if across > 1e-12 else 0.0
+    level, slope = np.sqrt(across + uc * uc), np.sqrt(rise + (uc / least) ** 2)
+    distance = level * (level - 1.0) / slope if slope > 1e-9 else -least
+    return max(distance, -least), t
 
 
 @numba.njit(cache=True, nogil=True)
@@ -171,6 +166,7 @@ def splat_sweep(
     """Lower `values` to the distance of a sweep near it, and note the sweep's number and the arc length."""
     nz, ny, nx = values.shape
     start = 0.0
+    corner = max(1.2, 2.0 ** (0.5 - 1.0 / exponent))  # a boxy section sticks out beyond its half-axes
     lo, hi = np.empty(3, np.int64), np.empty(3, np.int64)
     for s in range(points.shape[0] - 1):
         length = np.sqrt(
@@ -178,7 +174,7 @@ def splat_sweep(
             + (points[s + 1, 1] - points[s, 1]) ** 2
             + (points[s + 1, 2] - points[s, 2]) ** 2
         )
-        reach = max(max(first[s], first[s + 1]), max(second[s], second[s + 1])) * 1.2 + margin
+        reach = max(max(first[s], first[s + 1]), max(second[s], second[s + 1])) * corner + margin
         for axis in range(3):
             size = nx if axis == 0 else (ny if axis == 1 else nz)
             a, b = points[s, axis], points[s + 1, axis]

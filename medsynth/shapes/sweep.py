@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline
 
-from medsynth.core.errors import GeometryError
+from medsynth.core.errors import GeometryError, expected
 from medsynth.shapes.base import Box, Distances, Points
 from medsynth.shapes.lattice import Lattice
 from medsynth.shapes.sampled import SampledShape
@@ -45,6 +45,16 @@ class Sweep:
     exponent: float = 2.0
     exact: bool = False
 
+    def __post_init__(self) -> None:
+        n = len(self.points_mm)
+        shapes = (self.points_mm.shape, self.normals.shape, self.first_mm.shape, self.second_mm.shape)
+        if n < 2 or shapes != ((n, 3), (n, 3), (n,), (n,)):
+            raise GeometryError(f"a sweep needs (n, 3) points and normals and (n,) half-axes, n > 1, got {shapes}")
+        if not (np.all(self.first_mm > 0) and np.all(self.second_mm > 0) and np.isfinite(self.points_mm).all()):
+            raise GeometryError("a sweep needs finite points and half-axes > 0 mm")
+        if not self.exponent >= 1:
+            raise GeometryError(expected("exponent of a sweep", self.exponent, ">= 1"))
+
     @classmethod
     def round(cls, points_mm: NDArray[np.float64], radius_mm: ArrayLike) -> Sweep:
         """Return the tube of circular section with this radius (one, or one per point)."""
@@ -72,7 +82,9 @@ class Sweep:
 
     def bounds_mm(self) -> Box:
         """Return the LPS box."""
-        reach = np.maximum(self.first_mm, self.second_mm)[:, None] * 1.2
+        # The corners of a boxy section stick out beyond its half-axes.
+        corner = max(1.0, 2 ** (0.5 - 1 / self.exponent))
+        reach = np.maximum(self.first_mm, self.second_mm)[:, None] * corner
         return (tuple((self.points_mm - reach).min(0).tolist()), tuple((self.points_mm + reach).max(0).tolist()))
 
 

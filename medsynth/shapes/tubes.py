@@ -31,11 +31,16 @@ class Tubes:
 
     def __post_init__(self) -> None:
         n = len(self.starts_mm)
-        shapes = (self.starts_mm.shape, self.ends_mm.shape, self.start_radii_mm.shape, self.end_radii_mm.shape,
-                  self.parents.shape)
+        shapes = (
+            self.starts_mm.shape,
+            self.ends_mm.shape,
+            self.start_radii_mm.shape,
+            self.end_radii_mm.shape,
+            self.parents.shape,
+        )
         if shapes != ((n, 3), (n, 3), (n,), (n,), (n,)):
             raise GeometryError(f"tubes need (n, 3) points and (n,) radii and parents, got {shapes}")
-        if n and not min(self.start_radii_mm.min(), self.end_radii_mm.min()) > 0:
+        if not (np.all(self.start_radii_mm > 0) and np.all(self.end_radii_mm > 0)):
             raise GeometryError("radii of tubes must be > 0 mm and not NaN")
         if self.walls_mm is not None and (self.walls_mm.shape != (n,) or (n and not self.walls_mm.min() >= 0)):
             raise GeometryError(f"walls_mm must be (n,) and >= 0, got shape {self.walls_mm.shape}")
