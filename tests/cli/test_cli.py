@@ -111,11 +111,17 @@ def test_a_fault_of_the_program_is_one_line_with_exit_code_1_and_keeps_the_other
     assert sorted(path.name for path in (tmp_path / "d").glob("case-*")) == ["case-00000", "case-00002"]
 
 
+def heed_ctrl_c() -> None:
+    """Undo what a background shell job passes on: there SIGINT is ignored, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_is_one_line_with_exit_code_130(recipe_file, tmp_path):
     code = "import two_balls; from medsynth.cli import app; app()"
     arguments = ["generate", recipe_file, "-n", "50", "-o", str(tmp_path / "d"), "--set", "acquisitions.ct.slow_s=0.2"]
     with subprocess.Popen([sys.executable, "-c", code, *arguments], text=True, stderr=subprocess.PIPE,
-                          stdout=subprocess.PIPE, env={**os.environ, "TWO_BALLS_STUB": "1"}) as process:
+                          stdout=subprocess.PIPE, env={**os.environ, "TWO_BALLS_STUB": "1"},
+                          preexec_fn=heed_ctrl_c) as process:
         deadline = time.monotonic() + 60
         while not list((tmp_path / "d").glob("case-*")) and time.monotonic() < deadline:
             time.sleep(0.05)

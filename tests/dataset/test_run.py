@@ -219,6 +219,11 @@ def test_stages_of_every_case_are_told_also_from_workers(stub_recipe, tmp_path):
         assert stages == {"case-00000": names, "case-00001": names}
 
 
+def heed_ctrl_c() -> None:
+    """Undo what a background shell job passes on: there SIGINT is ignored, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(recipe, count: int, out: Path, workers: int) -> subprocess.Popen[bytes]:
     code = ("import json, sys, two_balls\nfrom medsynth.dataset.run import generate\n"
             "if __name__ == '__main__':\n"
@@ -227,7 +232,7 @@ def start(recipe, count: int, out: Path, workers: int) -> subprocess.Popen[bytes
     script.write_text(code)
     with (out.parent / "errors.txt").open("w") as errors:
         return subprocess.Popen([sys.executable, str(script)], env={**os.environ, "TWO_BALLS_STUB": "1"},
-                                stderr=errors, start_new_session=True)
+                                stderr=errors, start_new_session=True, preexec_fn=heed_ctrl_c)
 
 
 def wait_for_cases(folder: Path, count: int, process: subprocess.Popen[bytes]) -> None:
