@@ -266,7 +266,8 @@ def build_mediastinum(
     hull = _pericardium(frame, lattice, muscle, fields, fat) + 0.8 * n30
     hull = smooth_max(hull, 1.5 - above, 5.0)
     # A large heart rests against aorta, gullet and spine; it never swallows them.
-    behind = np.minimum(np.minimum(fields["descending_aorta"] - 1.2, fields["oesophagus"] - 0.5), lattice.sample(spine_back) - 2.0)
+    behind = np.minimum(fields["descending_aorta"] - 1.2, fields["oesophagus"] - 0.5)
+    behind = np.minimum(behind, lattice.sample(spine_back) - 2.0)
     hull = smooth_max(hull, -behind, 3.0)
     outline = _outline(frame, lattice, hull, fields, spine_back, n15, n30)
     paints = _paint_gullet(frame, lattice, fields["oesophagus"], n8, above)
