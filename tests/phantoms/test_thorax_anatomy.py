@@ -191,6 +191,16 @@ def test_heart_touches_diaphragm_and_is_closed_by_the_pericardium(person: Person
     assert sizes.max() > 0.99 * sizes.sum(), count
 
 
+def test_nothing_dents_the_descending_aorta(person: Person):
+    height = person.subject.height_cm / 175
+    labels = [person.names[n] for n in ("descending_aorta", "aortic_arch", "aortic_wall")]
+    for z in (60, 45, 30, 10, -10, -40):  # reference mm above T8
+        grid = Grid.covering((-25, -15, z * height - 0.5), (60, 60, z * height + 0.5), (1.0, 1.0, 1.0))
+        parts, _ = ndimage.label(np.isin(rasterize(person.scene, grid).labels[0], labels))
+        j, i = np.nonzero(parts == 1 + np.argmax(np.bincount(parts.ravel())[1:]))
+        assert 4 / np.pi * len(j) > 0.8 * max(np.ptp(j) + 1, np.ptp(i) + 1) ** 2, z  # a disc fills pi/4 of its square
+
+
 def test_cord_lies_in_its_canal(person: Person):
     cord = person.mask("spinal_cord")
     around = ndimage.binary_dilation(cord, IN_PLANE) & ~cord
