@@ -1,46 +1,10 @@
-"""The thorax's structures from their data file."""
+"""The thorax's structures and labels."""
 
 from __future__ import annotations
 
-import csv
-from functools import lru_cache
-from importlib import resources
+from functools import partial
 
-from medsynth.scene.structure import Code, Structure, Texture
+from phantoms.table import read_labels, read_structures
 
-
-def _numbers(text: str) -> tuple[tuple[float, ...], ...]:
-    return tuple(tuple(float(v) for v in item.split(":")) for item in text.split(";") if item)
-
-
-@lru_cache(maxsize=1)
-def structures() -> tuple[Structure, ...]:
-    """Return every structure of the thorax, in the order of the file."""
-    text = resources.files("phantoms.thorax").joinpath("structures.csv").read_text(encoding="utf-8")
-    rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
-    found = []
-    for row in rows:
-        mixture = tuple(
-            (name, float(part)) for name, part in (item.split(":") for item in row["mixture"].split(";") if item)
-        )
-        texture = Texture(_numbers(row["octaves"]), _numbers(row["ridges"]))  # type: ignore[arg-type]
-        found.append(
-            Structure(
-                row["name"],
-                int(row["label"]),
-                row["tissue"],
-                Code(row["snomed"], row["meaning"]),
-                row["laterality"],  # type: ignore[arg-type]
-                row["part_of"],
-                texture,
-                row["enhancement"],
-                mixture,
-            )
-        )
-    return tuple(found)
-
-
-@lru_cache(maxsize=1)
-def labels() -> dict[str, int]:
-    """Return the label of each structure by name."""
-    return {s.name: s.label for s in structures()}
+structures = partial(read_structures, "phantoms.thorax")
+labels = partial(read_labels, "phantoms.thorax")
