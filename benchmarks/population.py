@@ -165,7 +165,7 @@ def measure(scene: Scene) -> dict[str, float]:
 @contextmanager
 def without_trees() -> Iterator[None]:
     """Leave out the vessels and airways inside lungs and liver: most of a build's time, and no organ's size."""
-    from phantoms.thorax import abdomen, lungs
+    from phantoms.torso import abdomen, lungs
 
     kept = {module: module.grow_tree for module in (abdomen, lungs)}
 

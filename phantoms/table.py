@@ -15,7 +15,7 @@ def _numbers(text: str) -> tuple[tuple[float, ...], ...]:
 
 @lru_cache
 def read_structures(package: str) -> tuple[Structure, ...]:
-    """Return every structure of the body in `package`, e.g. `"phantoms.thorax"`, in the order of its file."""
+    """Return every structure of the body in `package`, e.g. `"phantoms.torso"`, in the order of its file."""
     text = resources.files(package).joinpath("structures.csv").read_text(encoding="utf-8")
     rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
     found = []

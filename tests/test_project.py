@@ -128,4 +128,4 @@ def test_the_wheel_holds_every_module_and_data_file(tmp_path: Path) -> None:
     assert any(name.endswith("licenses/LICENSE") for name in packed)
     assert not [name for name in packed if name.startswith(("tests/", "benchmarks/", "docs/"))]
     assert "medsynth = medsynth.cli:app" in points
-    assert "thorax = phantoms.thorax:BODY" in points
+    assert "thorax = phantoms.torso:BODY" in points

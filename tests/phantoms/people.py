@@ -13,7 +13,7 @@ from medsynth.scene.phantom import Phantom
 from medsynth.scene.rasterize import rasterize
 from medsynth.scene.structure import Scene
 from medsynth.scene.subject import Subject
-from phantoms.thorax import BODY
+from phantoms.torso import BODY
 
 SUBJECTS = {"man": Subject("male", 45.0, 176.0, 80.0), "woman": Subject("female", 55.0, 163.0, 68.0)}
 

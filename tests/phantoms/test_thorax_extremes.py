@@ -7,7 +7,7 @@ import pytest
 
 from medsynth.scene.rasterize import rasterize
 from medsynth.scene.subject import Subject
-from phantoms.thorax import BODY
+from phantoms.torso import BODY
 from tests.phantoms.people import spec_of, whole_grid
 
 # sex, age, height, body mass index

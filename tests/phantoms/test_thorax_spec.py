@@ -16,7 +16,7 @@ from medsynth.core.seed import Seed
 from medsynth.scene.phantom import Phantom
 from medsynth.scene.rasterize import rasterize
 from medsynth.scene.subject import Subject
-from phantoms.thorax import BODY
+from phantoms.torso import BODY
 from tests.phantoms.people import Person, spec_of, whole_grid
 
 STEP_MM = 6.0

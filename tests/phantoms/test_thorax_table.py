@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from phantoms.thorax import BODY
+from phantoms.torso import BODY
 
 BY_NAME = {s.name: s for s in BODY.structures()}
 # Labels that data sets already hold: a change of any would give old masks a new meaning.

@@ -23,12 +23,12 @@ from medsynth.scene.structure import Layer, Paint, Scene, Structure, Texture
 from medsynth.scene.subject import Subject
 from medsynth.shapes.lattice import Lattice
 from medsynth.shapes.primitives import Ellipsoid
-from phantoms.thorax import abdomen, heart, lungs
-from phantoms.thorax.cage import build_cage
-from phantoms.thorax.frame import VERTEBRAE, Frame
-from phantoms.thorax.spine import build_spine
-from phantoms.thorax.table import labels, structures
-from phantoms.thorax.trunk import Trunk, build_trunk
+from phantoms.torso import abdomen, heart, lungs
+from phantoms.torso.cage import build_cage
+from phantoms.torso.frame import VERTEBRAE, Frame
+from phantoms.torso.spine import build_spine
+from phantoms.torso.table import labels, structures
+from phantoms.torso.trunk import Trunk, build_trunk
 
 ORIGIN = "midline, middle of the T8 vertebral body's height, halfway between breastbone and back"
 REFERENCE_HEIGHT_CM = 175.0

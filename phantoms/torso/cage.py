@@ -13,9 +13,9 @@ from medsynth.shapes.blend import smooth_max, smooth_min
 from medsynth.shapes.lattice import Lattice
 from medsynth.shapes.sampled import SampledShape
 from medsynth.shapes.sweep import Sweep, spline_mm, sweep_distance, sweep_fields
-from phantoms.thorax.frame import Frame
-from phantoms.thorax.table import labels
-from phantoms.thorax.trunk import RIB_LAYER_MM
+from phantoms.torso.frame import Frame
+from phantoms.torso.table import labels
+from phantoms.torso.trunk import RIB_LAYER_MM
 
 Field = NDArray[np.floating[Any]]
 

@@ -18,9 +18,9 @@ from medsynth.shapes.sampled import SampledShape
 from medsynth.shapes.sweep import Sweep, spline_mm, sweep_distance
 from medsynth.shapes.tree import TreeSpec, grow_tree
 from medsynth.shapes.tubes import Tubes
-from phantoms.thorax.frame import Frame
-from phantoms.thorax.table import labels
-from phantoms.thorax.trunk import Trunk
+from phantoms.torso.frame import Frame
+from phantoms.torso.table import labels
+from phantoms.torso.trunk import Trunk
 
 Field = NDArray[np.floating[Any]]
 

@@ -18,8 +18,8 @@ from medsynth.shapes.primitives import Ellipsoid, rotation
 from medsynth.shapes.sampled import SampledShape
 from medsynth.shapes.sweep import Sweep, spline_mm, sweep_distance
 from medsynth.shapes.tubes import Tubes
-from phantoms.thorax.frame import Frame
-from phantoms.thorax.table import labels
+from phantoms.torso.frame import Frame
+from phantoms.torso.table import labels
 
 Field = NDArray[np.floating[Any]]
 

@@ -13,8 +13,8 @@ from medsynth.shapes.blend import smooth_max, smooth_min
 from medsynth.shapes.contact import compete
 from medsynth.shapes.primitives import Ellipsoid, rotation
 from medsynth.shapes.sampled import SampledShape
-from phantoms.thorax.frame import Frame
-from phantoms.thorax.table import labels
+from phantoms.torso.frame import Frame
+from phantoms.torso.table import labels
 
 F32 = NDArray[np.float32]
 Field = NDArray[np.floating[Any]]

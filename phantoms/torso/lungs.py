@@ -20,9 +20,9 @@ from medsynth.shapes.sweep import Sweep
 from medsynth.shapes.tree import TreeSpec, bundle, grow_tree
 from medsynth.shapes.tree_edit import concatenate, walled
 from medsynth.shapes.tubes import Tubes
-from phantoms.thorax.frame import Frame
-from phantoms.thorax.table import labels
-from phantoms.thorax.trunk import Trunk
+from phantoms.torso.frame import Frame
+from phantoms.torso.table import labels
+from phantoms.torso.trunk import Trunk
 
 Field = NDArray[np.floating[Any]]
 

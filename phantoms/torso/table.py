@@ -6,5 +6,5 @@ from functools import partial
 
 from phantoms.table import read_labels, read_structures
 
-structures = partial(read_structures, "phantoms.thorax")
-labels = partial(read_labels, "phantoms.thorax")
+structures = partial(read_structures, "phantoms.torso")
+labels = partial(read_labels, "phantoms.torso")

@@ -13,8 +13,8 @@ from medsynth.scene.structure import Layer, Paint
 from medsynth.shapes.blend import smooth_max, smooth_min
 from medsynth.shapes.lattice import Lattice
 from medsynth.shapes.sampled import SampledShape
-from phantoms.thorax.frame import VERTEBRA_HALF_DEPTH_MM, VERTEBRA_HALF_WIDTH_MM, VERTEBRA_HEIGHT_MM, VERTEBRAE, Frame
-from phantoms.thorax.table import labels
+from phantoms.torso.frame import VERTEBRA_HALF_DEPTH_MM, VERTEBRA_HALF_WIDTH_MM, VERTEBRA_HEIGHT_MM, VERTEBRAE, Frame
+from phantoms.torso.table import labels
 
 Field = NDArray[np.floating[Any]]
 

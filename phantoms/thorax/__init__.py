@@ -1,3 +1,0 @@
-"""The adult thorax."""
-
-from phantoms.thorax.body import BODY as BODY

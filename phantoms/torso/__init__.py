@@ -1,0 +1,3 @@
+"""The adult thorax."""
+
+from phantoms.torso.body import BODY as BODY
