@@ -122,17 +122,18 @@ class _Builder:
         height = self.subject.height_cm / REFERENCE_HEIGHT_CM
         shape = s["chest_shape"]
         return Frame(
-            girth * (1 + shape),
-            girth * (1 - shape),
-            height,
-            s["fat"],
-            s["muscle"],
-            s["belly_mm"],
-            s["kyphosis"],
-            s["tilt"],
-            s["bone"] * height**0.5,
-            s["vessel"] * height**0.3,
-            int(s["seed"]) % 99991,
+            width=girth * (1 + shape),
+            depth=girth * (1 - shape),
+            height=height,
+            fat=s["fat"],
+            muscle=s["muscle"],
+            belly_mm=s["belly_mm"],
+            kyphosis=s["kyphosis"],
+            tilt=s["tilt"],
+            bone=s["bone"] * height**0.5,
+            vessel=s["vessel"] * height**0.3,
+            seed=int(s["seed"]) % 99991,
+            low_z_mm=-260.0,
         )
 
     def _fitted_frame(self) -> tuple[Frame, float, float]:

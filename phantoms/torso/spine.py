@@ -1,4 +1,4 @@
-"""Vertebrae C7-L3 with bodies, pedicles, laminae, processes and canal; discs, cord and dural sac."""
+"""Vertebrae C7-L5 with bodies, pedicles, laminae, processes and canal; discs, cord and dural sac."""
 
 from __future__ import annotations
 
@@ -44,7 +44,10 @@ def _capsule(
 def build_spine(frame: Frame, sway_rad: NDArray[np.float64]) -> tuple[Spine, list[Paint]]:
     """Return the spine and its paints: discs, canal, cord, then bones with cortex and marrow."""
     z = frame.vertebra_z_mm
-    low, high = float(z[-1]) - 34, float(z[0]) + 22
+    # What reaches into the built range; the disc below L5 rests on the sacrum.
+    shown = np.flatnonzero((z > frame.low_z_mm * frame.height - 34) & (z < frame.high_z_mm * frame.height + 40))
+    low = max(float(z[shown[-1]]) - 34, frame.low_z_mm * frame.height - 6)
+    high = min(float(z[shown[0]]) + 22, frame.high_z_mm * frame.height + 6)
     y = frame.spine_y_mm(np.linspace(low, high, 50))
     lattice = Lattice((-58.0, float(y.min()) - 26, low), (58.0, float(y.max()) + 74, high), STEP_MM)
     rough = 0.5 * lattice.noise(frame.noise_seed(20), 15.0) + 0.25 * lattice.noise(frame.noise_seed(21), 6.0)
@@ -52,8 +55,11 @@ def build_spine(frame: Frame, sway_rad: NDArray[np.float64]) -> tuple[Spine, lis
     arch, disc = body.copy(), body.copy()
     body_owner, disc_owner = np.zeros(lattice.shape, np.uint8), np.zeros(lattice.shape, np.uint8)
     arch_owner = body_owner.copy()
-    for n, middle in enumerate(z):
-        ks = np.flatnonzero(np.abs(lattice.z.ravel() - middle) < 44 * frame.height)
+    for n in shown:
+        middle = z[n]
+        ks = np.flatnonzero(np.abs(lattice.z.ravel() - middle) < 48 * frame.height)
+        if not ks.size:
+            continue
         part = slice(int(ks[0]), int(ks[-1]) + 1)
         b, p, d = _vertebra(frame, lattice, n, part, float(sway_rad[n]))
         for target, owner, new in ((body, body_owner, b), (arch, arch_owner, p), (disc, disc_owner, d)):
@@ -64,10 +70,10 @@ def build_spine(frame: Frame, sway_rad: NDArray[np.float64]) -> tuple[Spine, lis
     names = labels()
     bones = [names[f"vertebra_{v}"] for v in VERTEBRAE]
     marrow = [names[f"vertebra_{v}_marrow"] for v in VERTEBRAE]
-    discs = [names[f"disc_{a}_{b}"] for a, b in pairwise(VERTEBRAE)]
+    discs = [names[f"disc_{a}_{b}"] for a, b in pairwise((*VERTEBRAE, "S1"))]
     canal, cord = _canal(frame, lattice)
     paints = [
-        Paint(lattice.shape_of(disc, disc_owner), (Layer((*discs, discs[-1])),)),
+        Paint(lattice.shape_of(disc, disc_owner), (Layer(tuple(discs)),)),
         Paint(lattice.shape_of(canal), (Layer(names["epidural_fat"]), Layer(names["spinal_canal"], 1.6))),
         Paint(lattice.shape_of(cord), (Layer(names["spinal_cord"]),)),
         Paint(lattice.shape_of(arch, arch_owner), (Layer(tuple(bones)), Layer(tuple(marrow), ARCH_SHELL_MM))),
@@ -83,11 +89,15 @@ def _vertebra(frame: Frame, lattice: Lattice, n: int, part: slice, sway: float) 
     a = VERTEBRA_HALF_WIDTH_MM[n] * frame.bone
     b = VERTEBRA_HALF_DEPTH_MM[n] * frame.bone
     h = VERTEBRA_HEIGHT_MM[n] * frame.height / 2
-    below = (middle - frame.vertebra_z_mm[n + 1]) if n + 1 < len(VERTEBRAE) else 33.0 * frame.height
+    below = (middle - frame.vertebra_z_mm[n + 1]) if n + 1 < len(VERTEBRAE) else 32.0 * frame.height
     y0 = frame.spine_y_mm(middle + np.array([-h, 0.0, h]))
-    lean = (y0[2] - y0[0]) / (2 * h)  # the body follows the curve of the spine
-    w = (lattice.z[part] - np.float32(middle)) + np.float32(sway) * lattice.x
-    v = lattice.y - np.float32(y0[1]) - np.float32(lean) * w
+    # The body follows the curve of the spine: the endplates stand across it.
+    lean = (y0[2] - y0[0]) / (2 * h)
+    cosine = float(1 / np.hypot(1, lean))
+    below /= cosine
+    rise = (lattice.z[part] - np.float32(middle)) + np.float32(sway) * lattice.x
+    w = (rise + np.float32(lean) * (lattice.y - np.float32(y0[1]))) * np.float32(cosine)
+    v = (lattice.y - np.float32(y0[1]) - np.float32(lean) * rise) * np.float32(cosine)
     u = lattice.x + 0 * v
     au = np.abs(u)
     waist = 1 - 0.12 * np.clip(1 - (w / h) ** 2, 0, 1)
@@ -97,7 +107,7 @@ def _vertebra(frame: Frame, lattice: Lattice, n: int, part: slice, sway: float) 
     canal = 1 - np.sqrt((u / 10.5) ** 2 + ((v - b - 7.2) / 8.2) ** 2)
     endplate = np.abs(w) - (h - 1.4 + 1.6 * np.minimum(level, 1.0) ** 2)
     body = smooth_max(smooth_max(radial, endplate, 2.0), 8.0 * canal, 2.0)
-    disc = np.maximum(np.maximum(radial + 0.4, np.abs(w + below / 2) - (below / 2 - h + 1.8)), 8.0 * canal)
+    disc = np.maximum(np.maximum(radial + 0.4, np.abs(w + below / 2) - (below / 2 - h + (1.8 if n < 12 else 3.4))), 8.0 * canal)
     lumbar = n >= VERTEBRAE.index("L1")
     neck = n == 0
     pedicle = _capsule(au, v, w, (a * 0.62, b * 0.55, h * 0.35), (12.2, b + 8.5, h * 0.3), 3.4 + 0.12 * n)

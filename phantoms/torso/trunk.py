@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from medsynth.scene.structure import Layer, Paint
 from medsynth.shapes.blend import smooth_max, smooth_min
 from medsynth.shapes.contact import compete
+from medsynth.shapes.lattice import Lattice
 from medsynth.shapes.primitives import Ellipsoid, rotation
 from medsynth.shapes.sampled import SampledShape
-from phantoms.torso.frame import Frame
+from phantoms.torso.frame import PERINEUM_Z_MM, Frame
 from phantoms.torso.table import labels
 
 F32 = NDArray[np.float32]
@@ -21,6 +22,7 @@ Field = NDArray[np.floating[Any]]
 
 RIB_LAYER_MM = 10.0  # ribs and intercostal muscles, just outside the cavity
 SKIN_MM = 1.8
+THIGHS_FROM_MM = -330.0  # reference height below which thighs and buttocks shape the outline
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +43,8 @@ def build_trunk(frame: Frame, breast_ml: float) -> tuple[Trunk, list[Paint]]:
     cavity = lattice.sample(frame.cavity) - 1.4 * mid
     muscle = np.minimum(lattice.sample(frame.muscle_surface) - 1.2 * mid - 0.5 * fine, cavity - 4.0)
     skin = np.minimum(lattice.sample(frame.skin_surface) - 1.3 * slow, muscle - 2.2)
+    if frame.low_z_mm < THIGHS_FROM_MM:
+        cavity, muscle, skin = _lower_body(frame, cavity, muscle, skin, mid, slow)
     around = np.abs(((frame.cavity.angle_deg(lattice.points_mm) + 180) % 360) - 180).astype(np.float32)
     skin, glands = _breasts(frame, skin, muscle, breast_ml, fine)
     trunk = Trunk(skin, muscle, cavity, around)
@@ -48,6 +52,48 @@ def build_trunk(frame: Frame, breast_ml: float) -> tuple[Trunk, list[Paint]]:
     paints = [Paint(lattice.shape_of(skin), (Layer(names["skin"]), Layer(names["subcutaneous_fat"], SKIN_MM)))]
     paints += [Paint(shape, (Layer(names[f"breast_{side}"]),)) for side, shape in glands.items()]
     return trunk, paints + _muscles(frame, trunk, fine)
+
+
+def _lower_body(
+    frame: Frame, cavity: Field, muscle: Field, skin: Field, mid: Field, slow: Field
+) -> tuple[Field, Field, Field]:
+    """Close the cavity with the pelvic floor, the trunk with the perineum, and add the thighs."""
+    lattice = frame.lattice
+    count = int(np.searchsorted(lattice.z.ravel(), THIGHS_FROM_MM * frame.height))
+    part = Lattice(lattice.low_mm, (lattice.high_mm[0], lattice.high_mm[1], float(lattice.z[count, 0, 0])), 3.0)
+    count = part.shape[0]
+    cavity, muscle, skin = cavity.copy(), muscle.copy(), skin.copy()
+    x, y, z = part.x, part.y, part.z
+    cavity[:count] = smooth_max(cavity[:count], pelvic_floor_z_mm(frame, part) - z, 6.0)
+    base = (PERINEUM_Z_MM + 6.0) * frame.height - z + np.float32(0.10) * np.abs(x)
+    own = smooth_max(muscle[:count], (base + 6.0).astype(np.float32), 10.0)
+    cover = smooth_max(skin[:count], base.astype(np.float32), 14.0)
+    between = np.float32(0.9) - np.abs(x) + 0 * z  # thighs touch, skin on skin; they do not merge
+    for sign, meat, outside in zip((-1.0, 1.0), frame.thigh_muscles, frame.thigh_skins, strict=True):
+        own = smooth_min(own, part.sample(meat) - 1.0 * mid[:count], 10.0)
+        thigh = part.sample(outside) - 1.0 * slow[:count]
+        cover = smooth_min(cover, smooth_max(thigh, np.float32(0.9) - np.float32(sign) * x, 12.0), 16.0)
+    open_below = np.clip((PERINEUM_Z_MM * frame.height + 14 - z) / 14, 0, 1)
+    cover = np.maximum(cover, np.where(open_below > 0, between - 6 * (1 - open_below), -20.0))
+    # The natal cleft: deep between the buttocks, gone above the sacrum.
+    depth = np.interp(z.ravel() / frame.height, [-480, -440, -400, -365, -335], [44, 40, 30, 13, 0])
+    back = frame.skin_surface.point_mm(170.0, z.ravel())[:, 1]
+    start = (back - depth)[:, None, None].astype(np.float32)
+    groove = np.abs(x - 1.0) - 0.6 - 0.16 * np.maximum(y - start - 6, 0)
+    cleft = np.maximum(groove, start - y)
+    cover = np.where(depth[:, None, None] > 0, smooth_max(cover, -cleft.astype(np.float32), 5.0), cover)
+    muscle[:count] = np.maximum(own, cover + 4.0)
+    skin[:count] = cover
+    cavity[:count] = np.maximum(cavity[:count], muscle[:count] + 4.0)
+    return cavity, muscle, skin
+
+
+def pelvic_floor_z_mm(frame: Frame, lattice: Lattice) -> Field:
+    """Return the height of the pelvic floor: a funnel from the side walls down to the anal canal."""
+    width, depth = (float(s) for s in frame.scales(-420.0))
+    x, y = lattice.x / width, lattice.y / depth
+    reach = np.sqrt((x / 46) ** 2 + ((y - 26) / 58) ** 2)
+    return ((-438.0 + 34.0 * np.minimum(reach, 1.3) ** 2) * frame.height).astype(np.float32)
 
 
 def _breasts(frame: Frame, skin: F32, muscle: F32, breast_ml: float, fine: F32) -> tuple[F32, dict[str, SampledShape]]:
