@@ -82,20 +82,35 @@ def _blade(across, depth, deepest, width, crown):
     return outside + min(max(a, b), 0.0)
 
 
+@numba.njit(nogil=True, inline="always")
+def _sheets(h, depth, crown):
+    """Return the distance to the free fissures: channels of (level, limit, half width) from h[4] on."""
+    best = FAR
+    u = min(max(crown - depth, 0.0), crown)
+    mouth = crown - np.sqrt(max(crown * crown - u * u, 0.0))
+    for n in range((h.shape[0] - 4) // 3):
+        a = abs(h[4 + 3 * n]) - h[6 + 3 * n] - mouth
+        b = h[5 + 3 * n]
+        outside = np.sqrt(max(a, 0.0) ** 2 + max(b, 0.0) ** 2)
+        best = min(best, outside + min(max(a, b), 0.0))
+    return best
+
+
 @numba.njit(cache=True, nogil=True, parallel=True)
 def carve_sulci(hull, drift, folds, depths, coarse_origin, coarse_step, origin, step, wave, width, crown, out):
     """Write the cerebrum's surface: the hull less its sulci, negative inside.
 
-    hull : (2, z, y, x, 4) per side (0 right, 1 left; x is |x|): hull distance, negative inside, and its unit gradient.
+    hull : (2, z, y, x, 4 + 3 n) per side (0 right, 1 left; x is |x|): hull distance, negative inside, its gradient, and
+        for each free fissure its level function, how far beyond its end a place is, and its half width.
     drift : (2, z, y, x, 3) shift of a sulcus per mm of depth.
     folds : (2, z, y, x, 8) two fold fields with their gradients; valleys are sulci.
-    depths : (2, z, y, x, 4) depth of the sulci of both fields, relative width, distance by which crowns are rounded.
+    depths : (2, z, y, x, 3) depth of the sulci of both fields, relative width.
     wave : (2,) wavelengths of the two fields; width, crown in mm.
     out : (z, y, x) lattice of the body at `origin`, `step`; x > 0 is left.
     """
     nz, ny, nx = out.shape
     for k in numba.prange(nz):
-        h, g, f, d = np.empty(4), np.empty(3), np.empty(8), np.empty(4)
+        h, g, f, d = np.empty(hull.shape[4]), np.empty(3), np.empty(8), np.empty(3)
         z = (origin[2] + k * step - coarse_origin[2]) / coarse_step
         for j in range(ny):
             y = (origin[1] + j * step - coarse_origin[1]) / coarse_step
@@ -108,6 +123,7 @@ def carve_sulci(hull, drift, folds, depths, coarse_origin, coarse_step, origin, 
                     out[k, j, i] = surface
                     continue
                 depth = -surface
+                best = _sheets(h, depth, crown)
                 slope = np.sqrt(h[1] ** 2 + h[2] ** 2 + h[3] ** 2) + 1e-6
                 move = -surface / slope / coarse_step
                 px, py, pz = x + move * h[1], y + move * h[2], z + move * h[3]
@@ -116,10 +132,9 @@ def carve_sulci(hull, drift, folds, depths, coarse_origin, coarse_step, origin, 
                 px, py, pz = px + lean * g[0], py + lean * g[1], pz + lean * g[2]
                 _sample(depths[side], px, py, pz, d)
                 if d[0] < 2.0 and d[1] < 2.0:
-                    out[k, j, i] = surface
+                    out[k, j, i] = max(surface, -best)
                     continue
                 _sample(folds[side], px, py, pz, f)
-                best = FAR
                 for n in range(2):
                     number = 2 * np.pi / wave[n]
                     steep = np.sqrt(f[4 * n + 1] ** 2 + f[4 * n + 2] ** 2 + f[4 * n + 3] ** 2) / number
@@ -133,11 +148,11 @@ def carve_sulci(hull, drift, folds, depths, coarse_origin, coarse_step, origin, 
 
 
 @numba.njit(cache=True, nogil=True)
-def redistance(values, slowness, step, reach):
-    """Make values (z, y, x) the distance to their own zero level, where |gradient| = slowness inside and 1 outside.
+def redistance(values, step, reach):
+    """Make values (z, y, x) the distance to their own zero level, up to `reach`.
 
-    Nodes beside the zero level keep their value (times the slowness inside); the others are solved for by fast
-    sweeping (Zhao 2005, doi:10.1090/S0025-5718-04-01678-3) up to `reach`.
+    Nodes beside the zero level keep their value; the others are solved for by fast sweeping (Zhao 2005,
+    doi:10.1090/S0025-5718-04-01678-3).
     """
     nz, ny, nx = values.shape
     fixed = np.zeros(values.shape, np.bool_)
@@ -160,9 +175,7 @@ def redistance(values, slowness, step, reach):
     for k in range(nz):
         for j in range(ny):
             for i in range(nx):
-                v = values[k, j, i]
-                rate = slowness[k, j, i] if v < 0 else 1.0
-                size[k, j, i] = min(abs(v), step) * rate if fixed[k, j, i] else reach
+                size[k, j, i] = min(abs(values[k, j, i]), step) if fixed[k, j, i] else reach
     for sweep in range(8):
         k0, k1, dk = (0, nz, 1) if sweep & 1 == 0 else (nz - 1, -1, -1)
         j0, j1, dj = (0, ny, 1) if sweep & 2 == 0 else (ny - 1, -1, -1)
@@ -183,14 +196,13 @@ def redistance(values, slowness, step, reach):
                         a, b = b, a
                     if a >= reach:
                         continue
-                    rate = step * (slowness[k, j, i] if values[k, j, i] < 0 else 1.0)
-                    t = a + rate
+                    t = a + step
                     if t > b:
-                        t = 0.5 * (a + b + np.sqrt(max(2 * rate * rate - (a - b) ** 2, 0.0)))
+                        t = 0.5 * (a + b + np.sqrt(max(2 * step * step - (a - b) ** 2, 0.0)))
                         if t > c:
                             total = a + b + c
                             square = a * a + b * b + c * c
-                            t = (total + np.sqrt(max(total * total - 3 * (square - rate * rate), 0.0))) / 3
+                            t = (total + np.sqrt(max(total * total - 3 * (square - step * step), 0.0))) / 3
                     if t < size[k, j, i]:
                         size[k, j, i] = t
     for k in range(nz):
