@@ -1,0 +1,3 @@
+"""The adult knee."""
+
+from phantoms.knee.body import BODY as BODY
