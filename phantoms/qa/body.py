@@ -60,7 +60,7 @@ class QaObject:
             origin=ORIGIN,
             subject=subject,
             structures=truth.structures,
-            paints=tuple(part.paint(labels) for part in design.parts),
+            paints=tuple(paint for part in design.parts for paint in part.paints(labels)),
             fields={"body": outside},
             vessels={},
             landmarks={"middle": (0.0, 0.0, 0.0), **design.landmarks},

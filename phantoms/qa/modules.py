@@ -84,7 +84,7 @@ def ctp528(spec: Mapping[str, Any]) -> Design:
     parts, angles, arc = [_cylinder_body("ctp528_body", radius, half)], [], -spans[0] / 2
     for gauge, span in zip(GAUGES, spans, strict=True):
         angle = 90.0 - (arc + span / 2) / GAUGE_CIRCLE_MM * 180 / pi
-        parts.append(Part(f"ctp528_gauge_{gauge}", _bars(gauge, angle), ("ctp528_body",), None, bar_mm(gauge) / 5))
+        parts.append(Part(f"ctp528_gauge_{gauge}", _bars(gauge, angle), ("ctp528_body",), lattice_mm=bar_mm(gauge) / 5))
         angles.append(angle % 360)
         arc += span + free
     gauges = {

@@ -41,7 +41,7 @@ def grid_mm() -> list[Point]:
 
 def vials_mm() -> dict[str, Point]:
     """Return the middle of each vial by name, the longest relaxation time first at the top of its plate."""
-    places = {}
+    places: dict[str, Point] = {}
     for plate, z in PLATES_MM.items():
         spots = [on_circle(r, first - 360.0 / n * i, z) for n, r, first in RINGS for i in range(n)]
         places |= {f"mr_{plate}_vial_{i + 1}": spot for i, spot in enumerate(spots)}
@@ -57,7 +57,7 @@ def design(spec: Mapping[str, Any]) -> Design:
     parts = [
         Part("mr_shell", (Sphere(middle, radius),)),
         Part("mr_fill", (Sphere(middle, radius - wall),), ("mr_shell",)),
-        Part("mr_grid", tuple(Sphere(at, ball) for at in grid_mm()), ("mr_fill",), None, ball / 6),
+        Part("mr_grid", tuple(Sphere(at, ball) for at in grid_mm()), ("mr_fill",), apart=True),
         *(Part(name, (Sphere(at, vial),), ("mr_fill",)) for name, at in places.items()),
     ]
     details = {

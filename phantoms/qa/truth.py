@@ -47,7 +47,7 @@ class Union:
 
 @dataclass(frozen=True)
 class Part:
-    """One painting step of a test object: later parts cover earlier ones.
+    """A piece of a test object: later parts cover earlier ones.
 
     Attributes
     ----------
@@ -56,6 +56,7 @@ class Part:
     inside : the structure that it is wholly cut out of; two that overlap, for their overlap.
     volume_mm3 : of the union; None for solids that do not overlap.
     lattice_mm : step at which it is sampled when painted; 0 derives it from its size.
+    apart : whether the solids are farther apart than a voxel, so that each can be painted by itself, which is quicker.
     over : structures that it may cover; empty means every one.
     drawn : the solid to paint instead, where `over` already limits it to the rest of the solids: a surface that two
         parts share is then drawn once.
@@ -66,6 +67,7 @@ class Part:
     inside: tuple[str, ...] = ()
     volume_mm3: float | None = None
     lattice_mm: float = 0.0
+    apart: bool = False
     over: tuple[str, ...] = ()
     drawn: Shape | None = None
 
@@ -73,18 +75,19 @@ class Part:
         """Return the volume of the union of the solids."""
         return sum(volume_mm3(s) for s in self.solids) if self.volume_mm3 is None else self.volume_mm3
 
-    def paint(self, labels: Mapping[str, int]) -> Paint:
-        """Return the painting step; thin wires and beads as capsules, whose partial volume is sampled."""
-        label, over = labels[self.structure], tuple(labels[name] for name in self.over)
+    def paints(self, labels: Mapping[str, int]) -> tuple[Paint, ...]:
+        """Return the painting steps; thin wires and beads as capsules, whose partial volume is sampled."""
+        layers, over = (Layer(labels[self.structure]),), tuple(labels[name] for name in self.over)
         if self.drawn is not None:
-            return Paint(self.drawn, (Layer(label),), over, self.lattice_mm)
+            return (Paint(self.drawn, layers, over, self.lattice_mm),)
         thin = [_as_capsule(solid) for solid in self.solids]
         capsules = [solid for solid in thin if solid is not None]
         if len(capsules) == len(self.solids):
             radii = np.array([c.start_radius_mm for c in capsules])
             ends = np.array([[c.start_mm, c.end_mm] for c in capsules])
-            return Paint(Tubes(ends[:, 0], ends[:, 1], radii, radii, np.full(len(radii), -1)), (Layer(label),), over)
-        return Paint(Union(self.solids), (Layer(label),), over, self.lattice_mm)
+            return (Paint(Tubes(ends[:, 0], ends[:, 1], radii, radii, np.full(len(radii), -1)), layers, over),)
+        apart = self.solids if self.apart else (Union(self.solids),)
+        return tuple(Paint(solid, layers, over, self.lattice_mm) for solid in apart)
 
 
 def _as_capsule(solid: Shape) -> Capsule | None:
