@@ -103,7 +103,7 @@ def _anatomy(recipe: Recipe, seed: Seed) -> tuple[Scene, Mapping[str, Any]]:
     """Sample the subject and the spec of its body, and build the scene."""
     subject = sample_subject(recipe.subject.constraints(), rng=seed.child("subject").rng())
     body = load_body(recipe.phantom.body)
-    spec = body.sample_spec(subject, rng=seed.child("anatomy").rng())
+    spec = {**body.sample_spec(subject, rng=seed.child("anatomy").rng()), **recipe.phantom.spec}
     return body.build(subject, spec), spec
 
 

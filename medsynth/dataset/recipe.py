@@ -79,10 +79,11 @@ class Bounded(Part):
 
 
 class PhantomPart(Part):
-    """Which body, and which part of it is scanned."""
+    """Which body, and which part of it is scanned; `spec` fixes numbers of the body that are drawn otherwise."""
 
     body: str
     range: str | None = None
+    spec: dict[str, Any] = {}
 
 
 class SubjectPart(Part):
@@ -177,6 +178,8 @@ class Recipe(Part):
         data = self.model_dump(mode="json")
         data["subject"] = {key: value for key, value in data["subject"].items() if value is not None}
         data["formats"] = {key: value for key, value in data["formats"].items() if value is not None}
+        if not data["phantom"]["spec"]:
+            del data["phantom"]["spec"]
         return data
 
     def fingerprint(self) -> str:
@@ -234,7 +237,9 @@ def _recipe(data: Mapping[str, Any]) -> Recipe:
             parts[key] = default
     recipe = _checked(Recipe, parts, ())
     _check_body(recipe)
-    sample_subject(recipe.subject.constraints(), rng=Seed(0).rng())  # raises where no adult meets them together
+    someone = sample_subject(recipe.subject.constraints(), rng=Seed(0).rng())  # raises where no adult meets them
+    if recipe.phantom.spec:
+        _check_spec(recipe.phantom, load_body(recipe.phantom.body).sample_spec(someone, rng=Seed(0).rng()))
     return recipe
 
 
@@ -251,6 +256,23 @@ def _check_body(recipe: Recipe) -> None:
     for path, value in asked.items():
         if value is not None and value not in ranges:
             raise RecipeError(expected(path, value, f"a range of {name}") + did_you_mean(value, ranges))
+
+
+def _check_spec(phantom: PhantomPart, drawn: Mapping[str, Any]) -> None:
+    """Check that what the recipe fixes are numbers that the body draws."""
+    known = {key: value for key, value in drawn.items() if key not in ("version", "seed")}
+    for key, value in phantom.spec.items():
+        if key not in known:
+            raise unknown_key(("phantom", "spec", key), known)
+        if _form(value) != _form(known[key]):
+            raise RecipeError(expected(f"phantom.spec.{key}", value, f"of the form of {known[key]!r}"))
+
+
+def _form(value: object) -> object:
+    """Return what two JSON values must share to stand in for each other: numbers, words, or lists of such."""
+    if isinstance(value, list | tuple):
+        return [_form(part) for part in value]
+    return "number" if isinstance(value, int | float) and not isinstance(value, bool) else type(value).__name__
 
 
 def _checked(model: type[Model], data: Any, path: tuple[str | int, ...]) -> Model:

@@ -32,6 +32,8 @@ def message(recipe, **overrides):
     ("phantom.body", "two_bals", ["phantom.body", "'two_bals'", "did you mean 'two_balls'"]),
     ("phantom.range", "chest", ["phantom.range", "'chest'", "all"]),
     ("phantom", None, ["phantom", "mapping"]),
+    ("phantom.spec", {"radius": 9.0}, ["unknown key phantom.spec.radius", "did you mean 'radius_mm'"]),
+    ("phantom.spec", {"radius_mm": "wide"}, ["phantom.spec.radius_mm", "'wide'"]),
     ("subject.age", 40, ["unknown key subject.age", "'age_years'"]),
     ("subject.sex", "man", ["subject.sex", "'female' or 'male'", "'man'"]),
     ("subject.age_years", -4, ["subject.age_years", "-4"]),

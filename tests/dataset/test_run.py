@@ -57,6 +57,16 @@ def test_cases_differ_from_each_other_and_with_the_seed(stub_recipe, tmp_path):
     assert len(set(images)) == 3
 
 
+def test_numbers_that_a_recipe_fixes_replace_the_drawn_ones_in_every_case(stub_recipe, tmp_path):
+    drawn, fixed = tmp_path / "drawn", tmp_path / "fixed"
+    generate(stub_recipe, 2, drawn, seed=1)
+    generate({**stub_recipe, "phantom": {**stub_recipe["phantom"], "spec": {"radius_mm": 9.5}}}, 2, fixed, seed=1)
+    for case in case_names(fixed):
+        specs = [json.loads((at / case / "annotations.json").read_text())["specs"]["anatomy"] for at in (drawn, fixed)]
+        assert specs[0]["radius_mm"] != 9.5
+        assert specs[1] == {**specs[0], "radius_mm": 9.5}
+
+
 def test_a_case_does_not_depend_on_how_many_are_asked_for_or_on_the_shard(stub_recipe, tmp_path):
     generate(stub_recipe, 4, tmp_path / "whole", seed=3)
     for number in (2, 1):
