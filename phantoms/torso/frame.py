@@ -206,6 +206,7 @@ class Frame:
     seed : chooses the noise.
     pelvis_width, pelvis_depth : scales of x and y from the iliac crests down.
     hip_fat : by how much more fat than `fat` tells lies on buttocks, hips and thighs (women: about 0.6).
+    outlet : width of the lower bony pelvis against a man's (women: about 1.12).
     low_z_mm, high_z_mm : reference heights between which the body is built.
     """
 
@@ -223,6 +224,7 @@ class Frame:
     pelvis_width: float = 1.0
     pelvis_depth: float = 1.0
     hip_fat: float = 0.0
+    outlet: float = 1.0
     low_z_mm: float = float(LEVELS_MM[0])
     high_z_mm: float = float(LEVELS_MM[-1])
 
