@@ -115,8 +115,7 @@ def _left_knee(subject: Subject, spec: Mapping[str, Any]) -> Scene:
     raw = raw_muscles(frame, rough)
     contents = np.minimum.reduce([solid, rough.sample(cord_shape), *raw.values()])
     leg, leg_paints = build_leg(frame, rough.shape_of(contents))
-    muscles = build_muscles(frame, rough, raw, rough.sample(rough.shape_of(solid)),
-                            np.asarray(rough.sample(leg.lattice.shape_of(leg.fascia)), np.float32))  # fmt: skip
+    muscles = build_muscles(frame, rough, raw, np.asarray(rough.sample(leg.lattice.shape_of(leg.fascia))))
     vessels, vessel_paints = build_vessels(frame, leg, float(spec["calcified"]))
     around, between = build_joint(frame, bones)
     paints = [*leg_paints, muscles, *around, cord_paint, *between, *bone_paints, *vessel_paints]

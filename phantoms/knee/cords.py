@@ -50,13 +50,13 @@ def cords(frame: KneeFrame) -> dict[str, Cord]:
             [(6.0, -45.5, TOP_MM + 8.0), (4.0, -47.5, base + 22.0), (2.0, -50.5, base + 5.0), (1.5, -52.5, base - 4.0)],
             (1.0, 0.0, 0.0), (13.0, 16.0, 19.0, 17.0), (2.6, 3.4, 3.9, 2.4)),
         "iliotibial_band": Cord(
-            [(47.5, -10.0, TOP_MM + 8.0), (46.5, -10.0, 55.0), (45.5, -10.0, 28.0), (43.0, -12.0, 4.0),
+            [(54.5, -14.0, TOP_MM + 8.0), (50.5, -12.0, 60.0), (46.0, -10.0, 28.0), (43.0, -12.0, 4.0),
              (32.0, -20.0, -14.0)], (0.2, 1.0, 0.0), (13.0, 11.0, 9.0, 8.0, 6.0), (0.8, 1.0, 1.3, 1.5, 1.8)),
     }  # fmt: skip
 
 
 def _sweep(frame: KneeFrame, cord: Cord) -> Sweep:
-    axis = spline_mm(frame.at(cord.course), 1.5)
+    axis = spline_mm(frame.at(cord.course), 2.5)
     along, knots = np.linspace(0, 1, len(axis)), np.linspace(0, 1, len(cord.course))
     width = np.interp(along, knots, cord.half_width_mm) * frame.bone
     thickness = np.interp(along, knots, cord.half_thickness_mm) * frame.bone
@@ -67,7 +67,7 @@ def build_cords(frame: KneeFrame) -> tuple[SampledShape, Paint]:
     """Return all cords as one shape, and its paint."""
     made = cords(frame)
     lattice = frame.lattice((-52, -62, BOTTOM_MM - MARGIN_MM), (54, 40, TOP_MM + MARGIN_MM), BONE_STEP_MM)
-    shape = _frayed(frame, lattice, sweep_fields([_sweep(frame, cord) for cord in made.values()], lattice, 4.0))
+    shape = _frayed(frame, lattice, sweep_fields([_sweep(frame, cord) for cord in made.values()], lattice, 6.0))
     return shape, Paint(shape, (Layer(tuple(labels()[name] for name in made)),))
 
 

@@ -116,7 +116,8 @@ def _shaft(u: Field, v: Field, w: Field) -> Field:
     # The popliteal surface behind is flat, with the linea aspera as a ridge higher up.
     aspera = 0.16 * np.exp(-((across / 0.28) ** 2)) * np.clip((w - 66.0) / 25.0, 0, 1)
     back = np.where(back > 0, back * (1.10 - aspera), back)
-    section = (np.abs(across) ** 2.5 + np.abs(back) ** 2.5) ** 0.4
+    power = np.interp(w, [50.0, 90.0], [2.6, 2.05]).astype(np.float32)
+    section = (np.abs(across) ** power + np.abs(back) ** power) ** (1 / power)
     return np.maximum((section - 1) * np.minimum(half_u, half_v), 34.0 - w)
 
 

@@ -22,7 +22,7 @@ Field = NDArray[np.floating[Any]]
 
 FILM_MM = 0.15  # fluid between cartilage layers that bear on each other
 # Menisci: height at the rim 5-7 mm, width 9-12 mm (unverified); middle and outer radius of the lateral ring.
-MENISCUS_HEIGHT_MM, MEDIAL_WIDTH_MM, LATERAL_WIDTH_MM = 6.0, 9.5, 10.5
+MENISCUS_HEIGHT_MM, MEDIAL_WIDTH_MM, LATERAL_WIDTH_MM = 6.6, 10.5, 11.0
 LATERAL_RING_MM = (20.5, -0.5, 18.3)
 CAPSULE_MM = 1.5  # thickness of the capsule
 CAPSULE_FROM_BONE_MM = 3.4
@@ -143,8 +143,10 @@ def _soft_parts(frame: KneeFrame, joint: Joint, cartilage: dict[str, Field]) -> 
     hoffa = np.sqrt(((u - 1.5) / 27.0) ** 2 + ((v + 30.5) / 17.5) ** 2 + ((w - low) / (low + 22.0)) ** 2)
     hoffa_field = (hoffa - 1) * 17.0 * frame.bone + lumpy
     surface = np.minimum(np.minimum(cartilage["femoral"], cartilage["tibial"]), cartilage["patellar"])
-    film = 0.45 + 0.45 * frame.fluid
-    near = np.maximum(surface - film - 0.35 * lumpy, np.minimum(capsule + 0.8, cartilage["patellar"] - 1.5))
+    film = 0.6 + 0.4 * frame.fluid
+    bearing = np.maximum(cartilage["femoral"], cartilage["tibial"]) - 1.2  # between the condyles there is no fat
+    near = np.maximum(surface - film - 0.15 * lumpy, np.minimum(capsule + 0.8, cartilage["patellar"] - 1.5))
+    near = np.minimum(near, bearing)
     recess = _recess(frame, joint)
     fluid = np.minimum(near, recess + 0.25 * lumpy)
     return [

@@ -11,6 +11,7 @@ from scipy import ndimage
 from scipy.interpolate import CubicSpline, PchipInterpolator
 
 from medsynth.scene.structure import Layer, Paint
+from medsynth.shapes.blend import smooth_min
 from medsynth.shapes.lattice import Lattice
 from medsynth.shapes.loft import PolarLoft
 from medsynth.shapes.sampled import SampledShape
@@ -21,6 +22,7 @@ Field = NDArray[np.floating[Any]]
 
 SKIN_MM = 1.6  # skin of the leg, 1.3-2 mm (unverified)
 FASCIA_MM = 0.7
+HULL_SHARE = 0.85  # how far the fascia bridges the hollows between muscles, tendons and bones
 AXIS_V_MM = 6.0  # axis of the leg behind the middle of the plateau
 _ANGLES_DEG = np.arange(0.0, 181.0, 10.0)
 # Fat under the skin of a man at a BMI of 25, mm: rows are reference heights, columns front, outside, back, inside.
@@ -68,22 +70,34 @@ def build_leg(frame: KneeFrame, contents: SampledShape) -> tuple[Leg, list[Paint
     z = np.arange(BOTTOM_MM - MARGIN_MM, TOP_MM + MARGIN_MM + 1, 6.0) * frame.height
     radii = _wrapped(frame, contents, z)
     fat = np.asarray(PchipInterpolator(FAT_W_MM, fat_mm(frame), axis=0)(np.clip(z / frame.height, -90, 96)))
-    fascia_surface, skin_surface = _loft(frame, z, radii), _loft(frame, z, radii + fat + SKIN_MM)
-    reach = float((radii + fat).max()) + 8
+    rounded = np.maximum(_wrapped(frame, _rounded(frame, contents), z) + 2.5, radii + fat)
+    outer = ndimage.gaussian_filter(rounded[:, :-1], (1.0, 1.2), mode=("nearest", "wrap")) + SKIN_MM
+    fascia_surface, skin_surface = _loft(frame, z, radii), _loft(frame, z, np.append(outer, outer[:, :1], axis=1))
+    reach = float(outer.max()) + 8
     low, high = (BOTTOM_MM * frame.height, TOP_MM * frame.height)
     middle = AXIS_V_MM * frame.depth
     lattice = Lattice((-reach, middle - reach, low), (reach, middle + reach, high), SOFT_STEP_MM)
     inside = lattice.sample(contents)
     slow, fine = lattice.noise(frame.noise_seed(60), 38.0), lattice.noise(frame.noise_seed(61), 14.0)
-    fascia = np.minimum(lattice.sample(fascia_surface), inside - 0.9)
+    fascia = smooth_min(lattice.sample(fascia_surface), np.asarray(inside - 0.9, np.float32), 5.0)
     skin = lattice.sample(skin_surface) - (0.5 + 0.25 * min(frame.fat, 3.0)) * slow - 0.2 * fine
-    skin = np.minimum(skin, fascia - 1.5 - SKIN_MM)
+    skin = smooth_min(skin, fascia - 1.5 - SKIN_MM, 8.0)
     names = labels()
     paints = [
         Paint(lattice.shape_of(skin), (Layer(names["skin"]), Layer(names["subcutaneous_fat"], SKIN_MM))),
         Paint(lattice.shape_of(fascia), (Layer(names["deep_fascia"]), Layer(names["intermuscular_fat"], FASCIA_MM))),
     ]
     return Leg(lattice, skin, fascia, fascia_surface, fat), paints
+
+
+def _rounded(frame: KneeFrame, contents: SampledShape) -> SampledShape:
+    """Return the contents with the round front of a knee: fat fills the hollows beside the patellar tendon."""
+    lattice = Lattice(contents.origin_mm, tuple((np.asarray(contents.origin_mm) + contents.step_mm
+                                                 * (np.array(contents.values_mm.shape[::-1]) - 1)).tolist()),
+                      contents.step_mm)  # fmt: skip
+    u, v, w = frame.reference(lattice)
+    front = np.sqrt(((u - 1.0) / 49.0) ** 2 + ((v + 10.0) / 39.0) ** 2 + ((w - 14.0) / 68.0) ** 2)
+    return lattice.shape_of(np.minimum(contents.values_mm, (front - 1) * 38.0 * frame.bone))
 
 
 def _loft(frame: KneeFrame, z: NDArray[np.float64], radii: NDArray[np.float64]) -> PolarLoft:
@@ -100,7 +114,15 @@ def _wrapped(frame: KneeFrame, contents: SampledShape, z: NDArray[np.float64]) -
     points[..., 1] = AXIS_V_MM * frame.depth - r * np.cos(angle)
     points[..., 2] = z[:, None, None]
     outer = np.where(contents.distance_mm(points) < 0.8, r, 12.0).max(axis=-1)
-    # It bridges hollows up to 50 degrees wide and 24 mm high, as fascia and fat do.
-    closed = ndimage.grey_closing(outer, size=(5, 11), mode=("nearest", "wrap"))
-    smooth = ndimage.gaussian_filter(0.75 * closed + 0.25 * outer, (1.2, 2.0), mode=("nearest", "wrap")) + 0.8
+    taut = HULL_SHARE * _convex(outer) + (1 - HULL_SHARE) * ndimage.grey_closing(outer, (5, 11), mode=("nearest", "wrap"))
+    smooth = ndimage.gaussian_filter(taut, (1.6, 2.0), mode=("nearest", "wrap")) + 0.8
     return np.asarray(np.append(smooth, smooth[:, :1], axis=1)[:, ::2])
+
+
+def _convex(radii: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the radii (levels, angles) of each level's convex hull, from its support function."""
+    angle = np.linspace(0, 2 * np.pi, radii.shape[1], endpoint=False)
+    cosine = np.cos(angle[:, None] - angle)
+    support = (radii[:, None, :] * cosine).max(axis=-1)
+    facing = np.where(cosine > 0.05, 1 / np.maximum(cosine, 0.05), np.inf)
+    return np.asarray((support[:, None, :] * facing).min(axis=-1))

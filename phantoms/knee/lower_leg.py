@@ -102,7 +102,8 @@ def patella(frame: KneeFrame, lattice: Lattice) -> Field:
     """Return the signed distance of the patella: a rounded shield with a ridge and two facets behind."""
     u, v, w = frame.reference(lattice)
     u, w = u - 1.5, w - np.float32(frame.patella_z_mm)
-    v = v + np.float32((frame.patellar_mm + frame.femoral_mm - 5.8) / frame.depth)
+    # Thick cartilage and a shallow groove carry it forward.
+    v = v + np.float32((frame.patellar_mm + frame.femoral_mm - 4.2) / frame.depth + 6.0 * (1 - frame.trochlea))
     low = np.clip(-w / PATELLA_HALF_HEIGHT_MM, 0, 1)
     half_width = PATELLA_HALF_WIDTH_MM * (1 - 0.35 * low**1.5)  # it narrows to the apex
     outline = ((np.abs(u) / half_width) ** 2.3 + (np.abs(w) / PATELLA_HALF_HEIGHT_MM) ** 2.3) ** (1 / 2.3)

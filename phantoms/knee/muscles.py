@@ -12,7 +12,7 @@ from medsynth.scene.structure import Layer, Paint
 from medsynth.shapes.contact import compete
 from medsynth.shapes.lattice import Lattice
 from medsynth.shapes.sweep import Sweep, spline_mm, sweep_distance
-from phantoms.knee.frame import SOFT_STEP_MM, KneeFrame
+from phantoms.knee.frame import KneeFrame
 from phantoms.knee.table import labels
 
 Field = NDArray[np.floating[Any]]
@@ -32,20 +32,21 @@ class Muscle:
 # Courses after cross-sections of the leg (sketched; sizes unverified).
 MUSCLES: Final[dict[str, Muscle]] = {
     "vastus_medialis": Muscle(
-        ((-28, -24, 100, 17, 27), (-32, -25, 80, 15, 26), (-34, -27, 60, 12.5, 21), (-32, -31, 44, 9, 15),
+        ((-26, -22, 100, 19, 30), (-31, -23, 80, 17.5, 29), (-34, -25, 60, 14, 24), (-33, -30, 44, 10, 17),
          (-26, -37, 30, 4.5, 8)), -20.0),
     "vastus_lateralis": Muscle(
-        ((34, -24, 100, 14, 27), (35, -25, 80, 11, 23), (34, -29, 64, 7.5, 16), (29, -36, 50, 4, 9)), 20.0),
+        ((34, -21, 100, 18, 31), (35.5, -23, 80, 15, 27), (36, -27, 62, 9.5, 19), (30, -36, 48, 4, 9)), 20.0),
     "vastus_intermedius": Muscle(
-        ((4, -36, 100, 25, 9.5), (4, -36, 80, 22, 7.5), (3, -38, 62, 15, 3.5)), 0.0),
+        ((4, -35, 100, 27, 12), (4, -35, 80, 24, 10), (3, -37, 62, 16, 4.5)), 0.0),
+    "adductor_magnus": Muscle(((-30, 10, 100, 8, 11), (-36, 8, 74, 4.5, 6), (-41, 5, 44, 2, 3)), -60.0),
     "biceps_femoris": Muscle(
-        ((29, 34, 100, 16, 19), (34, 35, 75, 13, 17), (38, 34, 50, 10, 14), (42, 31, 25, 6.5, 10), (43.5, 26, 5, 3.5, 5),
-         (41, 23, -12, 2.5, 3.5)), 20.0),
+        ((24, 36, 100, 21, 23), (30, 36, 75, 17, 21), (37, 34, 50, 12.5, 16.5), (42, 31, 25, 7.5, 11),
+         (43.5, 26, 5, 3.5, 5), (41, 23, -12, 2.5, 3.5)), 20.0),
     "semimembranosus": Muscle(
-        ((-14, 42, 100, 17, 13), (-20, 43, 75, 18, 14), (-27, 43, 45, 16, 12.5), (-32, 39, 20, 10, 8),
+        ((-13, 42, 100, 23, 17), (-19, 43, 75, 22, 17), (-27, 43, 45, 17, 13.5), (-32, 39, 20, 10.5, 8.5),
          (-34, 31, 2, 5, 4), (-33, 24, -12, 4, 3)), -25.0),
     "semitendinosus": Muscle(
-        ((-10, 60, 100, 10, 7.5), (-16, 62, 75, 7, 5.5), (-25, 60, 52, 3.4, 3), (-37, 51, 20, 2.3, 2.3),
+        ((-6, 61, 100, 12, 9), (-17, 62, 75, 8, 6.5), (-25, 60, 52, 3.6, 3.2), (-37, 51, 20, 2.3, 2.3),
          (-42, 38, -5, 2.2, 2.2), (-39, 16, -32, 3.5, 1.6), (-28, -8, -56, 4, 1.2)), -30.0),
     "gracilis": Muscle(
         ((-36, 42, 100, 6, 9), (-42, 44, 75, 4.5, 6.5), (-46, 43, 50, 2.5, 3), (-47, 38, 20, 1.9, 1.9),
@@ -75,16 +76,15 @@ MUSCLES: Final[dict[str, Muscle]] = {
 }  # fmt: skip
 TENDONS = {"semitendinosus", "gracilis", "sartorius", "semimembranosus", "biceps_femoris"}
 BUNDLE = "vessels_and_nerves"  # what keeps the popliteal fossa open
-BUNDLE_MM = Muscle(((-8, 27, 100, 9, 9), (0, 37, 60, 13, 12), (3, 42, 30, 13, 13), (4, 40, 5, 7, 10),
+BUNDLE_MM = Muscle(((-8, 27, 100, 8, 8), (0, 37, 60, 11, 11), (3, 42, 30, 12, 12), (4, 40, 5, 7, 10),
                     (5, 35, -20, 5, 6), (4, 29, -50, 6, 4), (2, 27, -92, 8, 4)))  # fmt: skip
-TENDON_BELOW_MM = 5.5  # a section thinner than this on both half-axes together is tendon
 
 
 def _sweep(frame: KneeFrame, muscle: Muscle) -> Sweep:
     rows = np.asarray(muscle.rows, float)
     outward = 1 + 0.35 * (frame.muscle - 1) * np.clip(np.hypot(rows[:, 0], rows[:, 1]) / 40.0, 0, 1)
     points = rows[:, :3] * np.stack([outward, outward, np.ones_like(outward)], axis=1)
-    axis = spline_mm(frame.at(points), 3.0)
+    axis = spline_mm(frame.at(points), 5.0)
     along = np.linspace(0, 1, len(axis))
     chord = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(frame.at(points), axis=0), axis=1))])
     half = np.stack([np.interp(along, chord / chord[-1], rows[:, n]) for n in (3, 4)])
@@ -96,18 +96,18 @@ def _sweep(frame: KneeFrame, muscle: Muscle) -> Sweep:
 
 def raw_muscles(frame: KneeFrame, lattice: Lattice) -> dict[str, Field]:
     """Return every muscle's signed distance at the nodes, before they compete; and the vessels' bundle."""
-    return {name: sweep_distance(_sweep(frame, muscle), lattice, 14.0)[0]
+    return {name: sweep_distance(_sweep(frame, muscle), lattice, 12.0)[0]
             for name, muscle in {**MUSCLES, BUNDLE: BUNDLE_MM}.items()}  # fmt: skip
 
 
-def build_muscles(frame: KneeFrame, lattice: Lattice, raw: dict[str, Field], bone: Field, fascia: Field) -> Paint:
-    """Let the muscles compete for the room between bones and fascia, and return their paint."""
+def build_muscles(frame: KneeFrame, lattice: Lattice, raw: dict[str, Field], fascia: Field) -> Paint:
+    """Let the muscles compete for the room under the fascia, and return their paint; bones are painted over them."""
     slow, mid = lattice.noise(frame.noise_seed(50), 26.0), lattice.noise(frame.noise_seed(51), 11.0)
     gap = np.clip(1.3 + 1.0 * lattice.noise(frame.noise_seed(52), 17.0), 0.2, 4.0).astype(np.float32)
     bulged = {}
     for n, (name, field) in enumerate(raw.items()):
         sign = 1 if n % 2 else -1
-        reach = 0.0 if name == BUNDLE else 2.2  # bellies swell until they meet
+        reach = 0.0 if name == BUNDLE else 2.6  # bellies swell until they meet
         bulged[name] = np.asarray(field + sign * (1.2 * slow + 0.4 * mid) - reach, np.float32)
     settled = compete(bulged, {BUNDLE: 1.5}, gap)
     names = [name for name in settled if name != BUNDLE]
@@ -118,8 +118,5 @@ def build_muscles(frame: KneeFrame, lattice: Lattice, raw: dict[str, Field], bon
         closer = field < best
         best[closer], owner[closer] = field[closer], n
     best = np.maximum(best, fascia + 1.0)
-    del bone
     return Paint(lattice.shape_of(best, owner), (Layer(tuple(labels()[name] for name in names)),))
 
-
-__all__ = ["BUNDLE", "MUSCLES", "SOFT_STEP_MM", "build_muscles", "raw_muscles"]
