@@ -285,10 +285,10 @@ def paint_small_bowel(space: Space, bowel: Gut, field: Field, seed: Seed) -> lis
     where = bowel.where[near]
     feathers = np.where(where < bowel.part_ends_mm[0], 1.3, 0.5) * np.maximum(space.noise[9.0][near] + 0.2, 0)
     wall = SMALL_WALL_MM + np.interp(where, bowel.arc_mm, along) + feathers
-    deep[near] = np.maximum(field[near] + wall, 0.55 * (bowel.first[near] + wall) - 1e3)
+    deep[near] = field[near] + wall
     air = np.full(space.lattice.shape, 8.0, np.float32)
     y = np.broadcast_to(space.lattice.y, space.lattice.shape)[near]
-    air[near] = np.maximum(deep[near] + 0.3, y - np.interp(where, bowel.arc_mm, level))
+    air[near] = np.clip(np.maximum(deep[near] + 0.3, y - np.interp(where, bowel.arc_mm, level)), -FAR_MM, 8.0)
     own = bowel.parts()
     return [
         Paint(space.part(field, own), (Layer(tuple(names[n] for n in SMALL_PARTS)),)),
@@ -313,10 +313,10 @@ def paint_colon(space: Space, colon: Gut, field: Field, seed: Seed) -> list[Pain
     lumen, air = (np.full(space.lattice.shape, 8.0, np.float32) for _ in range(2))
     lumen[near] = field[near] + COLON_WALL_MM + np.interp(where, colon.arc_mm, along)
     noise9, noise15 = space.noise[9.0][near], space.noise[15.0][near]
-    bubbles = 2.6 * (1.05 - noise9 - 0.5 * noise15)
+    bubbles = 1.8 * (1.75 - noise9 - 0.5 * noise15)
     y = np.broadcast_to(space.lattice.y, space.lattice.shape)[near]
     flat = y - np.interp(where, colon.arc_mm, level)
-    air[near] = np.maximum(lumen[near] + 0.3, np.minimum(flat, bubbles))
+    air[near] = np.clip(np.maximum(lumen[near] + 0.3, np.minimum(flat, bubbles)), -FAR_MM, 8.0)
     own = colon.parts()
     return [
         Paint(space.part(field, own), (Layer(tuple(names[n] for n in COLON_PARTS)),)),

@@ -23,11 +23,11 @@ from phantoms.torso.viscera_space import FAR_MM, Field, Space, capsules, tube_al
 SIDES: tuple[tuple[str, int], ...] = (("right", -1), ("left", 1))
 # Middles in reference mm: T12-L3, the right one 1-2 cm lower. The poles diverge downwards along the psoas; the hilum
 # looks forward and inward, its plane 42-44 degrees to the coronal one.
-CENTRE = {"right": (-66.0, 25.0, -153.0), "left": (65.0, 27.0, -136.0)}
-TURN_DEG = {"right": (9.0, -13.0, 0.0), "left": (7.0, 12.0, 0.0)}
+CENTRE = {"right": (-68.0, 22.0, -155.0), "left": (67.0, 23.0, -138.0)}
+TURN_DEG = {"right": (12.0, -16.0, 0.0), "left": (10.0, 15.0, 0.0)}
 FORWARD = 0.80  # how far the hilum looks forward against inward
 HALF_MM = (28.0, 24.5, 54.0)  # towards the hilum, across it, along: a kidney of 11 x 5.6 x 4.9 cm
-REFERENCE_ML = 152.0  # of a kidney of these half-axes
+REFERENCE_ML = 146.0  # of a kidney of these half-axes
 CORTEX_MM = 6.6  # +- 1.9 (BMC Urol 2009)
 PYRAMID_HALF_ANGLE = np.tan(np.radians(21.0))
 URETER_MM = 2.1  # radius; 4.3-4.4 mm wide, 95 % below 6.9
@@ -66,7 +66,7 @@ def kidney_fields(space: Space, spec: Mapping[str, Any]) -> dict[str, Field]:
         size = (float(spec[f"kidney_{side}_ml"]) / REFERENCE_ML) ** (1 / 3)
         cut, near, local = _local(space, side)
         bean = Ellipsoid((0.0, 0.0, 0.0), tuple(size * v for v in HALF_MM)).distance_mm(local)
-        hilum = Ellipsoid((33.0 * size, 0.0, 0.0), (14.0 * size, 8.0 * size, 15.0 * size)).distance_mm(local)
+        hilum = Ellipsoid((33.0 * size, 0.0, 0.0), (18.0 * size, 8.5 * size, 17.0 * size)).distance_mm(local)
         field = np.full(space.lattice.shape, FAR_MM, np.float32)
         field[cut] = smooth_max(bean, -hilum, 6.0) + 0.9 * near.noise[30.0]
         made[f"kidney_{side}"] = field
@@ -95,10 +95,10 @@ def paint_kidneys(space: Space, settled: Mapping[str, Field], spec: Mapping[str,
 
 def _sinus(near: Space, local: Field, kidney: Field, size: float, fat: float) -> Field:
     """Return the sinus: a cleft from the hilum to the middle, with a pocket between every two pyramids."""
-    half = (15.0 * size, (6.5 + 4.0 * fat) * size, 29.0 * size)
+    half = (19.0 * size, (10.0 + 5.0 * fat) * size, 33.0 * size)
     cleft = Ellipsoid((9.0 * size, 0.0, 0.0), half).distance_mm(local) + 2.4 * near.noise[15.0]
     open_side = np.clip((local[..., 0] - 8 * size) / (10 * size), 0, 1) * np.clip(2 - np.abs(local[..., 2]) / 12, 0, 1)
-    covered = kidney + 10.5 - 30.0 * open_side  # parenchyma 15 mm thick everywhere but at the hilum
+    covered = kidney + 10.0 - 2.0 * fat - 30.0 * open_side  # parenchyma 15 mm thick everywhere but at the hilum
     return smooth_max(cleft, covered.astype(np.float32), 3.0).astype(np.float32)
 
 

@@ -190,8 +190,8 @@ def build_fans(
     v = space.frame.vessel
     red, blue = [], []
     if small is not None:
-        red.append(fan(sma, _edge(small, sma, 24.0), 0.62 * v, groups=14, rng=rng))
-        blue.append(fan(smv, _edge(small, smv, 24.0) + [2.0, 1.5, -2.5], 0.74 * v, groups=14, rng=rng))
+        red.append(fan(sma, _edge(small, sma, 15.0), 0.66 * v, groups=16, rng=rng))
+        blue.append(fan(smv, _edge(small, smv, 15.0) + [2.0, 1.5, -2.5], 0.80 * v, groups=16, rng=rng))
     if colon is not None:
         middle = 0.5 * (colon.part_ends_mm[1] + colon.part_ends_mm[2])
         reach = _edge(colon, sma[::-1], 30.0, 0.0, middle + 60.0)[::-1]

@@ -14,9 +14,9 @@ from phantoms.torso.viscera_space import Course, Field, Space, capsules, tube_al
 # Head in the duodenum's loop, neck before the confluence of the portal vein at L1-L2, body over the spine, tail to the
 # spleen's hilum. AP: head up to 30, body 25, tail 20 mm; 12-15 cm long.
 PANCREAS: Course = (
-    [[-35, -33, -160], [-32, -38, -144], [-20, -44, -130], [-4, -46, -121], [20, -38, -110], [44, -16, -99],
-     [64, 4, -91], [80, 17, -85]],
-    [12.5, 14, 12, 9.0, 9.5, 9.5, 8.5, 7],
+    [[-35, -33, -160], [-32, -38, -144], [-20, -44, -130], [-4, -46, -121], [20, -40, -111], [43, -24, -102],
+     [63, -9, -95], [82, 9, -88]],
+    [10.5, 12, 11, 9.0, 10, 10, 9.5, 8],
 )  # fmt: skip
 UNCINATE: Course = ([[-32, -34, -160], [-20, -32, -160], [-8, -33, -158]], [10, 8, 5])
 PARTS = ("pancreas_head", "pancreas_neck", "pancreas_body", "pancreas_tail")

@@ -15,7 +15,7 @@ from phantoms.torso.viscera_space import Course, Field, Space
 
 # From the cardia over the fundus, which lies far back in a supine body, to the pylorus right of L1.
 STOMACH: Course = (
-    [[19, 5, -52], [34, 18, -46], [56, 14, -54], [66, -10, -78], [58, -42, -104], [36, -60, -124], [10, -62, -134],
+    [[19, 5, -52], [34, 18, -46], [56, 14, -54], [66, -20, -78], [61, -54, -103], [38, -66, -124], [10, -62, -134],
      [-16, -56, -130], [-32, -48, -124]],
     [8, 18, 31, 32, 27, 22, 17, 12.5, 8.5],
 )  # fmt: skip
@@ -26,7 +26,7 @@ DUODENUM: Course = (
     [10, 12, 12.5, 12, 12, 11, 9, 9, 10.5, 11],
 )  # fmt: skip
 WALL_MM = 3.4  # 3-5 mm in the body of the stomach, more in the antrum
-FOLD_MM = 2.6
+FOLD_MM = 2.0
 
 
 def stomach_field(space: Space) -> tuple[Field, Field]:

@@ -13,7 +13,7 @@ from medsynth.core.seed import Seed
 from medsynth.scene.reference import expected_liver_ml, expected_spleen_ml, individual_factor
 from medsynth.scene.structure import Layer, Paint
 from medsynth.scene.subject import Subject
-from medsynth.shapes.blend import smooth_max
+from medsynth.shapes.blend import smooth_max, smooth_min
 from medsynth.shapes.contact import compete
 from medsynth.shapes.lattice import Lattice
 from medsynth.shapes.sampled import SampledShape
@@ -26,9 +26,10 @@ from phantoms.torso.viscera_space import FAR_MM, Field, Space
 
 # By how much an organ pushes a shared wall towards softer neighbours, mm.
 STIFFNESS_MM = {
-    "kidney_right": 3.0, "kidney_left": 3.0, "gallbladder": 2.5, "colon": 2.0, "duodenum": 1.0, "stomach": 1.0,
-    "pancreas": 0.5,
+    "gallbladder": 2.5, "colon": 2.0, "duodenum": 1.0, "stomach": 1.0,
+    "pancreas": 7.0,
 }  # fmt: skip
+FIRM = ("kidney_right", "kidney_left")
 INFLATED_MM = {"spleen": 5.0, "stomach": 3.0, "colon": 1.0, "pancreas": 1.0}
 ROUNDS = 5  # of matching volumes
 
@@ -59,7 +60,7 @@ def sample_viscera(subject: Subject, *, rng: np.random.Generator) -> dict[str, A
         "pancreas_fat": float(np.clip(0.04 + 0.003 * (age - 30) + 0.006 * (subject.bmi - 25) + 0.04 * normal(), 0, 0.45)),
         "gallbladder_ml": float(np.clip(spread(27.0, 0.40), 8.0, 70.0)),
         "stomach_ml": spread(370.0 if female else 400.0, 0.30),
-        "stomach_gas": float(rng.uniform(0.2, 0.6)),
+        "stomach_gas": float(rng.uniform(0.12, 0.5)),
         "adrenal": spread(1.0, 0.12),
         "liver_slant": float(np.clip(0.70 + 0.09 * normal(), 0.5, 0.9)),
         "liver_left_reach_mm": float(np.clip(70.0 + 13.0 * normal(), 44.0, 100.0)),
@@ -223,11 +224,18 @@ def share_room(
     space: Space, raw: Mapping[str, Field], growth_mm: Mapping[str, float], liver_field: NDArray[np.float32]
 ) -> dict[str, Field]:
     """Return the organs inflated, yielding to each other, to the walls and to what is hard."""
-    # A large liver dents the right kidney by 6 mm at most; it never swallows it.
-    bulk = smooth_max(liver_field, -(raw["kidney_right"] + np.float32(6.0)), 4.0)
-    grown = {"liver": bulk.astype(np.float32)}
-    grown |= {name: (field - np.float32(growth_mm.get(name, 0.0))).astype(np.float32) for name, field in raw.items()}
+    grown = {name: (field - np.float32(growth_mm.get(name, 0.0))).astype(np.float32) for name, field in raw.items()}
+    grown["liver"] = liver_field
+    firm = {name: grown.pop(name) for name in FIRM}
     settled = compete(grown, STIFFNESS_MM, space.gap)
+    # Kidneys keep their form in their fat; what lies on them takes theirs.
+    bed = np.minimum.reduce(list(firm.values()))
+    behind = _behind(firm, space.lattice.step_mm)
+    for name in settled:
+        solid = name in ("liver", "spleen")
+        cover = (behind if solid else bed) - np.float32(0.8 if solid else 2.0) - space.gap
+        settled[name] = smooth_max(settled[name], -cover.astype(np.float32), 6.0)
+    settled |= firm
     uneven = (0.8 * space.noise[30.0]).astype(np.float32)
     for name in settled:
         margin = np.float32(0.2 if name in ("liver", "spleen") else 1.2)
@@ -236,3 +244,19 @@ def share_room(
         settled[name] = smooth_max(settled[name], clear.astype(np.float32), 10.0 if "kidney" in name else 5.0)
         np.minimum(settled[name], np.float32(FAR_MM), out=settled[name])
     return settled
+
+
+def _behind(kidneys_mm: Mapping[str, Field], step_mm: float) -> Field:
+    """Return the distance to the kidneys and the fat behind and inward of them, where neither liver nor spleen comes."""
+    field: Field = np.minimum.reduce(list(kidneys_mm.values()))
+    for side, sign in kidneys.SIDES:
+        own = kidneys_mm[f"kidney_{side}"]
+        for back_mm, inward_mm in ((14.0, 8.0), (10.0, 28.0), (28.0, 16.0), (16.0, 48.0), (32.0, 38.0)):
+            back, inward = round(back_mm / step_mm), round(inward_mm / step_mm)
+            moved = np.full_like(own, FAR_MM)
+            if sign < 0:
+                moved[:, back:, inward:] = own[:, : own.shape[1] - back, : own.shape[2] - inward]
+            else:
+                moved[:, back:, : own.shape[2] - inward] = own[:, : own.shape[1] - back, inward:]
+            field = smooth_min(field, moved + np.float32(4.0), 12.0)
+    return field
