@@ -9,15 +9,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from medsynth.core.seed import Seed
 from medsynth.shapes.lattice import Field, Lattice
 from medsynth.shapes.sampled import SampledShape
 from phantoms.head.brain_space import BrainSpace
 from phantoms.head.cortex_folds import grow_folds, named_sulci, surface_of
-from phantoms.head.cortex_hull import HULL_STEP_MM, hemisphere_hull, side_lattice
-from phantoms.head.cortex_kernels import carve_sulci, redistance
+from phantoms.head.cortex_hull import HULL_STEP_MM, hemisphere_hull, joined_mm, side_lattice
+from phantoms.head.cortex_kernels import carve_sulci, gather, redistance
 from phantoms.head.fissures import fissures
+from phantoms.head.ventricles import offset_for
 
 CORTEX_STEP_MM = 1.0
 SPACING_MM = 12.4  # between neighbouring sulci: gyri are 10-14 mm wide
@@ -73,8 +75,6 @@ def build_hemisphere(
 
 def smoothed(field: Array, sigma: float) -> Array:
     """Return a field after a Gaussian of `sigma` nodes."""
-    from scipy import ndimage
-
     return np.asarray(ndimage.gaussian_filter(field, sigma, mode="nearest"), np.float32)
 
 
@@ -86,6 +86,9 @@ def _depths(space, lattice, surface, named, first, spacing, spec, seeds):
     wall = _smoothstep(10, 4, x)
     window = wall * _smoothstep(1.15, 0.9, np.hypot((y + 8) / 41, (z - 3) / 22))  # callosum and diencephalon
     window = np.maximum(window, _smoothstep(21, 17, x) * _smoothstep(-4, -9, z) * _smoothstep(-22, -16, y) * _smoothstep(34, 28, y))
+    joined = np.empty((len(x), 1), np.float32)
+    gather(np.ascontiguousarray(joined_mm(space, lattice)[..., None], np.float32), surface.cell, joined)
+    window = np.maximum(window, _smoothstep(4.0, 1.0, joined[:, 0]))
     depth = float(spec["depth_scale"]) * DEPTH_MM * space.scale / 0.925 * np.clip(1 + 0.16 * m1, 0.5, 1.25) * (1 - 0.3 * wall)
     depth = depth + named.near * (named.depth_mm - depth)
     room = 0.8 * surface.half_thickness_mm
@@ -135,3 +138,21 @@ def build_cerebrum(space: BrainSpace, inside: SampledShape, spec: Mapping[str, A
     )
     redistance(level, lattice.step_mm, REACH_MM)
     return Cerebrum(lattice, level, level)
+
+
+def matched(cerebrum: Cerebrum, brain_ml: float, cortex_ml: float) -> Cerebrum:
+    """Return the cerebrum with its surface moved, and its ribbon thickened, to these volumes (root finding)."""
+    lattice, surface = cerebrum.lattice, cerebrum.surface_mm
+    surface = surface - np.float32(offset_for(lattice, surface, brain_ml, -3.0, 3.0))
+    cell_ml = lattice.step_mm**3 / 1000
+    inner = -surface[surface < 0.5]
+    low, high = 1.2, 5.0
+    for _ in range(20):
+        middle = (low + high) / 2
+        # linear occupancy of each node's cell by the surface less by the white matter
+        part = np.clip(0.5 + inner / lattice.step_mm, 0, 1) - np.clip(0.5 + (inner - middle) / lattice.step_mm, 0, 1)
+        if part.sum(dtype=np.float64) * cell_ml > cortex_ml:
+            high = middle
+        else:
+            low = middle
+    return Cerebrum(lattice, surface, surface * np.float32(RIBBON_MM / ((low + high) / 2)))

@@ -19,6 +19,7 @@ from phantoms.head.cortex_kernels import redistance
 from phantoms.head.meninges import petrous_y, tentorium_z
 
 HULL_STEP_MM = 2.0
+GAP_MM = 2.0  # of cerebrospinal fluid over the gyri, before the volume is matched
 Box = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
@@ -40,7 +41,7 @@ def hemisphere_hull(
     x, y, z = (axis.astype(np.float32) for axis in space.axes(lattice))
     scale = space.scale
     points = lattice.points_mm * np.array([sign, 1, 1], np.float32)
-    vault = inside.distance_mm(points) + float(spec["gap_mm"])
+    vault = inside.distance_mm(points) + GAP_MM
     base = np.interp(y.ravel(), [-30, -14, 8, 30], [-32, -20, -12, -12]).reshape(y.shape)
     behind = 1 / (1 + np.exp(-(y - petrous_y(np.abs(x)) - 3) / 2.5))
     tent = tentorium_z(np.abs(x), y) + 2.0
@@ -52,7 +53,7 @@ def hemisphere_hull(
     wave = lattice.noise(noise_seed, 35.0) * np.float32(0.35)
     medial = np.broadcast_to((1.6 - x) * space.x_scale, lattice.shape) + wave
     hull = smooth_max(hull, medial.astype(np.float32), 3.0)
-    return smooth_min(hull, _joined(space, lattice).astype(np.float32), 2.0)
+    return smooth_min(hull, joined_mm(space, lattice).astype(np.float32), 2.0)
 
 
 def _capsule(x: Field, y: Field, z: Field, a: tuple[float, ...], b: tuple[float, ...], ra: float, rb: float) -> Field:
@@ -62,18 +63,19 @@ def _capsule(x: Field, y: Field, z: Field, a: tuple[float, ...], b: tuple[float,
     return gap - (ra + (rb - ra) * t)
 
 
-def _ball(x: Field, y: Field, z: Field, centre: tuple[float, ...], radii: tuple[float, ...]) -> Field:
+def ball(x: Field, y: Field, z: Field, centre: tuple[float, ...], radii: tuple[float, ...]) -> Field:
+    """Return about the distance to an ellipsoid at x, y, z."""
     u, v, w = ((axis - c) / r for axis, c, r in zip((x, y, z), centre, radii, strict=True))
     level = np.sqrt(u * u + v * v + w * w)
     slope = np.sqrt((u / radii[0]) ** 2 + (v / radii[1]) ** 2 + (w / radii[2]) ** 2) + 1e-6
     return level * (level - 1) / slope
 
 
-def _joined(space: BrainSpace, lattice: Lattice) -> Field:
+def joined_mm(space: BrainSpace, lattice: Lattice) -> Field:
     """Return the distance to what joins the hemispheres: callosum, septum, fornix and diencephalon."""
     x, y, z = space.axes(lattice)
     middle = np.minimum(
-        _ball(x, y, z, (0.0, 2.0, 2.0), (17.0, 24.0, 16.0)), _ball(x, y, z, (0.0, -12.0, 11.0), (14.0, 30.0, 12.0))
+        ball(x, y, z, (0.0, 2.0, 2.0), (17.0, 24.0, 16.0)), ball(x, y, z, (0.0, -12.0, 11.0), (14.0, 30.0, 12.0))
     )
-    middle = np.minimum(middle, _ball(x, y, z, (0.0, -24.0, -4.0), (9.0, 11.0, 8.0)))
+    middle = np.minimum(middle, ball(x, y, z, (0.0, -24.0, -4.0), (9.0, 11.0, 8.0)))
     return np.minimum(middle, np.maximum(callosum_distance(x, y, z)[0], np.abs(x) - 14)) * space.scale

@@ -1,0 +1,153 @@
+"""Deep grey matter, and the white matter between the hemispheres and below them: nuclei, callosum, fornix, stem."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsynth.shapes.blend import smooth_max, smooth_min
+from medsynth.shapes.lattice import Field, Lattice
+from medsynth.shapes.sweep import sweep_distance
+from phantoms.head.brain_space import BrainSpace
+from phantoms.head.callosum import callosum_distance
+from phantoms.head.ventricles import Rows, offset_for, tube
+
+Array = NDArray[np.float32]
+
+# Axis (x, y, z) and half-axes (across, upright) of the left nuclei, reference mm; rough MNI-like places.
+NUCLEI: dict[str, Rows] = {
+    "caudate": (
+        (10.5, -33.5, 0.0, 4.2, 6.0), (12.0, -28.0, 6.0, 5.0, 7.4), (13.8, -18.0, 12.5, 3.8, 6.0),
+        (15.5, -6.0, 18.0, 2.8, 4.0), (18.5, 6.0, 20.5, 2.2, 3.0), (24.0, 19.0, 17.0, 1.8, 2.4),
+        (31.0, 26.0, 6.0, 1.5, 1.9), (34.0, 20.0, -5.0, 1.3, 1.3), (34.0, 8.0, -11.0, 1.2, 1.1),
+    ),
+    "putamen": (
+        (20.0, -33.0, 0.0, 3.2, 5.5), (23.0, -27.0, 1.5, 5.4, 9.5), (26.0, -17.0, 2.5, 6.4, 11.5),
+        (28.5, -7.0, 3.0, 5.2, 11.0), (30.5, 2.0, 3.0, 3.4, 8.5), (31.5, 8.0, 2.0, 1.8, 4.0),
+    ),
+    "pallidum": (
+        (16.5, -19.5, -1.0, 2.4, 3.6), (19.0, -14.0, 0.0, 4.0, 6.2), (21.8, -7.0, 1.0, 4.2, 6.8),
+        (24.2, 0.5, 1.5, 2.8, 5.0), (25.6, 5.0, 1.5, 1.4, 2.5),
+    ),
+    "thalamus": (
+        (6.4, -7.5, 6.5, 3.2, 4.6), (9.2, -1.0, 7.6, 6.2, 7.2), (11.5, 7.0, 7.2, 8.2, 8.4),
+        (14.0, 14.0, 6.0, 8.2, 8.0), (16.6, 19.5, 3.8, 6.0, 5.6),
+    ),
+    "hippocampus": (
+        (23.0, -6.0, -21.5, 4.0, 4.4), (26.5, -1.0, -19.5, 6.0, 4.4), (28.5, 8.0, -15.5, 4.8, 3.6),
+        (28.5, 17.0, -9.0, 4.0, 3.2), (26.0, 24.5, -2.0, 3.2, 3.0), (21.0, 28.0, 4.0, 2.0, 2.2),
+    ),
+    "amygdala": ((19.5, -13.5, -17.0, 5.0, 5.5), (23.0, -10.5, -18.0, 6.8, 6.6), (26.0, -8.0, -17.5, 4.5, 5.0)),
+    "accumbens": ((9.0, -27.5, -6.5, 3.4, 3.2), (11.5, -23.0, -7.0, 4.4, 3.8), (13.0, -18.0, -7.0, 2.6, 2.6)),
+}
+# What keeps its place where two nuclei meet: an earlier one cuts a later one.
+ORDER = ("caudate", "thalamus", "pallidum", "putamen", "accumbens", "amygdala", "hippocampus")
+NOISE_MM = 0.7
+
+FORNIX: Rows = (
+    (2.4, -9.0, -7.0, 1.3, 1.3), (2.2, -13.0, 2.0, 1.5, 1.5), (2.0, -11.5, 11.0, 1.6, 2.0), (2.4, -3.0, 16.5, 1.9, 1.9),
+    (4.5, 8.0, 18.0, 2.6, 1.5), (11.0, 19.0, 14.5, 2.8, 1.3), (19.0, 26.0, 6.5, 1.6, 1.6), (24.0, 22.0, -3.0, 1.3, 1.3),
+)
+ANTERIOR_COMMISSURE: Rows = (
+    (0.0, -13.0, -0.5, 1.5, 1.8), (8.0, -14.5, -2.5, 1.6, 1.8), (17.0, -12.5, -6.0, 1.5, 1.6), (25.0, -7.0, -9.0, 1.3, 1.3),
+)
+
+
+def deep_lattice(space: BrainSpace) -> Lattice:
+    """Return the lattice of nuclei and ventricles."""
+    low, high = space.at([-41.0, -56.0, -62.0]), space.at([41.0, 76.0, 36.0])
+    return Lattice(tuple(low.tolist()), tuple(high.tolist()), 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Nuclei:
+    """All nuclei of both sides: the distance to them, and which one is nearest (right and left in turn by `ORDER`)."""
+
+    distance_mm: Array
+    owner: NDArray[np.uint8]
+    bulging_mm: Array
+
+
+def build_nuclei(space: BrainSpace, lattice: Lattice, volumes_ml: Mapping[str, Mapping[str, float]], seed: int) -> Nuclei:
+    """Return the nuclei with the drawn volumes of each side."""
+    noise = NOISE_MM * lattice.noise(seed, 14.0) + 0.5 * lattice.noise(seed + 1, 30.0)
+
+    def one(side: str) -> list[Array]:
+        sign = 1 if side == "left" else -1
+        own: list[Array] = []
+        for name in ORDER:
+            field = (sweep_distance(tube(space, NUCLEI[name], sign), lattice, 9.0)[0] + noise).astype(np.float32)
+            if name == "thalamus":
+                field = smooth_max(field, ((2.0 - sign * lattice.x) + 0 * field).astype(np.float32), 1.5)
+            for earlier in own:  # half a millimetre of white matter parts neighbours
+                field = np.maximum(field, 0.5 - earlier)
+            field -= np.float32(offset_for(lattice, field, volumes_ml[name][side], -3.0, 4.0))
+            for earlier in own:
+                field = np.maximum(field, 0.3 - earlier)
+            own.append(field)
+        return own
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        right, left = pool.map(one, ("right", "left"))
+    best, owner = np.full(lattice.shape, 9.0, np.float32), np.zeros(lattice.shape, np.uint8)
+    for n, field in enumerate(f for pair in zip(right, left, strict=True) for f in pair):
+        owner[field < best] = n
+        best = np.minimum(best, field)
+    bulging = np.full(lattice.shape, 9.0, np.float32)
+    for name in ("caudate", "thalamus", "hippocampus"):
+        n = ORDER.index(name)
+        bulging = np.minimum(bulging, np.minimum(right[n], left[n]))
+    return Nuclei(best, owner, bulging)
+
+
+def build_midline(space: BrainSpace, lattice: Lattice) -> tuple[Array, NDArray[np.uint8]]:
+    """Return callosum (owner 0) and fornix with septum pellucidum and anterior commissure (owner 1)."""
+    x, y, z = space.axes(lattice)
+    scale = np.float32(space.scale)
+    distance, _ = callosum_distance(x, y, z)
+    reach = 11.0 + 9.0 * np.clip((y + 40) / -8.0, 0, 1) + 8.0 * np.clip((y - 18) / 8.0, 0, 1)  # forceps minor, major
+    callosum = smooth_max((distance * scale).astype(np.float32), ((np.abs(x) - reach) * scale + 0 * distance).astype(np.float32), 4.0)
+    tubes = [sweep_distance(tube(space, rows, sign), lattice, 6.0)[0] for rows in (FORNIX, ANTERIOR_COMMISSURE) for sign in (-1, 1)]
+    septum = np.maximum(np.abs(x) - 0.7, np.hypot((y + 22.0) / 20.0, (z - 13.0 + 0.35 * (y + 22)) / 8.5) * 8.5 - 8.5)
+    fornix = np.minimum.reduce([*tubes, ((septum + 0 * distance) * scale).astype(np.float32)])
+    both = np.minimum(callosum, fornix)
+    return both, (fornix < callosum).astype(np.uint8)
+
+
+STEM: dict[str, tuple[Rows, ...]] = {
+    "midbrain": (
+        ((14.0, 3.0, 0.0, 6.0, 5.0), (11.5, 7.0, -9.0, 5.5, 5.5), (9.0, 9.0, -20.0, 6.0, 7.0)),  # cerebral peduncle
+        ((4.5, 14.0, -1.0, 8.0, 5.0), (4.5, 17.0, -10.0, 10.0, 6.5), (4.0, 20.0, -21.0, 8.5, 6.0)),  # tegmentum
+        ((5.2, 22.5, -4.5, 4.4, 3.8), (5.4, 26.0, -11.5, 4.4, 3.4)),  # colliculi
+    ),
+    "pons": (
+        ((4.0, 10.5, -23.0, 9.0, 6.0), (5.0, 10.8, -31.0, 12.5, 10.6), (4.5, 13.0, -41.0, 10.5, 8.5)),
+        ((4.0, 20.0, -20.0, 8.5, 6.0), (4.0, 20.5, -33.0, 9.0, 7.0), (3.5, 22.5, -44.0, 8.0, 6.0)),
+        ((14.0, 14.5, -33.0, 8.0, 8.0), (22.0, 24.0, -36.0, 7.0, 8.0), (26.0, 34.0, -38.0, 6.0, 8.0)),  # middle peduncle
+    ),
+    "medulla": (
+        ((3.0, 20.5, -43.0, 7.4, 7.0), (2.4, 23.5, -52.0, 7.0, 6.4), (1.2, 27.0, -61.0, 6.0, 5.4), (0.2, 30.0, -70.0, 6.0, 5.0)),
+    ),
+}
+STEM_ORDER = tuple(STEM)
+
+
+def build_stem(space: BrainSpace, lattice: Lattice, inside: Field, target_ml: float) -> tuple[Array, NDArray[np.uint8]]:
+    """Return the brain stem (owners by `STEM_ORDER`), behind clivus and dorsum sellae by a cistern of 2 mm."""
+    parts = []
+    for pieces in STEM.values():
+        fields = [sweep_distance(tube(space, rows, sign), lattice, 8.0)[0] for rows in pieces for sign in (-1, 1)]
+        whole = fields[0]
+        for field in fields[1:]:
+            whole = smooth_min(whole, field, 2.5)
+        parts.append(whole)
+    whole = smooth_min(smooth_min(parts[0], parts[1], 2.5), parts[2], 3.0)
+    whole = smooth_max(whole, (inside + 2.0).astype(np.float32), 2.0)
+    whole = (whole - np.float32(offset_for(lattice, whole, target_ml, -3.0, 3.0))).astype(np.float32)
+    z = space.axes(lattice)[2] + 0.12 * (space.axes(lattice)[1] - 15.0)
+    owner = np.where(z > -20.5, 0, np.where(z > -45.5, 1, 2)).astype(np.uint8)
+    return whole, np.broadcast_to(owner, lattice.shape).copy()
