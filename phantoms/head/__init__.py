@@ -1,0 +1,3 @@
+"""The adult head and upper neck."""
+
+from phantoms.head.body import BODY as BODY

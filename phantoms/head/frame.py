@@ -42,6 +42,40 @@ CORD_MM = ((0, 24, -50), (0, 26.5, -60), (0, 29, -70), (0, 31, -80), (0, 32.5, -
 
 
 @dataclass(frozen=True, eq=False)
+class Space:
+    """A lattice of the body and the reference coordinates (nz, ny, nx) of its nodes, mm."""
+
+    lattice: Lattice
+    x: Field
+    y: Field
+    z: Field
+
+    @cached_property
+    def side(self) -> Field:
+        """Distance to the midsagittal plane."""
+        return np.abs(self.x)
+
+    @cached_property
+    def left(self) -> NDArray[np.uint8]:
+        """1 on the left, 0 on the right: the owner of paired structures."""
+        return (self.x > 0).astype(np.uint8)
+
+    def part(self, low: ArrayLike, high: ArrayLike) -> tuple[tuple[slice, slice, slice], Space]:
+        """Return the nodes within 6 mm of a box of reference positions: slices of the arrays, and their space."""
+        slices = []
+        for axis, values in ((2, self.z), (1, self.y), (0, self.x)):
+            near = (values > np.asarray(low)[axis] - 6) & (values < np.asarray(high)[axis] + 6)
+            hit = np.flatnonzero(near.any(axis=tuple(a for a in range(3) if a != 2 - axis)))
+            slices.append(slice(int(hit[0]), int(hit[-1]) + 1) if hit.size > 1 else slice(0, 2))
+        k, j, i = slices
+        whole = self.lattice
+        first = [float(axis.ravel()[part.start]) for axis, part in ((whole.x, i), (whole.y, j), (whole.z, k))]
+        last = [float(axis.ravel()[part.stop - 1]) for axis, part in ((whole.x, i), (whole.y, j), (whole.z, k))]
+        lattice = Lattice(tuple(first), tuple(last), whole.step_mm)
+        return (k, j, i), Space(lattice, self.x[k, j, i], self.y[k, j, i], self.z[k, j, i])
+
+
+@dataclass(frozen=True, eq=False)
 class Frame:
     """Scales and individual numbers that every part of the head is placed by.
 
@@ -123,6 +157,10 @@ class Frame:
         """
         step = lattice.step_mm / self.size
         return np.asarray(unit_slope(cavity_mm(*self.reference(lattice)), step) * self.size, np.float32)
+
+    def space(self, lattice: Lattice) -> Space:
+        """Return a lattice with the reference coordinates of its nodes."""
+        return Space(lattice, *self.reference(lattice))
 
     def box(self, low: ArrayLike, high: ArrayLike, step_mm: float) -> Lattice:
         """Return a lattice over a reference box."""

@@ -27,6 +27,7 @@ def sample_head(subject: Subject, rng: np.random.Generator) -> dict[str, Any]:
 
     above = subject.bmi - 25.0
     return {
+        **_sinuses(subject, rng),
         "intracranial_ml": near(mean_ml, sd_ml),
         "breadth": near(0.0, 0.030),  # cranial index 79 +- 4 (unverified)
         "tallness": near(0.0, 0.022),
@@ -38,4 +39,32 @@ def sample_head(subject: Subject, rng: np.random.Generator) -> dict[str, Any]:
         "jaw": near(0.94 if female else 1.0, 0.03),
         "neck": near(0.88 if female else 1.0, 0.03) * (1 + 0.004 * float(np.clip(above, -8, 25))),
         "seed": int(rng.integers(1, 2**31)),
+    }
+
+
+# Per sinus, ml: CT, n = 201; the spread is drawn log-normal. Older adults have smaller ones.
+SINUS_ML: Final = {"maxillary": {"male": (14.4, 0.32), "female": (12.2, 0.31)},
+                   "frontal": {"male": (3.7, 0.70), "female": (3.2, 0.75)},
+                   "sphenoid": {"male": (4.7, 0.42), "female": (3.6, 0.44)}}
+
+
+def _sinuses(subject: Subject, rng: np.random.Generator) -> dict[str, Any]:
+    """Draw the air spaces: both sides share two thirds of their variance; a frontal sinus may be missing."""
+    volumes = {}
+    for kind, by_sex in SINUS_ML.items():
+        mean, cv = by_sex[subject.sex]
+        sigma = float(np.sqrt(np.log(1 + cv**2)))
+        shared = rng.standard_normal()
+        for side in ("right", "left"):
+            deviate = np.clip(0.82 * shared + 0.57 * rng.standard_normal(), -1.9, 1.9)
+            older = 1 - 0.002 * (subject.age_years - 45)
+            volumes[f"{kind}_sinus_{side}"] = float(mean * older * np.exp(sigma * deviate - sigma**2 / 2))
+        if kind == "frontal" and rng.uniform() < 0.06:  # aplasia, about 5 % (unverified)
+            volumes[f"frontal_sinus_{('right', 'left')[int(rng.integers(2))]}"] = 0.0
+    return {
+        "sinus_ml": volumes,
+        "septum_mm": (np.clip(rng.standard_normal(3), -2, 2) * (2.0, 2.0, 2.5)).tolist(),
+        "turbinate_mm": rng.uniform(1.0, 2.6, 2).tolist(),
+        "mucosa": float(np.clip(rng.lognormal(0.0, 0.5), 0.5, 4.0)),
+        "mastoid": np.clip(rng.normal(1.0, 0.16) + 0.05 * rng.standard_normal(2), 0.5, 1.3).tolist(),
     }
