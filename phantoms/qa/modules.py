@@ -84,7 +84,8 @@ def ctp528(spec: Mapping[str, Any]) -> Design:
     parts, angles, arc = [_cylinder_body("ctp528_body", radius, half)], [], -spans[0] / 2
     for gauge, span in zip(GAUGES, spans, strict=True):
         angle = 90.0 - (arc + span / 2) / GAUGE_CIRCLE_MM * 180 / pi
-        parts.append(Part(f"ctp528_gauge_{gauge}", _bars(gauge, angle), ("ctp528_body",), lattice_mm=bar_mm(gauge) / 5))
+        step = min(bar_mm(gauge) / 5, 0.25)
+        parts.append(Part(f"ctp528_gauge_{gauge}", _bars(gauge, angle), ("ctp528_body",), lattice_mm=step))
         angles.append(angle % 360)
         arc += span + free
     gauges = {
@@ -121,10 +122,10 @@ ROD_CIRCLE_MM = 50.0
 
 
 def mita(spec: Mapping[str, Any]) -> Design:
-    """Return the low-contrast module: four rods in a body of water-equivalent plastic."""
+    """Return the low-contrast module: four rods, ending 2 mm below its faces, in water-equivalent plastic."""
     radius, half = _body(spec)
     places = {d: on_circle(ROD_CIRCLE_MM, 45.0 + 90.0 * n) for n, d in enumerate(RODS)}
-    rods = (Part(f"mita_rod_{d}", (Cylinder(at, d / 2, half),), ("mita_body",)) for d, at in places.items())
+    rods = (Part(f"mita_rod_{d}", (Cylinder(at, d / 2, half - 2.0),), ("mita_body",)) for d, at in places.items())
     details = {"rods": {str(d): {"diameter_mm": d, "contrast_hu": hu} for d, hu in RODS.items()}}
     marks = {f"rod_{d}": at for d, at in places.items()}
     return Design((_cylinder_body("mita_body", radius, half), *rods), half - 4.0, details, marks)

@@ -40,7 +40,7 @@ def design(spec: Mapping[str, Any]) -> Design:
     for letter, rows in LETTERS.items():
         cells = sum(row.count("#") for row in rows)
         size = cells * (CELL_MM * scale) ** 2 * THICK_MM * scale
-        parts.append(Part(f"letter_{letter}", _strokes(letter, scale), host, size, CELL_MM * scale / 10))
+        parts.append(Part(f"letter_{letter}", _strokes(letter, scale), host, size, CELL_MM * scale / 16))
     parts.append(Part("orientation_ball", (Sphere((0.0, 0.0, 0.0), BALL_MM * scale),), host))
     for axis, name in enumerate(("x", "y", "z")):
         parts.append(Part(f"orientation_arm_{name}", (_arm(axis, scale),), host))
@@ -50,10 +50,10 @@ def design(spec: Mapping[str, Any]) -> Design:
 
 
 def _arm(axis: int, scale: float) -> RoundBox:
-    """Return a bar that starts at the ball's surface; it does not enter it."""
+    """Return a bar that starts 2 mm outside the ball."""
     half, centre = [ARM_HALF_MM * scale] * 3, [0.0, 0.0, 0.0]
     half[axis] = ARMS_MM[axis] * scale / 2
-    centre[axis] = BALL_MM * scale + half[axis]
+    centre[axis] = (BALL_MM + 2.0) * scale + half[axis]
     return RoundBox((centre[0], centre[1], centre[2]), (half[0], half[1], half[2]))
 
 

@@ -28,7 +28,7 @@ def design(spec: Mapping[str, Any]) -> Design:
         Part("resolution_body", (Cylinder((0.0, 0.0, 0.0), radius, half),)),
         Part("resolution_block", (block,), host),
         Part("resolution_wire", (line,), host),
-        Part("resolution_bead", (Sphere(BEAD_AT_MM, bead),), host),
+        Part("resolution_bead", (Sphere(BEAD_AT_MM, bead),), host, lattice_mm=bead / 8),
     )
     marks = {"bead": BEAD_AT_MM, "wire": (WIRE_X_MM, 0.0, 0.0), "block": BLOCK_AT_MM}
     return Design(parts, 20.0, {"slant_deg": slant}, marks)

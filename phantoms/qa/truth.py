@@ -13,12 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 from medsynth.scene.structure import Layer, Paint, Structure
 from medsynth.shapes.base import Box, Distances, Points, Shape
 from medsynth.shapes.blend import Intersection
-from medsynth.shapes.primitives import Capsule, Sphere
+from medsynth.shapes.primitives import Capsule
 from medsynth.shapes.tubes import Tubes
 from phantoms.qa.closed_form import crossing_mm, volume_mm3
 
 RAYS = 4096  # lines whose paths are sorted together: bounds the memory
-THIN_MM = 0.75  # balls and wires of a smaller radius are drawn as capsules, whose partial volume is sampled
 
 
 @dataclass(frozen=True)
@@ -76,25 +75,17 @@ class Part:
         return sum(volume_mm3(s) for s in self.solids) if self.volume_mm3 is None else self.volume_mm3
 
     def paints(self, labels: Mapping[str, int]) -> tuple[Paint, ...]:
-        """Return the painting steps; thin wires and beads as capsules, whose partial volume is sampled."""
+        """Return the painting steps; wires as tubes, which are drawn without a lattice."""
         layers, over = (Layer(labels[self.structure]),), tuple(labels[name] for name in self.over)
         if self.drawn is not None:
             return (Paint(self.drawn, layers, over, self.lattice_mm),)
-        thin = [_as_capsule(solid) for solid in self.solids]
-        capsules = [solid for solid in thin if solid is not None]
+        capsules = [solid for solid in self.solids if isinstance(solid, Capsule)]
         if len(capsules) == len(self.solids):
             radii = np.array([c.start_radius_mm for c in capsules])
             ends = np.array([[c.start_mm, c.end_mm] for c in capsules])
             return (Paint(Tubes(ends[:, 0], ends[:, 1], radii, radii, np.full(len(radii), -1)), layers, over),)
         apart = self.solids if self.apart else (Union(self.solids),)
         return tuple(Paint(solid, layers, over, self.lattice_mm) for solid in apart)
-
-
-def _as_capsule(solid: Shape) -> Capsule | None:
-    if isinstance(solid, Sphere) and solid.radius_mm < THIN_MM:
-        x, y, z = solid.centre_mm
-        return Capsule((x, y, z - 1e-4), (x, y, z + 1e-4), solid.radius_mm, solid.radius_mm)
-    return solid if isinstance(solid, Capsule) else None
 
 
 @dataclass(frozen=True, eq=False)
