@@ -19,10 +19,12 @@ from phantoms.head import cerebellum, cortex, deep, ventricles
 from phantoms.head.brain_numbers import ICV_ML
 from phantoms.head.brain_space import BrainSpace
 from phantoms.head.frame import Frame
+from phantoms.head.meninges import Tentorium
 from phantoms.head.table import labels
 
 Array = NDArray[np.float32]
 DURA_MM = 0.8
+BELOW_TENT = 1.13  # room in the posterior fossa over what lies in it: the rest is fluid
 
 
 def _both(name: str) -> tuple[int, int]:
@@ -43,10 +45,15 @@ def build_brain(
     names = labels()
     space = BrainSpace.fitted(lattice, inside)
     cavity = lattice.shape_of(inside)
-    volume_ml = lattice.volume_ml(inside)
+    volume_ml = lattice.volume_ml(inside - np.float32(DURA_MM))
+    cerebellum_ml, stem_ml = (float(spec[name]) * volume_ml for name in ("cerebellum_share", "stem_share"))
+    tent = Tentorium.fitted(space, lattice, inside, BELOW_TENT * (cerebellum_ml + 0.8 * stem_ml))
     seeds = [int(v) for v in seed.child("parts").rng().integers(1, 2**30, 8)]
     size = volume_ml / ICV_ML
     nuclei_ml = {n: {s: v * size for s, v in both.items()} for n, both in spec["nuclei_ml"].items()}
+    deep_ml = sum(sum(both.values()) for both in nuclei_ml.values())
+    brain_ml = (float(spec["cortex_share"]) + float(spec["white_share"])) * volume_ml + deep_ml
+    brain_ml += float(spec["lateral_ml"]) + float(spec["third_ml"])
     near = deep.deep_lattice(space)
 
     def middle() -> tuple[deep.Nuclei, ventricles.Ventricles]:
@@ -55,17 +62,13 @@ def build_brain(
 
     with ThreadPoolExecutor(max_workers=2) as pool:
         inner = pool.submit(middle)
-        small = pool.submit(cerebellum.build_cerebellum, space, cavity, float(spec["cerebellum_share"]) * volume_ml, seeds[2])
-        whole = cortex.build_cerebrum(space, cavity, spec, seed)
-        nuclei, water = inner.result()
+        small = pool.submit(cerebellum.build_cerebellum, space, cavity, tent, cerebellum_ml, seeds[2])
+        t0=__import__("time").time(); whole = cortex.build_cerebrum(space, cavity, tent, brain_ml, spec, seed)
+        print("cx",__import__("time").time()-t0); nuclei, water = inner.result()
         behind = small.result()
     midline, midline_owner = deep.build_midline(space, near)
-    stem, stem_owner = deep.build_stem(space, near, cavity.distance_mm(near.points_mm), float(spec["stem_share"]) * volume_ml)
+    stem, stem_owner = deep.build_stem(space, near, cavity.distance_mm(near.points_mm), stem_ml)
 
-    deep_ml = sum(sum(both.values()) for both in nuclei_ml.values())
-    own = whole.lattice.volume_ml
-    brain_ml = (float(spec["cortex_share"]) + float(spec["white_share"])) * volume_ml + deep_ml
-    brain_ml += float(spec["lateral_ml"]) + float(spec["third_ml"])
     whole = cortex.matched(whole, brain_ml, float(spec["cortex_share"]) * volume_ml)
     left = np.broadcast_to(whole.lattice.x > 0, whole.lattice.shape).astype(np.uint8)
     fields = {

@@ -13,14 +13,14 @@ from medsynth.shapes.sampled import SampledShape
 from phantoms.head.brain_space import BrainSpace
 from phantoms.head.cortex_hull import ball
 from phantoms.head.cortex_kernels import redistance
-from phantoms.head.meninges import tentorium_z
+from phantoms.head.meninges import Tentorium
 from phantoms.head.ventricles import offset_for
 
 Array = NDArray[np.float32]
 
 # Period, depth and half width of the fissures of three orders, reference mm: lobules 10-15 mm, folia 1.5-3 mm apart.
-FISSURES = ((15.0, 16.0, 0.55), (6.6, 8.0, 0.42), (3.3, 3.6, 0.34))
-CORTEX_MM = 1.15
+FISSURES = ((14.0, 24.0, 0.60), (6.6, 14.0, 0.42), (3.2, 6.5, 0.34))
+CORTEX_MM = 1.25
 STEP_MM = 0.8
 
 
@@ -34,7 +34,9 @@ class Cerebellum:
     dentate_mm: Array
 
 
-def build_cerebellum(space: BrainSpace, inside: SampledShape, target_ml: float, seed: int) -> Cerebellum:
+def build_cerebellum(
+    space: BrainSpace, inside: SampledShape, tentorium: Tentorium, target_ml: float, seed: int
+) -> Cerebellum:
     """Return the cerebellum with a drawn volume.
 
     Fissures are sheets through a line in front, in the roof of the fourth ventricle, so that they fan out like a
@@ -46,9 +48,11 @@ def build_cerebellum(space: BrainSpace, inside: SampledShape, target_ml: float, 
     side = np.abs(x)
     scale = np.float32(space.scale)
     vault = inside.distance_mm(lattice.points_mm) + np.float32(2.0)
-    tent = ((z - tentorium_z(side, y) + 1.5) * 0.8 * scale).astype(np.float32)
-    hemispheres = ball(side, y, z, (25.0, 52.0, -36.0), (28.0, 30.0, 24.0))
+    tent = ((z - tentorium.height(side, y) + 1.5) * 0.8 * scale).astype(np.float32)
+    hemispheres = ball(side, y, z, (26.0, 53.0, -37.0), (29.0, 31.0, 25.0))
     vermis = ball(side, y, z, (0.0, 50.0, -30.0), (12.0, 22.0, 24.0))
+    culmen = ball(side, y, z, (0.0, 41.0, -15.0), (17.0, 13.0, 13.0))
+    vermis = np.minimum(vermis, culmen)
     hull = smooth_min((hemispheres * scale).astype(np.float32), (vermis * scale).astype(np.float32), 7.0)
     hull = smooth_max(smooth_max(hull, tent, 4.0), vault, 4.0)
     notch = 4.0 * np.exp(-((side / 3.5) ** 2)) * np.clip((y - 62.0) / 10.0, 0, 1)  # falx cerebelli

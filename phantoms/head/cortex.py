@@ -16,9 +16,10 @@ from medsynth.shapes.lattice import Field, Lattice
 from medsynth.shapes.sampled import SampledShape
 from phantoms.head.brain_space import BrainSpace
 from phantoms.head.cortex_folds import grow_folds, named_sulci, surface_of
-from phantoms.head.cortex_hull import HULL_STEP_MM, hemisphere_hull, joined_mm, side_lattice
+from phantoms.head.cortex_hull import HULL_STEP_MM, fitted_gap_mm, joined_mm, outline, side_lattice
 from phantoms.head.cortex_kernels import carve_sulci, gather, redistance
 from phantoms.head.fissures import fissures
+from phantoms.head.meninges import Tentorium
 from phantoms.head.ventricles import offset_for
 
 CORTEX_STEP_MM = 1.0
@@ -26,6 +27,7 @@ SPACING_MM = 12.4  # between neighbouring sulci: gyri are 10-14 mm wide
 SECOND_MM = 8.0  # between the short sulci of the second kind
 DEPTH_MM, SECOND_DEPTH_MM = 19.0, 4.5
 CROWN_MM = 3.6  # radius that rounds a gyrus's crown into the sulcus
+SULCI_ML = 90.0  # what sulci of 1 mm take from the hull of a brain of reference size, measured
 RIBBON_MM = 2.5  # level of the white matter's surface in the ribbon's own measure
 REACH_MM = 8.0  # distances are known this far from the surface
 
@@ -48,13 +50,11 @@ class Hemisphere:
 
 
 def build_hemisphere(
-    space: BrainSpace, lattice: Lattice, inside: SampledShape, side: str, spec: Mapping[str, Any], seed: Seed
+    space: BrainSpace, lattice: Lattice, level: Array, side: str, spec: Mapping[str, Any], seed: Seed
 ) -> Hemisphere:
-    """Return the hull, the fold pattern and the sulcal depths of one side."""
-    own, sign = spec[side], 1 if side == "left" else -1
+    """Return the hull (from its level), the fold pattern and the sulcal depths of one side."""
+    own = spec[side]
     seeds = [int(v) for v in seed.child(side).rng().integers(0, 2**31, 12)]
-    level = hemisphere_hull(space, lattice, inside, sign, spec, seeds[0])
-    level = np.ascontiguousarray(level, np.float32)
     redistance(level, lattice.step_mm, 34.0)
     level = smoothed(level, 1.4 / lattice.step_mm)
     gz, gy, gx = np.gradient(level, lattice.step_mm)
@@ -121,11 +121,24 @@ def cerebrum_lattice(space: BrainSpace) -> Lattice:
     return Lattice(tuple(low.tolist()), tuple(high.tolist()), CORTEX_STEP_MM)
 
 
-def build_cerebrum(space: BrainSpace, inside: SampledShape, spec: Mapping[str, Any], seed: Seed) -> Cerebrum:
-    """Carve both hemispheres, and match the volumes of the cerebrum and of its cortex."""
+def build_cerebrum(
+    space: BrainSpace, inside: SampledShape, tent: Tentorium, brain_ml: float, spec: Mapping[str, Any], seed: Seed
+) -> Cerebrum:
+    """Carve both hemispheres from hulls that leave room for `brain_ml` and for the sulci."""
     coarse = side_lattice(space)
+    sides = ("right", "left")
+
+    def carve(side: str, level: Array) -> Hemisphere:
+        return build_hemisphere(space, coarse, level, side, spec, seed)
+
     with ThreadPoolExecutor(max_workers=2) as pool:
-        halves = list(pool.map(lambda side: build_hemisphere(space, coarse, inside, side, spec, seed), ("right", "left")))
+        outlines = list(pool.map(
+            lambda side: outline(space, coarse, inside, tent, 1 if side == "left" else -1, seed.child("hull", side).integer(31)),
+            sides,
+        ))
+        gap = fitted_gap_mm(coarse, outlines, brain_ml + SULCI_ML * float(spec["width_mm"]) * space.scale**2)
+        print('gap',gap)
+        halves = list(pool.map(carve, sides, [o.hull(gap) for o in outlines]))
     hull, drift, folds, depths = (
         np.stack([getattr(h, name) for h in halves]) for name in ("hull", "drift", "folds", "depths")
     )
@@ -136,13 +149,26 @@ def build_cerebrum(space: BrainSpace, inside: SampledShape, spec: Mapping[str, A
         hull, drift, folds, depths, np.asarray(coarse.origin_mm), coarse.step_mm, np.asarray(lattice.origin_mm),
         lattice.step_mm, wave, float(spec["width_mm"]), CROWN_MM, level,
     )
+    _tidy(level)
     redistance(level, lattice.step_mm, REACH_MM)
     return Cerebrum(lattice, level, level)
+
+
+def _tidy(level: Array) -> None:
+    """Fill pits that no fluid reaches, and drop crumbs of cortex that hang on nothing."""
+    for sign, fill in ((1, -0.5), (-1, 0.5)):
+        parts, count = ndimage.label(level * sign > 0)
+        if count > 1:
+            sizes = np.bincount(parts.ravel())
+            small = sizes < sizes[1:].max() // 4
+            small[0] = False
+            level[small[parts]] = fill
 
 
 def matched(cerebrum: Cerebrum, brain_ml: float, cortex_ml: float) -> Cerebrum:
     """Return the cerebrum with its surface moved, and its ribbon thickened, to these volumes (root finding)."""
     lattice, surface = cerebrum.lattice, cerebrum.surface_mm
+    print("offset", offset_for(lattice, surface, brain_ml, -3.0, 3.0), lattice.volume_ml(surface), brain_ml)
     surface = surface - np.float32(offset_for(lattice, surface, brain_ml, -3.0, 3.0))
     cell_ml = lattice.step_mm**3 / 1000
     inner = -surface[surface < 0.5]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from medsynth.shapes.blend import smooth_max, smooth_min
 from medsynth.shapes.lattice import Field, Lattice
@@ -15,12 +14,10 @@ from medsynth.shapes.primitives import Capsule, Ellipsoid
 from medsynth.shapes.sampled import SampledShape
 from phantoms.head.brain_space import BrainSpace
 from phantoms.head.callosum import callosum_distance
-from phantoms.head.cortex_kernels import redistance
-from phantoms.head.meninges import petrous_y, tentorium_z
+from phantoms.head.meninges import Tentorium, petrous_y
 
 HULL_STEP_MM = 2.0
-GAP_MM = 2.0  # of cerebrospinal fluid over the gyri, before the volume is matched
-Box = tuple[NDArray[np.float64], NDArray[np.float64]]
+Array = NDArray[np.float32]
 
 
 def side_lattice(space: BrainSpace) -> Lattice:
@@ -29,31 +26,57 @@ def side_lattice(space: BrainSpace) -> Lattice:
     return Lattice(tuple((low - 2).tolist()), tuple((high + 2).tolist()), HULL_STEP_MM)
 
 
-def hemisphere_hull(
-    space: BrainSpace, lattice: Lattice, inside: SampledShape, sign: int, spec: Mapping[str, Any], noise_seed: int
-) -> Field:
-    """Return the distance to one hemisphere without its sulci (negative inside), on a lattice of |x|.
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """One hemisphere's hull in parts: `vault_mm` bounds it outside, `body_mm` below and medially, `joined_mm` joins."""
 
-    The vault and the fossae shape it from outside, the tentorium from below; a capsule is the temporal lobe, parted
-    from the frontal one by the stem of the Sylvian fissure. In the middle the hull goes across the midline where
-    callosum, septum and diencephalon join the hemispheres.
+    vault_mm: Array
+    body_mm: Array
+    joined_mm: Array
+
+    def hull(self, gap_mm: float) -> Array:
+        """Return the distance to the hull with this much fluid between it and the dura."""
+        return smooth_min(smooth_max(self.vault_mm + np.float32(gap_mm), self.body_mm, 6.0), self.joined_mm, 2.0)
+
+
+def outline(
+    space: BrainSpace, lattice: Lattice, inside: SampledShape, tent: Tentorium, sign: int, noise_seed: int
+) -> Outline:
+    """Return one hemisphere without its sulci, on a lattice of |x|.
+
+    The vault and the fossae shape it from outside, the tentorium from below; the temporal lobe is parted from the
+    frontal one by the stem of the Sylvian fissure. In the middle the hull goes across the midline where callosum,
+    septum and diencephalon join the hemispheres.
     """
     x, y, z = (axis.astype(np.float32) for axis in space.axes(lattice))
-    scale = space.scale
-    points = lattice.points_mm * np.array([sign, 1, 1], np.float32)
-    vault = inside.distance_mm(points) + GAP_MM
+    scale = np.float32(space.scale)
+    vault = inside.distance_mm(lattice.points_mm * np.array([sign, 1, 1], np.float32)).astype(np.float32)
     base = np.interp(y.ravel(), [-30, -14, 8, 30], [-32, -20, -12, -12]).reshape(y.shape)
     behind = 1 / (1 + np.exp(-(y - petrous_y(np.abs(x)) - 3) / 2.5))
-    tent = tentorium_z(np.abs(x), y) + 2.0
-    over_tent = (tent * behind + (1 - behind) * -70.0 - z) * 0.8
-    upper = smooth_max(-(z - base - 0 * x).astype(np.float32), np.float32(-200.0), 1.0) * scale
-    temporal = _capsule(x, y, z, (39.0, -20.0, -23.0), (43.0, 38.0, -12.0), 19.5, 23.0) * scale
-    body = smooth_min(np.broadcast_to(upper, lattice.shape).astype(np.float32), temporal.astype(np.float32), 6.0)
-    hull = smooth_max(smooth_max(vault.astype(np.float32), body, 6.0), (over_tent * scale).astype(np.float32), 6.0)
+    roof = tent.height(np.abs(x), y) + 1.5
+    over_tent = ((roof * behind + (1 - behind) * -70.0 - z) * 0.8 * scale).astype(np.float32)
+    upper = np.broadcast_to(((base + 0 * x - z) * scale).astype(np.float32), lattice.shape)
+    temporal = _capsule(x, y, z, (41.0, -20.0, -25.0), (46.0, 38.0, -15.0), 24.0, 27.0) * scale
+    temporal = smooth_max(temporal.astype(np.float32), np.broadcast_to((17.5 - x) * scale, lattice.shape), 5.0)
+    body = smooth_max(smooth_min(upper, temporal, 6.0), over_tent, 5.0)
     wave = lattice.noise(noise_seed, 35.0) * np.float32(0.35)
     medial = np.broadcast_to((1.6 - x) * space.x_scale, lattice.shape) + wave
-    hull = smooth_max(hull, medial.astype(np.float32), 3.0)
-    return smooth_min(hull, joined_mm(space, lattice).astype(np.float32), 2.0)
+    body = smooth_max(body, medial.astype(np.float32), 3.0)
+    return Outline(vault, body, joined_mm(space, lattice).astype(np.float32))
+
+
+def fitted_gap_mm(lattice: Lattice, outlines: Sequence[Outline], hull_ml: float) -> float:
+    """Return the fluid's thickness with which the hulls of both sides hold `hull_ml` (root finding)."""
+    own = np.broadcast_to(lattice.x >= 0, lattice.shape)
+    low, high = 0.3, 9.0
+    for _ in range(8):
+        gap = (low + high) / 2
+        volume = sum(lattice.volume_ml(np.where(own, o.hull(gap), 9.0)) for o in outlines)
+        if volume > hull_ml:
+            low = gap
+        else:
+            high = gap
+    return (low + high) / 2
 
 
 def _capsule(x: Field, y: Field, z: Field, a: tuple[float, ...], b: tuple[float, ...], ra: float, rb: float) -> Field:

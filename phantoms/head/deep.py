@@ -109,8 +109,7 @@ def build_midline(space: BrainSpace, lattice: Lattice) -> tuple[Array, NDArray[n
     x, y, z = space.axes(lattice)
     scale = np.float32(space.scale)
     distance, _ = callosum_distance(x, y, z)
-    reach = 11.0 + 9.0 * np.clip((y + 40) / -8.0, 0, 1) + 8.0 * np.clip((y - 18) / 8.0, 0, 1)  # forceps minor, major
-    callosum = smooth_max((distance * scale).astype(np.float32), ((np.abs(x) - reach) * scale + 0 * distance).astype(np.float32), 4.0)
+    callosum = smooth_max((distance * scale).astype(np.float32), ((np.abs(x) - 13.0) * scale + 0 * distance).astype(np.float32), 4.0)
     tubes = [sweep_distance(tube(space, rows, sign), lattice, 6.0)[0] for rows in (FORNIX, ANTERIOR_COMMISSURE) for sign in (-1, 1)]
     septum = np.maximum(np.abs(x) - 0.7, np.hypot((y + 22.0) / 20.0, (z - 13.0 + 0.35 * (y + 22)) / 8.5) * 8.5 - 8.5)
     fornix = np.minimum.reduce([*tubes, ((septum + 0 * distance) * scale).astype(np.float32)])
@@ -127,7 +126,7 @@ STEM: dict[str, tuple[Rows, ...]] = {
     "pons": (
         ((4.0, 10.5, -23.0, 9.0, 6.0), (5.0, 10.8, -31.0, 12.5, 10.6), (4.5, 13.0, -41.0, 10.5, 8.5)),
         ((4.0, 20.0, -20.0, 8.5, 6.0), (4.0, 20.5, -33.0, 9.0, 7.0), (3.5, 22.5, -44.0, 8.0, 6.0)),
-        ((14.0, 14.5, -33.0, 8.0, 8.0), (22.0, 24.0, -36.0, 7.0, 8.0), (26.0, 34.0, -38.0, 6.0, 8.0)),  # middle peduncle
+        ((13.0, 13.5, -33.0, 8.0, 8.0), (19.0, 21.0, -35.0, 6.5, 7.5), (21.0, 30.0, -36.5, 4.0, 5.5)),  # middle peduncle
     ),
     "medulla": (
         ((3.0, 20.5, -43.0, 7.4, 7.0), (2.4, 23.5, -52.0, 7.0, 6.4), (1.2, 27.0, -61.0, 6.0, 5.4), (0.2, 30.0, -70.0, 6.0, 5.0)),

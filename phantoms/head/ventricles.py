@@ -89,17 +89,22 @@ def build_ventricles(
     callosum = (callosum_distance(x, y, z)[0] * scale).astype(np.float32)
     sides = []
     for sign in (-1, 1):
-        pair = [sweep_distance(tube(space, rows, sign), lattice, 14.0)[0] for rows in (LATERAL, OCCIPITAL)]
+        pair = [sweep_distance(tube(space, rows, sign), lattice, 20.0)[0] for rows in (LATERAL, OCCIPITAL)]
         sides.append(smooth_min(pair[0], pair[1], 3.0) + wave)
     septum = ((SEPTUM_MM - np.abs(x)) * scale).astype(np.float32)
     cut = np.maximum(np.maximum(-keep_out, -callosum), np.broadcast_to(septum, lattice.shape))
     raw = np.minimum(sides[0], sides[1])
-    grown = offset_for(lattice, np.maximum(raw, cut - 0.0), float(spec["lateral_ml"]))
-    for _ in range(3):  # the cut does not move with the walls: repeat with the offset inside it
-        have = lattice.volume_ml(smooth_max(raw - np.float32(grown), cut, 1.0))
-        area = _area_mm2(lattice, np.maximum(raw - np.float32(grown), cut))
-        grown += 1000 * (float(spec["lateral_ml"]) - have) / max(area, 1500.0)
-    lateral = smooth_max((raw - np.float32(grown)).astype(np.float32), cut, 1.0)
+    # Frontal horns, bodies and atria grow most, temporal and occipital horns less.
+    pliant = (0.35 + 0.65 * np.clip((z + 10.0) / 16.0, 0, 1)) * (1 - 0.55 * np.clip((y - 30.0) / 14.0, 0, 1))
+    pliant = np.broadcast_to(pliant, lattice.shape).astype(np.float32)
+    low, high = -3.0, 16.0
+    for _ in range(12):
+        grown = np.float32((low + high) / 2)
+        lateral = smooth_max(raw - grown * pliant, cut, 1.0)
+        if lattice.volume_ml(lateral) > float(spec["lateral_ml"]):
+            high = float(grown)
+        else:
+            low = float(grown)
     third = _third(space, lattice, float(spec["third_width_mm"]))
     monro = np.minimum(*(sweep_distance(tube(space, MONRO, sign), lattice, 8.0)[0] for sign in (-1, 1)))
     third = np.minimum(third, monro)
@@ -111,11 +116,6 @@ def build_ventricles(
     everything = np.minimum(np.minimum(lateral, third), fourth)
     owner = np.where(lateral <= everything, (lattice.x > 0), np.where(third <= everything, 2, 3)).astype(np.uint8)
     return Ventricles(everything, owner, lateral)
-
-
-def _area_mm2(lattice: Lattice, field: Array) -> float:
-    shell = np.count_nonzero(np.abs(field) < 0.5)
-    return float(shell * lattice.step_mm**3)
 
 
 def _third(space: BrainSpace, lattice: Lattice, width_mm: float) -> Array:
