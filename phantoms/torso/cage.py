@@ -15,7 +15,7 @@ from medsynth.shapes.sampled import SampledShape
 from medsynth.shapes.sweep import Sweep, spline_mm, sweep_distance, sweep_fields
 from phantoms.torso.frame import Frame
 from phantoms.torso.table import labels
-from phantoms.torso.trunk import RIB_LAYER_MM
+from phantoms.torso.walls import RIB_LAYER_MM
 
 Field = NDArray[np.floating[Any]]
 

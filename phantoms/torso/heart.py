@@ -249,6 +249,8 @@ def build_mediastinum(
     """Return the mediastinum: fields on a 2 mm lattice, painted from the pericardium to the blood."""
     low, high = frame.at([-82, -112, -118]), frame.at([112, 52, 190])
     low[2] -= 10
+    # Where the range ends above the belly or below the arch, so does the lattice.
+    low[2], high[2] = max(low[2], frame.low_z_mm * frame.height), min(high[2], frame.high_z_mm * frame.height + 4)
     back = frame.cavity.point_mm(180.0, np.linspace(low[2], high[2], 20))[:, 1].max()
     high[1] = max(float(back) + 5.0, high[1])  # the spine keeps the lungs apart as far back as the cavity reaches
     lattice = Lattice(tuple(low.tolist()), tuple(high.tolist()), STEP_MM)
@@ -468,18 +470,4 @@ def paint_shoulder_vessels(sweeps: Mapping[str, Sweep]) -> list[Paint]:
         axis, radius = sweeps[name].points_mm, sweeps[name].first_mm
         tube = Tubes(axis[:-1], axis[1:], radius[:-1], radius[1:], np.arange(-1, len(axis) - 2))
         paints.append(Paint(tube, (Layer(names[name]),), over=soft))
-    return paints
-
-
-def paint_long_vessels(frame: Frame, sweeps: Mapping[str, Sweep]) -> list[Paint]:
-    """Return the aorta and the inferior vena cava, which run from the chest through the abdomen."""
-    names, paints = labels(), []
-    for name in ("inferior_vena_cava", "descending_aorta"):
-        sweep = sweeps[name]
-        low, high = (np.asarray(end) for end in sweep.bounds_mm())
-        lattice = Lattice(tuple((low - 6).tolist()), tuple((high + 6).tolist()), STEP_MM)
-        field = sweep_distance(sweep, lattice, 8.0)[0] + 0.25 * lattice.noise(frame.noise_seed(46), 12.0)
-        wall = name == "descending_aorta"
-        layers = (Layer(names["aortic_wall"]), Layer(names[name], 1.2)) if wall else (Layer(names[name]),)
-        paints.append(Paint(lattice.shape_of(field), layers))
     return paints

@@ -80,8 +80,10 @@ def lung_field(frame: Frame, lattice: Lattice, trunk: Trunk, above: Field, outli
     return lung
 
 
-def build_lungs(frame: Frame, lattice: Lattice, lung: Field, tubes: Mapping[str, Sweep], seed: Seed) -> Lungs:
-    """Return lobes, fissures and trees."""
+def build_lungs(
+    frame: Frame, lattice: Lattice, lung: Field, tubes: Mapping[str, Sweep], seed: Seed, *, whole: bool = True
+) -> Lungs:
+    """Return lobes, fissures and trees; where only the lungs' bases are built, no trees, and fissures at a usual place."""
     names = labels()
     fields: dict[str, SampledShape] = {}
     paints: list[Paint] = []
@@ -127,6 +129,8 @@ def build_lungs(frame: Frame, lattice: Lattice, lung: Field, tubes: Mapping[str,
             )
         )
         fields[f"lobe_{side}_upper"], fields[f"lobe_{side}_lower"] = lattice.shape_of(upper), lattice.shape_of(lower)
+    if not whole:
+        return Lungs(fields, {}, paints)
     trees = grow_trees(fields, tubes, seed)
     lung_labels = tuple(
         names[n]

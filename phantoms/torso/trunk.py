@@ -10,17 +10,16 @@ from numpy.typing import NDArray
 
 from medsynth.scene.structure import Layer, Paint
 from medsynth.shapes.blend import smooth_max, smooth_min
-from medsynth.shapes.contact import compete
 from medsynth.shapes.lattice import Lattice
 from medsynth.shapes.primitives import Ellipsoid, rotation
 from medsynth.shapes.sampled import SampledShape
 from phantoms.torso.frame import PERINEUM_Z_MM, Frame
 from phantoms.torso.table import labels
+from phantoms.torso.walls import build_walls
 
 F32 = NDArray[np.float32]
 Field = NDArray[np.floating[Any]]
 
-RIB_LAYER_MM = 10.0  # ribs and intercostal muscles, just outside the cavity
 SKIN_MM = 1.8
 THIGHS_FROM_MM = -330.0  # reference height below which thighs and buttocks shape the outline
 
@@ -40,18 +39,29 @@ def build_trunk(frame: Frame, breast_ml: float) -> tuple[Trunk, list[Paint]]:
     lattice = frame.lattice
     slow, mid = lattice.noise(frame.noise_seed(1), 55.0), lattice.noise(frame.noise_seed(2), 40.0)
     fine = lattice.noise(frame.noise_seed(3), 16.0)
-    cavity = lattice.sample(frame.cavity) - 1.4 * mid
+    cavity = smooth_max(lattice.sample(frame.cavity) - 1.4 * mid, _back_wall(frame, lattice), 6.0)
     muscle = np.minimum(lattice.sample(frame.muscle_surface) - 1.2 * mid - 0.5 * fine, cavity - 4.0)
     skin = np.minimum(lattice.sample(frame.skin_surface) - 1.3 * slow, muscle - 2.2)
     if frame.low_z_mm < THIGHS_FROM_MM:
         cavity, muscle, skin = _lower_body(frame, cavity, muscle, skin, mid, slow)
     around = np.abs(((frame.cavity.angle_deg(lattice.points_mm) + 180) % 360) - 180).astype(np.float32)
-    skin, glands = _breasts(frame, skin, muscle, breast_ml, fine)
+    glands: dict[str, SampledShape] = {}
+    if frame.high_z_mm > -40.0:
+        skin, glands = _breasts(frame, skin, muscle, breast_ml, fine)
     trunk = Trunk(skin, muscle, cavity, around)
     names = labels()
-    paints = [Paint(lattice.shape_of(skin), (Layer(names["skin"]), Layer(names["subcutaneous_fat"], SKIN_MM)))]
+    paints = [Paint(lattice.shape_near(skin), (Layer(names["skin"]), Layer(names["subcutaneous_fat"], SKIN_MM)))]
     paints += [Paint(shape, (Layer(names[f"breast_{side}"]),)) for side, shape in glands.items()]
-    return trunk, paints + _muscles(frame, trunk, fine)
+    return trunk, paints + build_walls(frame, trunk, fine)
+
+
+def _back_wall(frame: Frame, lattice: Lattice) -> Field:
+    """Return how far behind the lumbar back wall a node lies: the transverse processes, then the flank's curve."""
+    z = lattice.z.ravel()
+    share = np.clip((-105 - z / frame.height) / 35, 0, 1) * np.clip((z / frame.height + 300) / 40, 0, 1)
+    middle = frame.spine_y_mm(z) + 30.0 + 70.0 * (1 - share)
+    bow = np.float32(24.0) * (lattice.x / np.float32(80.0 * frame.width)) ** 2
+    return (lattice.y - middle[:, None, None] - bow).astype(np.float32)
 
 
 def _lower_body(
@@ -113,81 +123,5 @@ def _breasts(frame: Frame, skin: F32, muscle: F32, breast_ml: float, fine: F32) 
         )
         lobules = lattice.noise(frame.noise_seed(4 + (sign > 0)), 22.0)
         gland = lattice.sample(core) + 7.0 * flat * lobules + 3.5 * fine
-        glands[side] = lattice.shape_of(np.maximum(np.maximum(gland, skin + 9.0), 4.0 - muscle))
+        glands[side] = lattice.shape_near(np.maximum(np.maximum(gland, skin + 9.0), 4.0 - muscle))
     return skin, glands
-
-
-def _muscles(frame: Frame, trunk: Trunk, fine: F32) -> list[Paint]:
-    """Fill the wall with muscles that compete for it; what none of them takes is fat between them."""
-    lattice, names = frame.lattice, labels()
-    depth, outside = -trunk.muscle, trunk.cavity - RIB_LAYER_MM
-    regions = _muscle_regions(frame, trunk, depth, outside)
-    gap = np.clip(1.5 + 1.2 * lattice.noise(frame.noise_seed(8), 18.0), 0.2, 4.0).astype(np.float32)
-    wobble = 1.3 * lattice.noise(frame.noise_seed(9), 28.0) + 0.4 * fine
-    settled = compete(
-        {name: field + wobble * (1 if n % 2 else -1) for n, (name, field) in enumerate(regions.items())},
-        {"erector_spinae": 1.0},
-        gap,
-    )
-    side = (np.broadcast_to(lattice.x, lattice.shape) > 0).astype(np.uint8)
-    paints = [
-        Paint(lattice.shape_of(trunk.muscle), (Layer(names["intermuscular_fat"]),)),
-        Paint(
-            lattice.shape_of(
-                np.maximum(
-                    np.maximum(trunk.cavity - RIB_LAYER_MM + 1.0, trunk.muscle + 1.0),
-                    np.maximum(-150 * frame.height - lattice.z, lattice.z - 158 * frame.height),
-                ),
-                side,
-            ),
-            (Layer((names["intercostal_muscles_right"], names["intercostal_muscles_left"])),),
-        ),
-    ]
-    for name, field in settled.items():
-        inside = np.maximum(
-            field, np.maximum(trunk.muscle + 0.6, -trunk.cavity if name == "abdominal_wall_muscles" else 1.2 - outside)
-        )
-        paints.append(Paint(lattice.shape_of(inside, side), (Layer((names[f"{name}_right"], names[f"{name}_left"])),)))
-    return paints
-
-
-def _muscle_regions(frame: Frame, trunk: Trunk, depth: F32, outside: F32) -> dict[str, F32]:
-    """Return rough regions: angle from the front, height, and layer from the surface or from the ribs."""
-    lattice, a = frame.lattice, trunk.angle
-    z = lattice.z / frame.height
-    arc = np.float32(2.3)  # mm per degree about 130 mm from the axis
-    x = np.abs(lattice.x)
-    behind = lattice.y - frame.spine_y_mm(lattice.z).astype(np.float32)
-
-    def sector(low: float, high: float) -> F32:
-        return np.maximum(low - a, a - high) * arc
-
-    def span(low: float | Field, high: float | Field) -> Field:
-        return np.maximum(low - z, z - high) * np.float32(frame.height)
-
-    def joined(*parts: Field) -> F32:
-        field = parts[0]
-        for part in parts[1:]:
-            field = smooth_max(field, part, 4.0)
-        return np.broadcast_to(field, lattice.shape).astype(np.float32)
-
-    return {
-        "pectoralis_major": joined(sector(7, 74), span(-8 + 0.75 * np.maximum(a - 8, 0), 132), 8.0 - outside),
-        "pectoralis_minor": joined(sector(32, 68), span(34, 118), outside - 8.0),
-        "serratus_anterior": joined(sector(56, 134), span(-78, 98), outside - np.where(z < 10, 7.0, 9.0)),
-        "latissimus_dorsi": joined(sector(98, 156), span(-260, 66), depth - 13.0, 5.0 - outside),
-        "teres_major": joined(sector(100, 132), span(18, 84), 20.0 - outside),
-        "trapezius": joined(sector(142, 181), span(-70, 210), depth - 9.0, 5.0 - x + 5.0 * (a < 150)),
-        "erector_spinae": joined(
-            x - np.interp(z, [-200, 0, 120, 200], [60, 50, 40, 32]).astype(np.float32), -behind - 4.0, 3.0 - x
-        ),
-        "infraspinatus": joined(sector(110, 152), span(-2, 98), 18.0 - outside),
-        "subscapularis": joined(sector(94, 150), span(2, 118), outside - 14.0, 6.0 - outside),
-        "deltoid": joined(sector(38, 132), 82.0 - outside, 62 - z),
-        "shoulder_muscles": joined(sector(62, 168), 14.0 - outside, span(92, 215)),
-        "neck_muscles": joined(128 - z, outside - 60.0, 12.0 - x),
-        "abdominal_wall_muscles": joined(
-            span(-265, np.interp(a, [0, 25, 60, 100, 140, 180], [-28, -36, -62, -98, -120, -400]).astype(np.float32)),
-            3.0 - x,
-        ),
-    }
