@@ -73,6 +73,16 @@ class Lattice:
         points[..., 0], points[..., 1], points[..., 2] = self.x, self.y, self.z
         return points
 
+    def part(self, box: tuple[slice, slice, slice]) -> Lattice:
+        """Return the lattice of a block of these nodes (slices along z, y, x; at least two nodes along each)."""
+        k, j, i = box
+        nodes = [axis.ravel()[span] for axis, span in ((self.x, i), (self.y, j), (self.z, k))]
+        if min(len(along) for along in nodes) < 2:
+            raise GeometryError(f"a part of a lattice needs two nodes or more along each axis, got {box}")
+        inset = 0.25 * self.step_mm  # nodes are rounded outwards to whole multiples of the step
+        low, high = (tuple(float(along[end]) - sign * inset for along in nodes) for end, sign in ((0, -1), (-1, 1)))
+        return Lattice(low, high, self.step_mm)  # type: ignore[arg-type]
+
     def noise(self, seed: int, wavelength_mm: float) -> NDArray[np.float32]:
         """Return coherent noise of unit variance at the nodes."""
         return CoherentNoise(seed, wavelength_mm).on_axes(self.z.ravel(), self.y.ravel(), self.x.ravel())

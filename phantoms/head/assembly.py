@@ -28,7 +28,7 @@ class Assembly:
     names : structures, in the order of their first part.
     """
 
-    def __init__(self, frame: Frame, space: Space, margin_mm: float = 5.0) -> None:
+    def __init__(self, frame: Frame, space: Space, margin_mm: float = 3.0) -> None:
         self.frame, self.space, self.margin_mm = frame, space, margin_mm
         self.values = np.full(space.lattice.shape, margin_mm, np.float32)
         self.owner = np.zeros(space.lattice.shape, np.uint8)
@@ -83,9 +83,13 @@ class Assembly:
         """Return the union with its owners."""
         return self.space.lattice.shape_of(self.values, self.owner)
 
-    def labels(self, table: dict[str, int], suffix: str = "") -> tuple[int, ...]:
-        """Return the label of each owner; with a suffix, of that part of it where it has one."""
-        return tuple(table.get(name + suffix, table[name]) for name in self.names)
+    def labels(self, table: dict[str, int]) -> tuple[int, ...]:
+        """Return the label of each owner."""
+        return tuple(table[name] for name in self.names)
+
+    def marrow(self, table: dict[str, int]) -> tuple[int, ...]:
+        """Return the label of what fills each owner: marrow or diploe, itself where it is solid."""
+        return tuple(table.get(f"{n}_marrow", table.get(f"{n}_diploe", table[n])) for n in self.names)
 
 
 def ellipsoid(space: Space, centre: Sequence[float], radii: Sequence[float], lean: Sequence[float] = (0, 0)) -> Field:
@@ -102,7 +106,7 @@ def bar(
 ) -> Sweep:
     """Return a sweep through reference points with sections given at those points, in this head."""
     knots = frame.at(np.asarray(points, float))
-    axis = spline_mm(knots, 2.0)
+    axis = spline_mm(knots, float(np.clip(0.5 * min(np.min(first), np.min(second)), 2.0, 4.5)))
     at = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(knots, axis=0), axis=1))])
     along = np.linspace(0.0, at[-1], len(axis))
     size = frame.size

@@ -11,7 +11,7 @@ from medsynth.core.errors import RecipeError
 from medsynth.scene.structure import Layer, Paint, Scene, Structure
 from medsynth.scene.subject import Subject
 from medsynth.shapes.lattice import Lattice
-from phantoms.head import sinuses
+from phantoms.head import airspaces
 from phantoms.head.assembly import Assembly
 from phantoms.head.frame import BASION, HIGH_MM, LOW_MM, Frame, Space
 from phantoms.head.jaws import add_face
@@ -69,8 +69,8 @@ def _scene(subject: Subject, spec: Mapping[str, Any]) -> Scene:
     bones = Assembly(frame, face)
     add_skull_base(bones)
     add_face(bones, _shrunk_ridges(spec))
-    cavities = sinuses.build_cavities(frame, face, near, spec)
-    sinuses.carve(bones, cavities)
+    cavities = airspaces.build_cavities(frame, face, near, spec)
+    airspaces.carve(bones, cavities, near)
     shape = bones.shape()
     below = Lattice(lattice.low_mm, (*lattice.high_mm[:2], 32.0 * frame.height), lattice.step_mm)
     count = below.shape[0]
@@ -81,9 +81,9 @@ def _scene(subject: Subject, spec: Mapping[str, Any]) -> Scene:
     shape = bones.shape()
     paints += [*vessels, *inside, *vertebrae]
     paints += [*vault["cortex"], Paint(shape, (Layer(bones.labels(names)),)), *vault["diploe"],
-               Paint(shape, (Layer(bones.labels(names, "_marrow"), 1.4),)), *vault["inner"]]
-    paints += sinuses.paint_cavities(frame, face, cavities, spec)
-    paints += sinuses.paint_ears(frame, face, bones, near, spec)
+               Paint(shape, (Layer(bones.marrow(names), 1.4),)), *vault["inner"]]
+    paints += airspaces.paint_cavities(frame, face, cavities, spec)
+    paints += airspaces.paint_ears(frame, face, bones, near, spec)
     paints += build_teeth(frame, spec)
     paints += build_orbits(frame, face, cavities, spec)
     paints.append(Paint(lattice.shape_of(inner), (Layer(names["intracranial_tissue"]),)))

@@ -29,6 +29,7 @@ REFERENCE_CAVITY_ML = 1648.0  # of `cavity_mm` at reference size, as `tests/phan
 FACE_TOP_Z_MM = -66.0  # below it, and so below the cavity, the face has a length of its own
 BEND_MM, BEND_WAVELENGTH_MM = 1.3, 85.0  # what makes the two sides of a head differ
 STEP_MM = 2.0
+NEAR_MM = 26.0  # farther from the cavity's box its distance is only said to be this or more
 
 # Commissures: 25.7 mm (21-29) apart.
 COMMISSURE_Y_MM = 12.9
@@ -69,10 +70,7 @@ class Space:
             slices.append(slice(int(hit[0]), int(hit[-1]) + 1) if hit.size > 1 else slice(0, 2))
         k, j, i = slices
         whole = self.lattice
-        first = [float(axis.ravel()[part.start]) for axis, part in ((whole.x, i), (whole.y, j), (whole.z, k))]
-        last = [float(axis.ravel()[part.stop - 1]) for axis, part in ((whole.x, i), (whole.y, j), (whole.z, k))]
-        lattice = Lattice(tuple(first), tuple(last), whole.step_mm)
-        return (k, j, i), Space(lattice, self.x[k, j, i], self.y[k, j, i], self.z[k, j, i])
+        return (k, j, i), Space(whole.part((k, j, i)), self.x[k, j, i], self.y[k, j, i], self.z[k, j, i])
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,8 +153,17 @@ class Frame:
 
         The cavity ends at the foramen magnum, whose plane runs through `BASION` and `OPISTHION`.
         """
-        step = lattice.step_mm / self.size
-        return np.asarray(unit_slope(cavity_mm(*self.reference(lattice)), step) * self.size, np.float32)
+        around = self.box(np.subtract(CAVITY_LOW_MM, NEAR_MM), np.add(CAVITY_HIGH_MM, NEAR_MM), lattice.step_mm)
+        low, high = np.asarray(around.low_mm), np.asarray(around.high_mm)
+        box = tuple(
+            slice(*np.searchsorted(axis.ravel(), (low[n], high[n])))
+            for n, axis in ((2, lattice.z), (1, lattice.y), (0, lattice.x))
+        )
+        distance = np.full(lattice.shape, NEAR_MM, np.float32)
+        if min(distance[box].shape) > 1:
+            bent = cavity_mm(*self.reference(lattice.part(box)))
+            distance[box] = unit_slope(bent, lattice.step_mm / self.size) * self.size
+        return distance
 
     def space(self, lattice: Lattice) -> Space:
         """Return a lattice with the reference coordinates of its nodes."""

@@ -18,7 +18,7 @@ from phantoms.head.table import labels
 Field = NDArray[np.floating[Any]]
 Bar = tuple[list[tuple[float, float, float]], tuple[float, float, float], Any, Any]
 
-REACH_MM = 9.0  # how far a muscle's distance is followed
+REACH_MM = 5.0  # how far a muscle's distance is followed
 # Bars of the left side: axis, direction of the first half-axis, half-axes at the axis points; reference mm.
 # Thickness after CT and MR atlases (unverified): temporalis 12-15, masseter 12-14, sternomastoid 10-14 mm.
 PAIRED: Final[dict[str, tuple[Bar, ...]]] = {

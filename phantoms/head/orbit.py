@@ -11,7 +11,7 @@ from medsynth.scene.structure import Layer, Paint
 from medsynth.shapes.blend import smooth_min
 from phantoms.head.assembly import SIDES, Assembly, ellipsoid
 from phantoms.head.frame import Frame
-from phantoms.head.sinuses import Cavities, Field
+from phantoms.head.airspaces import Cavities, Field
 from phantoms.head.frame import Space
 from phantoms.head.table import labels
 

@@ -55,7 +55,7 @@ def build_spine(frame: Frame, spec: object) -> tuple[list[Paint], list[Paint]]:
         Paint(shape(canal * size), (Layer(names["epidural_fat"]), Layer(names["spinal_canal"], 1.3))),
         Paint(shape(cord * size), (Layer(names["spinal_cord"]),)),
     ]
-    solid = [Paint(bones.shape(), (Layer(bones.labels(names)), Layer(bones.labels(names, "_marrow"), SHELL_MM)))]
+    solid = [Paint(bones.shape(), (Layer(bones.labels(names)), Layer(bones.marrow(names), SHELL_MM)))]
     return inside, solid
 
 
