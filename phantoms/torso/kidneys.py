@@ -13,12 +13,11 @@ from medsynth.scene.structure import Layer, Paint
 from medsynth.shapes.blend import smooth_max
 from medsynth.shapes.lattice import Lattice
 from medsynth.shapes.primitives import Ellipsoid, rotation
-from medsynth.shapes.sweep import Sweep, spline_mm, sweep_distance, sweep_fields
+from medsynth.shapes.sweep import Sweep, spline_mm, sweep_fields
 from medsynth.shapes.tree_edit import concatenate
 from medsynth.shapes.tubes import Tubes
-from phantoms.torso.frame import Frame
 from phantoms.torso.table import labels
-from phantoms.torso.viscera_space import FAR_MM, Field, Space, capsules, tube_along
+from phantoms.torso.viscera_space import FAR_MM, Field, Space, capsules, pushed_inside, pushed_together, tube_along
 
 SIDES: tuple[tuple[str, int], ...] = (("right", -1), ("left", 1))
 # Middles in reference mm: T12-L3, the right one 1-2 cm lower. The poles diverge downwards along the psoas; the hilum
@@ -38,19 +37,35 @@ URETER = [[36, -2, -180], [34, -10, -205], [32, -12, -240], [33, -14, -280], [42
 BLADDER_CORNER = (18.0, -2.0, -392.0)
 
 
-def kidney_axes(frame: Frame, side: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def kidney_axes(space: Space, side: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return a kidney's middle and its axes as columns: towards the hilum, across it, along (upwards)."""
     sign = -1 if side == "right" else 1
     along = np.asarray(rotation(*TURN_DEG[side]))[:, 2]
     inward = np.array([-sign * 1.0, -FORWARD, 0.0])
     inward -= (inward @ along) * along
     inward /= np.linalg.norm(inward)
-    return frame.at(CENTRE[side]), np.stack([inward, np.cross(along, inward), along], axis=1)
+    moved = space.moved_mm.get(f"kidney_{side}", np.zeros(3))
+    return space.frame.at(CENTRE[side]) + moved, np.stack([inward, np.cross(along, inward), along], axis=1)
+
+
+def settle_kidneys(space: Space, spec: Mapping[str, Any]) -> dict[str, NDArray[np.float64]]:
+    """Return by how much each kidney moves, by name, so that it lies in its fat and not in wall, psoas or spine."""
+    moved = {}
+    for side, _ in SIDES:
+        centre, axes = kidney_axes(space, side)
+        half = np.array(HALF_MM) * (float(spec[f"kidney_{side}_ml"]) / REFERENCE_ML) ** (1 / 3)
+        turn = np.linspace(0, 2 * np.pi, 12, endpoint=False)
+        ball = np.concatenate([
+            np.stack([r * np.cos(turn), r * np.sin(turn), np.full(12, z)], axis=1)
+            for z, r in ((-0.85, 0.53), (-0.5, 0.87), (0.0, 1.0), (0.5, 0.87), (0.85, 0.53))
+        ])  # fmt: skip
+        moved[f"kidney_{side}"] = np.clip(pushed_together(space, centre + (ball * half) @ axes.T, 3.5), -22, 22)
+    return moved
 
 
 def _local(space: Space, side: str) -> tuple[tuple[slice, slice, slice], Space, Field]:
     """Return the nodes around a kidney and their places on its own axes; the poles bend towards the hilum."""
-    centre, axes = kidney_axes(space.frame, side)
+    centre, axes = kidney_axes(space, side)
     cut, near = space.window(centre - [58, 58, 84], centre + [58, 58, 84])
     warp = 2.4 * near.noise[46.0]
     points = near.lattice.points_mm + np.stack([warp, -warp, 0.6 * warp], axis=-1)
@@ -71,6 +86,14 @@ def kidney_fields(space: Space, spec: Mapping[str, Any]) -> dict[str, Field]:
         field[cut] = smooth_max(bean, -hilum, 6.0) + 0.9 * near.noise[30.0]
         made[f"kidney_{side}"] = field
     return made
+
+
+def upper_fat(space: Space, side: str) -> Sweep:
+    """Return the cone of fat from a kidney's upper pole to its adrenal gland."""
+    centre, axes = kidney_axes(space, side)
+    sign = -1 if side == "right" else 1
+    path = [centre + axes @ [2.0, 0.0, 40.0], *space.frame.at([[sign * 31, 17, -100], [sign * 27, 21, -84]])]
+    return tube_along(path, [18.0, 12.0, 6.0])
 
 
 def paint_kidneys(space: Space, settled: Mapping[str, Field], spec: Mapping[str, Any], seed: Seed) -> list[Paint]:
@@ -136,7 +159,7 @@ def collecting_system(space: Space, spec: Mapping[str, Any], seed: Seed) -> dict
     made = {}
     for side, sign in SIDES:
         size = (float(spec[f"kidney_{side}_ml"]) / REFERENCE_ML) ** (1 / 3)
-        centre, axes = kidney_axes(space.frame, side)
+        centre, axes = kidney_axes(space, side)
         tips, _ = papillae(size, seed.child("pyramids", side).rng())
         hub, gate = np.array([13.0, 2.0, -2.0]) * size, np.array([30.0, 3.0, -6.0]) * size
         parts = []
@@ -147,25 +170,12 @@ def collecting_system(space: Space, spec: Mapping[str, Any], seed: Seed) -> dict
         down = space.frame.at([[sign * x, y, z] for x, y, z in URETER])
         down = down[down[:, 2] < pelvis[-1, 2] - 12]
         corner = space.frame.at([sign * BLADDER_CORNER[0], *BLADDER_CORNER[1:]])
-        course = _inside(space, np.concatenate([pelvis, down, corner[None]]), len(pelvis))
+        rest = pushed_inside(space, np.concatenate([down, corner[None]]), URETER_MM + 2.5)
+        course = np.concatenate([pelvis, rest])
         radii = [3.6, 4.6, 3.2, *[URETER_MM] * (len(course) - 3)]
         parts.append(capsules(tube_along(course, radii, 4.0)))
         made[f"ureter_{side}"] = concatenate(*parts)
     return made
-
-
-def _inside(space: Space, course: NDArray[np.float64], keep: int) -> NDArray[np.float64]:
-    """Move the points after the first `keep` out of bone, vessels and walls."""
-    closed = space.part(np.maximum(space.inside + 5.0, 5.0 - space.hard), margin_mm=1e9)
-    for _ in range(12):
-        level = closed.distance_mm(course)
-        slope = np.stack([
-            (closed.distance_mm(course + h) - closed.distance_mm(course - h)) / 4.0 for h in 2.0 * np.eye(3)
-        ], axis=1)  # fmt: skip
-        steep = np.maximum(np.linalg.norm(slope, axis=1), 0.3)
-        shift = -np.clip(level, 0, 6)[:, None] * slope / steep[:, None]
-        course = course + np.where(np.arange(len(course))[:, None] < keep, 0, shift)
-    return course
 
 
 def paint_adrenals(space: Space, spec: Mapping[str, Any]) -> list[Paint]:
@@ -192,7 +202,3 @@ def paint_adrenals(space: Space, spec: Mapping[str, Any]) -> list[Paint]:
         )
     return paints
 
-
-def adrenal_distance(lattice: Lattice, sweep: Sweep) -> Field:
-    """Return the distance of one limb."""
-    return sweep_distance(sweep, lattice, 8.0)[0]

@@ -44,7 +44,8 @@ def liver_field(space: Space, spec: Mapping[str, Any], border_mm: float) -> Fiel
     x, y, z = space.reference
     noise = space.noise
     rumple = 3.0 * noise[46.0] + 0.6 * noise[15.0]
-    slant, reach = float(spec["liver_slant"]), float(spec["liver_left_reach_mm"])
+    # A large liver hangs lower and reaches farther to the left.
+    slant, reach = float(spec["liver_slant"]), float(spec["liver_left_reach_mm"]) - 0.4 * min(border_mm, 0.0)
     below = -197 + border_mm + slant * (x + 120) + 0.35 * np.maximum(y + 20, -40)
     right = smooth_max(
         smooth_max(x + 8 - 0.10 * (z + 75) + 0.25 * y + rumple, below - z + rumple, 14.0), y - 92 - 0.1 * x, 10.0

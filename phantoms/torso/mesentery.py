@@ -108,7 +108,7 @@ def build_veins(space: Space, vessels: Mapping[str, Sweep]) -> dict[str, Sweep]:
 
 
 def _hilum(space: Space, side: str, local: list[float]) -> F64:
-    centre, axes = kidney_axes(space.frame, side)
+    centre, axes = kidney_axes(space, side)
     return np.asarray(centre + axes @ np.array(local), float)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from medsynth.shapes.blend import smooth_max, smooth_min
 from medsynth.shapes.contact import compete
 from medsynth.shapes.lattice import Lattice
 from medsynth.shapes.sampled import SampledShape
-from medsynth.shapes.sweep import Sweep, sweep_distance
+from medsynth.shapes.sweep import Sweep
 from medsynth.shapes.tubes import Tubes
 from phantoms.torso import bowel, kidneys, liver, mesentery, pancreas, stomach
 from phantoms.torso.frame import Frame
@@ -31,6 +32,12 @@ STIFFNESS_MM = {
 }  # fmt: skip
 FIRM = ("kidney_right", "kidney_left")
 INFLATED_MM = {"spleen": 5.0, "stomach": 3.0, "colon": 1.0, "pancreas": 1.0}
+# Heights of the organs whose volume is matched, reference mm.
+SPANS_MM = {
+    "liver": (-200.0, -60.0), "spleen": (-145.0, -60.0), "stomach": (-155.0, -60.0), "pancreas": (-175.0, -75.0),
+    "kidney_right": (-212.0, -95.0), "kidney_left": (-196.0, -80.0), "gallbladder": (-165.0, -100.0),
+}  # fmt: skip
+BEHIND_MM = ((14.0, 8.0), (10.0, 28.0), (28.0, 16.0), (16.0, 48.0), (32.0, 38.0))  # where a kidney's fat lies: back, in
 ROUNDS = 5  # of matching volumes
 
 
@@ -109,6 +116,7 @@ class _Organs:
     """One build: organs find their size and place, then the bowel fills what is left, then vessels are laid."""
 
     def __init__(self, space: Space, spec: Mapping[str, Any], vessels: Mapping[str, Sweep], seed: Seed) -> None:
+        space = replace(space, moved_mm=kidneys.settle_kidneys(space, spec))
         self.space, self.spec, self.seed = space, spec, seed
         self.arteries = mesentery.build_arteries(space, vessels, seed)
         self.veins = mesentery.build_veins(space, vessels)
@@ -152,22 +160,28 @@ class _Organs:
         half = self.space.coarse()
         every = (slice(None, None, 2),) * 3
         small = {name: np.ascontiguousarray(field[every]) for name, field in raw.items()}
-        wanted = {name[:-3]: float(v) for name, v in self.spec.items()
-                  if name.endswith("_ml") and name not in ("liver_ml", "small_bowel_ml")}  # fmt: skip
+        wanted = {name: float(self.spec[f"{name}_ml"]) for name, span in SPANS_MM.items() if self._whole(span)}
+        if "pancreas" in wanted:
+            wanted["pancreas"] *= 1.16  # its lobules are too fine for every other node
         growth, border = dict(INFLATED_MM), 0.0
         lower_surface = 17000.0 * self.space.frame.width * self.space.frame.depth  # mm^2
         for _ in range(ROUNDS):
             settled = share_room(half, small, growth, liver.liver_field(half, self.spec, border))
             for name, target in wanted.items():
-                if name not in settled:
+                if name == "liver":
                     continue
                 have = max(half.lattice.volume_ml(settled[name]), 0.1 * target)
                 surface = 6.5 * have ** (2 / 3) * 100  # mm^2; an organ is less compact than a ball
                 step = float(np.clip((target - have) * 1000 / surface, -8, 8))
                 growth[name] = float(np.clip(growth.get(name, 0.0) + step, -7, 22))
-            lacks = float(self.spec["liver_ml"]) - half.lattice.volume_ml(settled["liver"])
+            lacks = wanted["liver"] - half.lattice.volume_ml(settled["liver"]) if "liver" in wanted else 0.0
             border -= float(np.clip(lacks * 1000 / lower_surface, -45, 45))
         return share_room(self.space, raw, growth, liver.liver_field(self.space, self.spec, border))
+
+    def _whole(self, span_mm: tuple[float, float]) -> bool:
+        """Tell whether an organ lies in the built range; one that is cut keeps its reference size."""
+        z, height = self.space.lattice.z, self.space.frame.height
+        return bool(z[0, 0, 0] < span_mm[0] * height and z[-1, 0, 0] > span_mm[1] * height)
 
     def _small_bowel(self) -> tuple[bowel.Gut | None, list[Paint], Field]:
         """Return jejunum and ileum, their paints, and the distance to everything in place."""
@@ -177,7 +191,7 @@ class _Organs:
         root = 5.0 + 4.0 * min(float(self.spec["visceral_fat"]), 2.0)  # fat in the root of the mesentery
         for name, sweep in (*self.arteries.items(), *self.veins.items()):
             around = root if "superior" in name else 1.0
-            np.minimum(trunks, sweep_distance(sweep, space.lattice, 20.0)[0] - around, out=trunks)
+            np.minimum(trunks, space.distance(sweep, 20.0)[0] - np.float32(around), out=trunks)
         start = space.frame.at(stomach.DUODENUM[0][-1]) + [3.0, -9.0, -6.0]
         built = bowel.build_small_bowel(
             space, np.minimum(taken, trunks), self.colon, start, self.spec, self.seed
@@ -230,7 +244,7 @@ def share_room(
     settled = compete(grown, STIFFNESS_MM, space.gap)
     # Kidneys keep their form in their fat; what lies on them takes theirs.
     bed = np.minimum.reduce(list(firm.values()))
-    behind = _behind(firm, space.lattice.step_mm)
+    behind = _behind(space, firm)
     for name in settled:
         solid = name in ("liver", "spleen")
         cover = (behind if solid else bed) - np.float32(0.8 if solid else 2.0) - space.gap
@@ -246,12 +260,14 @@ def share_room(
     return settled
 
 
-def _behind(kidneys_mm: Mapping[str, Field], step_mm: float) -> Field:
-    """Return the distance to the kidneys and the fat behind and inward of them, where neither liver nor spleen comes."""
+def _behind(space: Space, kidneys_mm: Mapping[str, Field]) -> Field:
+    """Return the distance to the kidneys and the fat behind, inward and above them: neither liver nor spleen is there."""
     field: Field = np.minimum.reduce(list(kidneys_mm.values()))
+    step_mm = space.lattice.step_mm
     for side, sign in kidneys.SIDES:
-        own = kidneys_mm[f"kidney_{side}"]
-        for back_mm, inward_mm in ((14.0, 8.0), (10.0, 28.0), (28.0, 16.0), (16.0, 48.0), (32.0, 38.0)):
+        own = np.minimum(kidneys_mm[f"kidney_{side}"], space.distance(kidneys.upper_fat(space, side), 25.0)[0])
+        field = np.minimum(field, own)
+        for back_mm, inward_mm in BEHIND_MM:
             back, inward = round(back_mm / step_mm), round(inward_mm / step_mm)
             moved = np.full_like(own, FAR_MM)
             if sign < 0:

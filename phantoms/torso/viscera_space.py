@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
 
 from medsynth.shapes.lattice import Lattice
 from medsynth.shapes.sampled import SampledShape
@@ -35,6 +36,7 @@ class Space:
     inside : signed distance of the cavity, negative inside.
     hard : distance to bone, great vessels and pelvic organs, negative in them.
     noise : coherent noise by wavelength in mm.
+    moved_mm : by how much organs, by name, lie off their reference places because the walls are where they are.
     """
 
     frame: Frame
@@ -42,6 +44,7 @@ class Space:
     inside: Field
     hard: Field
     noise: Mapping[float, Field]
+    moved_mm: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -70,16 +73,17 @@ class Space:
             hard = np.minimum(hard, sweep_distance(sweep, lattice, 12.0)[0] - (0.2 if vein else 1.5))
         if pelvic is not None:
             hard = np.minimum(hard, lattice.sample(body.shape_of(pelvic)) - 1.0)
+        hard = _reaching(lattice, hard.astype(np.float32))
         room = lattice.sample(body.shape_of(inside))
         noise = {w: lattice.noise(frame.noise_seed(60 + n), w) for n, w in enumerate(WAVELENGTHS_MM)}
-        return cls(frame, lattice, room.astype(np.float32), hard.astype(np.float32), noise)
+        return cls(frame, lattice, room.astype(np.float32), hard, noise)
 
     def coarse(self) -> Space:
         """Return the same room at every other node: for volumes."""
         every = (slice(None, None, 2),) * 3
         lattice = Lattice(self.lattice.low_mm, self.lattice.high_mm, 2 * STEP_MM)
-        noise = {w: field[every] for w, field in self.noise.items()}
-        return Space(self.frame, lattice, self.inside[every], self.hard[every], noise)
+        noise = {w: values[every] for w, values in self.noise.items()}
+        return replace(self, lattice=lattice, inside=self.inside[every], hard=self.hard[every], noise=noise)
 
     def window(self, low_mm: ArrayLike, high_mm: ArrayLike) -> tuple[tuple[slice, slice, slice], Space]:
         """Return the nodes between two LPS corners, as slices, and the room there."""
@@ -91,8 +95,8 @@ class Space:
         lattice = Lattice(
             tuple((origin + (first + 0.25) * step).tolist()), tuple((origin + (last - 0.25) * step).tolist()), step
         )
-        noise = {w: field[cut] for w, field in self.noise.items()}
-        return cut, Space(self.frame, lattice, self.inside[cut], self.hard[cut], noise)
+        noise = {w: values[cut] for w, values in self.noise.items()}
+        return cut, replace(self, lattice=lattice, inside=self.inside[cut], hard=self.hard[cut], noise=noise)
 
     @property
     def gap(self) -> Field:
@@ -108,9 +112,9 @@ class Space:
         x, y = self.lattice.x / width.astype(np.float32), self.lattice.y / depth.astype(np.float32)
         return x, y, z
 
-    def full(self, field: Field) -> Field:
+    def full(self, values: Field) -> Field:
         """Return a field at every node, as float32."""
-        return np.ascontiguousarray(np.broadcast_to(field, self.lattice.shape), np.float32)
+        return np.ascontiguousarray(np.broadcast_to(values, self.lattice.shape), np.float32)
 
     def tube(self, course: Course, scale: float = 1.0) -> Sweep:
         """Return the tube of a course; `scale` multiplies its radii."""
@@ -122,19 +126,30 @@ class Space:
         values[values >= margin_mm] = FAR_MM
         return values, arc
 
-    def part(self, field: Field, owner: NDArray[np.uint8] | None = None, margin_mm: float = 4.0) -> SampledShape:
+    def part(self, distance: Field, owner: NDArray[np.uint8] | None = None, margin_mm: float = 4.0) -> SampledShape:
         """Return the shape of a field, cut to the nodes near its inside: painting then costs what it must."""
-        field = self.full(field)
-        near = field < margin_mm
+        distance = self.full(distance)
+        near = distance < margin_mm
         box = []
         for axis in range(3):
             hit = np.flatnonzero(near.any(axis=tuple(a for a in range(3) if a != axis)))
             first, last = (hit[0], hit[-1]) if hit.size else (0, 1)
             box.append(slice(max(first - 1, 0), max(last + 2, first + 2)))
         origin = np.asarray(self.lattice.origin_mm) + np.array([b.start for b in box[::-1]]) * self.lattice.step_mm
-        values = np.ascontiguousarray(field[tuple(box)])
+        values = np.ascontiguousarray(distance[tuple(box)])
         own = None if owner is None else np.ascontiguousarray(owner[tuple(box)])
         return SampledShape(values, tuple(origin.tolist()), float(self.lattice.step_mm), own)
+
+
+def _reaching(lattice: Lattice, hard: Field) -> Field:
+    """Return an obstacle's distance that goes on rising beyond the few mm it was given for."""
+    half = Lattice(lattice.low_mm, lattice.high_mm, 2 * lattice.step_mm)
+    solid = hard[::2, ::2, ::2] < 0
+    if not solid.any():
+        return np.full_like(hard, FAR_MM)
+    far = ndimage.distance_transform_edt(~solid) * half.step_mm - 0.5 * half.step_mm
+    rising = np.minimum(lattice.sample(half.shape_of(far)), FAR_MM)
+    return np.where(hard < 2.0, hard, np.maximum(hard, rising)).astype(np.float32)
 
 
 def tube_along(points_mm: ArrayLike, radii_mm: ArrayLike, step_mm: float = 5.0) -> Sweep:
@@ -155,3 +170,32 @@ def at_height(sweep: Sweep, z_mm: float) -> NDArray[np.float64]:
     """Return the point of a tube's axis at a height; its nearest end beyond."""
     points: NDArray[np.float64] = sweep.points_mm
     return np.asarray(points[np.argmin(np.abs(points[:, 2] - z_mm))], float)
+
+
+def pushed_inside(space: Space, points_mm: ArrayLike, depth_mm: ArrayLike, rounds: int = 12) -> NDArray[np.float64]:
+    """Return points (n, 3) moved off walls, bone and great vessels until each lies `depth_mm` clear, if it can."""
+    closed = space.part(np.maximum(space.inside, -space.hard), margin_mm=1e9)
+    points = np.array(points_mm, float)
+    for _ in range(rounds):
+        points += _push(closed, points, np.asarray(depth_mm, float))
+    return points
+
+
+def pushed_together(space: Space, points_mm: ArrayLike, depth_mm: float, rounds: int = 16) -> NDArray[np.float64]:
+    """Return by how much to move points (n, 3) as one so that all lie `depth_mm` off walls, bone and vessels."""
+    closed = space.part(np.maximum(space.inside, -space.hard), margin_mm=1e9)
+    points, shift = np.array(points_mm, float), np.zeros(3)
+    for _ in range(rounds):
+        push = _push(closed, points + shift, np.full(len(points), depth_mm))
+        shift += 0.5 * (push.max(axis=0) + push.min(axis=0))
+    return shift
+
+
+def _push(closed: SampledShape, points: NDArray[np.float64], depth: NDArray[np.float64]) -> NDArray[np.float64]:
+    level = np.asarray(closed.distance_mm(points)) + depth
+    slope = np.stack(
+        [(closed.distance_mm(points + h) - closed.distance_mm(points - h)) / 4.0 for h in 2.0 * np.eye(3)], axis=1
+    )
+    steep = np.maximum(np.linalg.norm(slope, axis=1), 0.3)
+    push: NDArray[np.float64] = -np.clip(level, 0, 6)[:, None] * slope / steep[:, None]
+    return push
