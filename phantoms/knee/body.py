@@ -28,8 +28,7 @@ REFERENCE_HEIGHT_CM = 175.0
 # Fat under the skin against a man's at a BMI of 25; women carry 1.6 times as much there (unverified).
 BMI_KNOTS, FAT_KNOTS = (12, 17, 21, 25, 30, 35, 40, 50, 80), (0.25, 0.42, 0.68, 1.0, 1.55, 2.2, 2.9, 4.0, 6.0)
 FEMALE_FAT: Final = 1.6
-# Share of cortical bone in the trabecular zones of a 30-year-old, and its loss per year.
-MINERAL, MINERAL_LOSS = 1.0, 0.0062
+MINERAL_LOSS = 0.0062  # of the mineral at 30, per year: trabecular bone halves over a life (unverified)
 
 
 class Knee:
@@ -71,7 +70,7 @@ class Knee:
             "cortex": spread((0.95 if female else 1.0) * (1 - 0.0035 * max(age - 45, 0)), 0.07),
             "femoral_mm": spread(2.35 * cartilage, 0.12),
             "tibial_mm": spread(2.55 * cartilage, 0.12),
-            "patellar_mm": spread(3.5 * cartilage, 0.12),
+            "patellar_mm": spread(4.0 * cartilage, 0.12),
             "trochlea": spread(1.0, 0.12),
             "notch": spread(1.0, 0.07),
             "slope": float(np.clip(0.12 + 0.035 * normal(), 0.03, 0.22)),
@@ -79,7 +78,7 @@ class Knee:
             "tubercle_x_mm": float(np.clip(4.0 + 2.5 * normal(), -1.0, 10.0)),
             "meniscus": spread(1.0, 0.08),
             "fluid": float(np.clip(rng.lognormal(-0.3 + 0.008 * (age - 40), 0.5), 0.2, 3.0)),
-            "mineral": spread(MINERAL * (0.94 if female else 1.0) * max(1 - MINERAL_LOSS * max(age - 30, 0), 0.35), 0.12),
+            "mineral": spread((0.94 if female else 1.0) * max(1 - MINERAL_LOSS * max(age - 30, 0), 0.35), 0.12),
             "scar": float(np.clip(1.0 - 0.012 * (age - 20) + 0.2 * normal(), 0.0, 1.0)),
             "calcified": float(np.clip(0.010 * (age - 58) + 0.15 * normal(), 0.0, 0.7)),
         }  # fmt: skip
@@ -101,7 +100,8 @@ def knee_frame(spec: Mapping[str, Any]) -> KneeFrame:
     """Return the frame of a spec."""
     scales = ("width", "depth", "height", "muscle", "fat", "vessel", "cortex", "femoral_mm", "tibial_mm", "patellar_mm",
               "trochlea", "notch", "slope", "patella_z_mm", "tubercle_x_mm", "meniscus", "fluid")  # fmt: skip
-    return KneeFrame(*(float(spec[name]) for name in scales), seed=int(spec["seed"]) % 99991)
+    numbers: dict[str, Any] = {name: float(spec[name]) for name in scales}
+    return KneeFrame(**numbers, seed=int(spec["seed"]) % 99991)
 
 
 def _left_knee(subject: Subject, spec: Mapping[str, Any]) -> Scene:
@@ -111,7 +111,8 @@ def _left_knee(subject: Subject, spec: Mapping[str, Any]) -> Scene:
     cord_shape, cord_paint = build_cords(frame)
     rough = Lattice(tuple(frame.at((-72, -74, BOTTOM_MM - MARGIN_MM)).tolist()),
                     tuple(frame.at((72, 84, TOP_MM + MARGIN_MM)).tolist()), SOFT_STEP_MM)  # fmt: skip
-    solid = np.minimum.reduce([rough.sample(shape) for shape in (bones.femur, bones.tibia, bones.fibula, bones.patella)])
+    each = (bones.femur, bones.tibia, bones.fibula, bones.patella)
+    solid = np.minimum.reduce([rough.sample(shape) for shape in each])
     raw = raw_muscles(frame, rough)
     contents = np.minimum.reduce([solid, rough.sample(cord_shape), *raw.values()])
     leg, leg_paints = build_leg(frame, rough.shape_of(contents))
@@ -146,7 +147,7 @@ def _landmarks(frame: KneeFrame) -> dict[str, tuple[float, float, float]]:
         "tibial_tuberosity": (frame.tubercle_x_mm, -35.5, -36.0),
         "fibular_head": tuple(lower_leg.FIBULA_MM[1].tolist()),
     }
-    return {name: tuple(frame.at(point).tolist()) for name, point in points.items()}  # type: ignore[misc]
+    return {name: tuple(frame.at(point).tolist()) for name, point in points.items()}
 
 
 def _structures(spec: Mapping[str, Any]) -> tuple[Structure, ...]:
@@ -158,5 +159,3 @@ def _structures(spec: Mapping[str, Any]) -> tuple[Structure, ...]:
             one = replace(one, mixture=tuple((t, share * v) for t, v in one.mixture))
         made.append(replace(one, laterality=spec["side"]))
     return tuple(made)
-
-

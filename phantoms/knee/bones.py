@@ -21,6 +21,7 @@ TRABECULAR_FROM_MM, CORE_FROM_MM = 2.2, 7.0  # depth of the less dense zones bel
 SHAFT_FROM_PHYSIS_MM = (15.0, 30.0)  # height plus depth where trabeculae thin out and the medullary cavity starts
 SCAR_HALF_MM = 0.40
 PATELLA_CORTEX_MM = 1.1
+TIBIOFIBULAR_MM = 2.0  # cartilage of the upper joint between tibia and fibula
 
 
 def build_bones(frame: KneeFrame, scar: float) -> tuple[Bones, list[Paint]]:
@@ -28,13 +29,15 @@ def build_bones(frame: KneeFrame, scar: float) -> tuple[Bones, list[Paint]]:
     thigh, shank, cap = femur.femur_lattice(frame), lower_leg.tibia_lattice(frame), lower_leg.patella_lattice(frame)
     thighbone, shinbone = femur.femur(frame, thigh), lower_leg.tibia(frame, shank)
     splint, kneecap = lower_leg.fibula(frame, shank), lower_leg.patella(frame, cap)
+    splint = np.maximum(splint, TIBIOFIBULAR_MM - shinbone)
     bones = Bones(thigh.shape_of(thighbone), shank.shape_of(shinbone), shank.shape_of(splint), cap.shape_of(kneecap))
     above = _femoral_physis(frame, thigh)
     below = _tibial_physis(frame, shank)
     both = np.minimum(shinbone, splint)
-    shank_zone = np.where(splint < shinbone, 4, _zone(frame, shank, -below, shinbone))
+    thigh_zone = _zone(frame, thigh, above, thighbone)
+    shank_zone = np.where(splint < shinbone, np.uint8(4), _zone(frame, shank, -below, shinbone))
     paints = [
-        *_bone(frame, thigh, thighbone, femur.femoral_cortex_mm(frame, thigh), _zone(frame, thigh, above, thighbone), ("femur",)),
+        *_bone(frame, thigh, thighbone, femur.femoral_cortex_mm(frame, thigh), thigh_zone, ("femur",)),
         *_bone(frame, shank, both, lower_leg.tibial_cortex_mm(frame, shank), shank_zone, ("tibia", "fibula")),
         *_bone(frame, cap, kneecap, PATELLA_CORTEX_MM * frame.cortex, None, ("patella",)),
     ]
@@ -55,18 +58,18 @@ def _bone(frame: KneeFrame, lattice: Lattice, bone: Field, cortex_mm: Field | fl
     first, second = kinds[0], kinds[-1]
     if zone is None:
         whole: tuple[int, ...] = (names[first],)
-        zones = [(names[f"{first}_{part}"],) for part in ("subchondral", "trabecular", "core")]
+        zones: list[tuple[int, ...]] = [(names[f"{first}_{part}"],) for part in ("subchondral", "trabecular", "core")]
     else:
         whole = (names[first],) * 4 + (names[second],)
         by_zone = (("subchondral", "trabecular", "core"), ("trabecular", "core", "core"),
                    ("core", "metaphysis", "metaphysis"), ("metaphysis", "medulla", "medulla"))  # fmt: skip
         other = ("trabecular", "core", "core")
-        zones = [(*(names[f"{first}_{parts[n]}"] for parts in by_zone), names[f"{second}_{other[n]}"]) for n in range(3)]
-    owner = None if zone is None else zone.astype(np.uint8)
+        zones = [(*(names[f"{first}_{parts[n]}"] for parts in by_zone), names[f"{second}_{other[n]}"])
+                 for n in range(3)]  # fmt: skip
     insets = (0.0, TRABECULAR_FROM_MM, CORE_FROM_MM)
     return [
-        Paint(lattice.shape_of(bone, owner), (Layer(whole),)),
-        Paint(lattice.shape_of(marrow, owner), tuple(Layer(z, inset) for z, inset in zip(zones, insets, strict=True))),
+        Paint(lattice.shape_of(bone, zone), (Layer(whole),)),
+        Paint(lattice.shape_of(marrow, zone), tuple(Layer(z, inset) for z, inset in zip(zones, insets, strict=True))),
     ]
 
 
@@ -77,12 +80,12 @@ def depth_mm(bone: Field, step_mm: float) -> Field:
     return np.where(outside, -bone, far * step_mm - bone[k, j, i])
 
 
-def _zone(frame: KneeFrame, lattice: Lattice, beyond_physis_mm: Field, bone: Field) -> Field:
+def _zone(frame: KneeFrame, lattice: Lattice, beyond_physis_mm: Field, bone: Field) -> NDArray[np.uint8]:
     """Return 0 in the epiphysis, 1 and 2 in the metaphysis, 3 in the shaft.
 
     Trabeculae give way to fat raggedly, and sooner in the middle than along the cortex.
     """
-    ragged = 3.5 * lattice.noise(frame.noise_seed(34), 9.0) + 1.5 * lattice.noise(frame.noise_seed(35), 4.0)
+    ragged = 3.5 * lattice.noise(frame.noise_seed(34), 9.0) + 1.0 * lattice.noise(frame.noise_seed(35), 4.0)
     height = beyond_physis_mm + ragged - 0.6 * bone
     zone = np.asarray(beyond_physis_mm > 0, np.uint8)
     for limit in SHAFT_FROM_PHYSIS_MM:

@@ -26,6 +26,7 @@ MENISCUS_HEIGHT_MM, MEDIAL_WIDTH_MM, LATERAL_WIDTH_MM = 6.6, 10.5, 11.0
 LATERAL_RING_MM = (20.5, -0.5, 18.3)
 CAPSULE_MM = 1.5  # thickness of the capsule
 CAPSULE_FROM_BONE_MM = 3.4
+BARE_MM = 1.5  # how far the cartilage surface sinks into bone that bears none
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,14 +53,14 @@ class Joint:
 
 
 def build_joint(frame: KneeFrame, bones: Bones) -> tuple[list[Paint], list[Paint]]:
-    """Return the paints of fat, capsule and fluid, and those of menisci and cartilage; cords lie between, bones above."""
+    """Return the paints of fat, capsule and fluid, and those of menisci and cartilage."""
     lattice = frame.lattice((-50, -64, -30), (50, 46, 90), BONE_STEP_MM)
     u, v, w = frame.reference(lattice)
-    joint = Joint(lattice, *(np.asarray(lattice.sample(bone)) for bone in (bones.femur, bones.tibia, bones.patella)),
-                  u, v, w)  # fmt: skip
-    thickness = femoral_thickness_mm(frame, joint), tibial_thickness_mm(frame, joint), patellar_thickness_mm(frame, joint)
-    layers = {name: bone - thick for name, bone, thick in
-              zip(("femoral", "tibial", "patellar"), (joint.femur, joint.tibia, joint.patella), thickness, strict=True)}
+    thigh, shin, cap = (np.asarray(lattice.sample(bone)) for bone in (bones.femur, bones.tibia, bones.patella))
+    joint = Joint(lattice, thigh, shin, cap, u, v, w)
+    layers = {"femoral": joint.femur - _bare(femoral_thickness_mm(frame, joint)),
+              "tibial": joint.tibia - _bare(tibial_thickness_mm(frame, joint)),
+              "patellar": joint.patella - _bare(patellar_thickness_mm(frame, joint))}  # fmt: skip
     settled = compete(layers, {}, FILM_MM)
     names = labels()
     cartilage = np.minimum(np.minimum(settled["femoral"], settled["tibial"]), settled["patellar"])
@@ -68,6 +69,11 @@ def build_joint(frame: KneeFrame, bones: Bones) -> tuple[list[Paint], list[Paint
     parts = ("femoral_cartilage", "tibial_cartilage_medial", "tibial_cartilage_lateral", "patellar_cartilage")
     cover = Paint(lattice.shape_of(cartilage, owner.astype(np.uint8)), (Layer(tuple(names[p] for p in parts)),))
     return _soft_parts(frame, joint, settled), [_menisci(frame, joint, settled), cover]
+
+
+def _bare(thickness_mm: Field) -> Field:
+    """Return the thickness with bare bone drawn in: the layer ends with an edge instead of running out to a film."""
+    return thickness_mm - BARE_MM * (1 - np.clip(thickness_mm / 0.6, 0, 1))
 
 
 def femoral_thickness_mm(frame: KneeFrame, joint: Joint) -> Field:
@@ -90,13 +96,13 @@ def tibial_thickness_mm(frame: KneeFrame, joint: Joint) -> Field:
     rim = ((np.abs(joint.u) - 21.5) / 16.5) ** 2 + (joint.v / depth) ** 2
     hill = np.clip(1 - rim**2, 0, 1) ** 0.6
     uneven = 1 + 0.07 * joint.lattice.noise(frame.noise_seed(21), 14.0)
-    return np.asarray(frame.tibial_mm * np.where(joint.u < 0, 0.95, 1.10) * hill * uneven, np.float32)
+    return np.asarray(frame.tibial_mm * np.where(joint.u < 0, 0.95, 1.15) * hill * uneven, np.float32)
 
 
 def patellar_thickness_mm(frame: KneeFrame, joint: Joint) -> Field:
     """Return the thickness of the cartilage behind the patella, greatest on the ridge, none on the apex."""
     w = joint.w - np.float32(frame.patella_z_mm)
-    rim = ((joint.u - 1.5) / 21.0) ** 2 + ((w - 4.0) / 16.5) ** 2
+    rim = ((joint.u - 1.5) / 22.0) ** 2 + ((w - 3.5) / 17.5) ** 2
     behind = np.clip((joint.v - PATELLA_BACK_V_MM + 13.0 - 0.012 * joint.u**2) / 4.0, 0, 1)
     return np.asarray(frame.patellar_mm * np.clip(1 - rim**1.5, 0, 1) ** 0.6 * behind, np.float32)
 
@@ -109,11 +115,11 @@ def _menisci(frame: KneeFrame, joint: Joint, cartilage: dict[str, Field]) -> Pai
     inward = (1 - level) * (np.hypot(u, v) / np.maximum(level, 0.2))  # from the rim of the medial plateau inwards
     back = np.clip(v / 18.0, -1, 1)
     width = frame.meniscus * (MEDIAL_WIDTH_MM + 2.2 * back)
-    medial = _wedge(inward - 1.0, width, w - top)
+    medial = _wedge(inward + 0.3, width, w - top)
     medial = smooth_max(medial, u + 4.5 - 1.5 * back, 2.0)
     middle_u, middle_v, radius = LATERAL_RING_MM
     from_middle = np.hypot(u - middle_u, v - middle_v)
-    lateral = _wedge(radius - from_middle, frame.meniscus * LATERAL_WIDTH_MM, w - top)
+    lateral = _wedge(radius + 0.7 - from_middle, frame.meniscus * LATERAL_WIDTH_MM, w - top)
     opening = np.abs(np.degrees(np.arctan2(v - middle_v, middle_u - u)))  # 0 towards the eminence
     lateral = smooth_max(lateral, (24.0 - opening) * from_middle / 57.3, 2.0)
     owner = np.broadcast_to(u > 0, joint.lattice.shape).astype(np.uint8)
@@ -138,15 +144,17 @@ def _soft_parts(frame: KneeFrame, joint: Joint, cartilage: dict[str, Field]) -> 
     lumpy = 1.6 * lattice.noise(frame.noise_seed(23), 16.0) + 0.6 * lattice.noise(frame.noise_seed(24), 6.0)
     hull = smooth_min(joint.femur, joint.tibia, 16.0)
     level = np.maximum(-9.0 - w, w - 47.0) * frame.bone
-    capsule = np.maximum(hull - CAPSULE_FROM_BONE_MM + 0.3 * lumpy, level)
+    arch = np.maximum(femur.notch(frame, u, v, w) - 2.0, np.maximum(v - 23.0, -18.0 - v))
+    hull = smooth_min(hull - CAPSULE_FROM_BONE_MM, np.asarray(arch * frame.bone, np.float32), 5.0)
+    capsule = np.maximum(hull + 0.3 * lumpy, level)
     low = (frame.patella_z_mm - 14.0) / 2 - 8.0
     hoffa = np.sqrt(((u - 1.5) / 27.0) ** 2 + ((v + 30.5) / 17.5) ** 2 + ((w - low) / (low + 22.0)) ** 2)
     hoffa_field = (hoffa - 1) * 17.0 * frame.bone + lumpy
     surface = np.minimum(np.minimum(cartilage["femoral"], cartilage["tibial"]), cartilage["patellar"])
-    film = 0.6 + 0.4 * frame.fluid
-    bearing = np.maximum(cartilage["femoral"], cartilage["tibial"]) - 1.2  # between the condyles there is no fat
-    near = np.maximum(surface - film - 0.15 * lumpy, np.minimum(capsule + 0.8, cartilage["patellar"] - 1.5))
-    near = np.minimum(near, bearing)
+    film = 0.4 + 0.4 * frame.fluid
+    # Under the condyles there is no fat: what cartilage and menisci leave is fluid.
+    bearing = np.maximum(np.maximum(cartilage["femoral"], cartilage["tibial"]) - 3.0, 9.0 - np.abs(u))
+    near = np.minimum(surface - film - 0.15 * lumpy, bearing)
     recess = _recess(frame, joint)
     fluid = np.minimum(near, recess + 0.25 * lumpy)
     return [

@@ -51,7 +51,7 @@ class Leg:
     fat_mm: NDArray[np.float64]
 
     def under_skin(self, angle_deg: float, z_mm: NDArray[np.float64], depth: float) -> NDArray[np.float64]:
-        """Return points in the fat under the skin: `depth` 0 is the fascia, 1 the skin; angle 90 outside, 270 inside."""
+        """Return points under the skin: `depth` 0 is the fascia, 1 the skin; angle 90 outside, 270 inside."""
         rows = np.array([np.interp(angle_deg, np.arange(0, 361, 10.0), fat) for fat in self.fat_mm])
         fat = np.interp(z_mm, self.fascia_surface.levels_mm, rows)
         return self.fascia_surface.point_mm(np.full_like(z_mm, angle_deg), z_mm, depth * fat)
@@ -114,7 +114,8 @@ def _wrapped(frame: KneeFrame, contents: SampledShape, z: NDArray[np.float64]) -
     points[..., 1] = AXIS_V_MM * frame.depth - r * np.cos(angle)
     points[..., 2] = z[:, None, None]
     outer = np.where(contents.distance_mm(points) < 0.8, r, 12.0).max(axis=-1)
-    taut = HULL_SHARE * _convex(outer) + (1 - HULL_SHARE) * ndimage.grey_closing(outer, (5, 11), mode=("nearest", "wrap"))
+    closed = ndimage.grey_closing(np.pad(outer, ((0, 0), (12, 12)), mode="wrap"), (5, 11))[:, 12:-12]
+    taut = HULL_SHARE * _convex(outer) + (1 - HULL_SHARE) * closed
     smooth = ndimage.gaussian_filter(taut, (1.6, 2.0), mode=("nearest", "wrap")) + 0.8
     return np.asarray(np.append(smooth, smooth[:, :1], axis=1)[:, ::2])
 

@@ -44,7 +44,7 @@ MEDIAL_MM = np.array(
         [25.0, 26.4, 29.0, 32.8, 36.4, 38.6, 38.8, 38.4, 36.8, 34.0, 29.6, 24.0, 19.4],
     ]
 )
-CORTEX_W_MM, CORTEX_MM = (-90.0, -70.0, -55.0, -42.0, -28.0, -12.0), (5.0, 4.2, 3.2, 2.2, 1.3, 0.8)
+CORTEX_W_MM, CORTEX_MM = (-90.0, -70.0, -55.0, -42.0, -28.0, -12.0), (5.0, 4.2, 3.2, 2.2, 1.4, 1.0)
 # Fibula: axis (outwards, back, up) and radius. Head about 24 mm wide, neck 12 mm (unverified).
 FIBULA_MM = np.array([[34.5, 22.5, -10.0], [35.0, 21.5, -18.0], [36.0, 20.5, -27.0], [37.5, 19.5, -40.0],
                       [38.5, 19.0, -58.0], [38.0, 19.0, -80.0], [37.5, 19.0, -92.0]])  # fmt: skip
@@ -103,7 +103,7 @@ def patella(frame: KneeFrame, lattice: Lattice) -> Field:
     u, v, w = frame.reference(lattice)
     u, w = u - 1.5, w - np.float32(frame.patella_z_mm)
     # Thick cartilage and a shallow groove carry it forward.
-    v = v + np.float32((frame.patellar_mm + frame.femoral_mm - 4.2) / frame.depth + 6.0 * (1 - frame.trochlea))
+    v = v + np.float32((frame.patellar_mm + frame.femoral_mm - 4.7) / frame.depth + 6.0 * (1 - frame.trochlea))
     low = np.clip(-w / PATELLA_HALF_HEIGHT_MM, 0, 1)
     half_width = PATELLA_HALF_WIDTH_MM * (1 - 0.35 * low**1.5)  # it narrows to the apex
     outline = ((np.abs(u) / half_width) ** 2.3 + (np.abs(w) / PATELLA_HALF_HEIGHT_MM) ** 2.3) ** (1 / 2.3)

@@ -89,9 +89,9 @@ def _sweep(frame: KneeFrame, muscle: Muscle) -> Sweep:
     chord = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(frame.at(points), axis=0), axis=1))])
     half = np.stack([np.interp(along, chord / chord[-1], rows[:, n]) for n in (3, 4)])
     belly = np.clip(half.sum(axis=0) / 12.0 - 0.4, 0, 1)  # tendons do not grow with the muscle
-    half = half * frame.bone * (1 + (frame.muscle - 1) * belly)
+    wide, deep = half * frame.bone * (1 + (frame.muscle - 1) * belly)
     turn = np.radians(muscle.turn_deg)
-    return Sweep(axis, np.tile([np.cos(turn), np.sin(turn), 0.0], (len(axis), 1)), *half, exponent=2.2)
+    return Sweep(axis, np.tile([np.cos(turn), np.sin(turn), 0.0], (len(axis), 1)), wide, deep, exponent=2.2)
 
 
 def raw_muscles(frame: KneeFrame, lattice: Lattice) -> dict[str, Field]:
@@ -119,4 +119,3 @@ def build_muscles(frame: KneeFrame, lattice: Lattice, raw: dict[str, Field], fas
         best[closer], owner[closer] = field[closer], n
     best = np.maximum(best, fascia + 1.0)
     return Paint(lattice.shape_of(best, owner), (Layer(tuple(labels()[name] for name in names)),))
-

@@ -14,13 +14,14 @@ from phantoms.knee.frame import KneeFrame
 from phantoms.knee.leg import Leg
 from phantoms.knee.table import labels
 
-# Courses in reference mm. Popliteal artery 6-7 mm outside at the joint (men 6.8-8.9 mm; Wolf 2006, recalled, unverified).
+# Courses in reference mm. Popliteal artery 6-7 mm wide outside at the joint (unverified).
 ARTERY = [(-15, 24, 104), (-8, 25, 80), (-1, 29, 55), (2, 34, 34), (3, 36, 12), (4, 33, -8), (5, 31, -28), (5, 30, -44)]
 ANTERIOR_TIBIAL = [(5, 30, -44), (11, 23, -52), (20, 11, -60), (24, 2, -76), (24, 1, -92)]
 POSTERIOR_TIBIAL = [(5, 30, -44), (3, 29, -58), (-1, 28, -76), (-3, 28, -94)]
 PERONEAL = [(4, 29, -56), (14, 27, -70), (20, 27, -94)]
 VEIN_BESIDE = np.array([3.0, 6.0, 0.0])  # the vein lies behind and outside the artery
-TIBIAL_NERVE = [(2, 46, 104), (6, 47, 80), (8, 48, 55), (8, 48, 30), (7, 46, 5), (5, 41, -20), (2, 35, -50), (0, 33, -94)]
+TIBIAL_NERVE = [(2, 46, 104), (6, 47, 80), (8, 48, 55), (8, 48, 30), (7, 46, 5), (5, 41, -20), (2, 35, -50),
+                (0, 33, -94)]  # fmt: skip
 PERONEAL_NERVE = [(8, 48, 84), (18, 47, 65), (27, 45, 45), (34, 41, 22), (39, 36, 0), (43, 29, -20), (45, 22, -32),
                   (42, 12, -42), (38, 4, -56)]  # fmt: skip
 GENICULARS = [
@@ -30,7 +31,8 @@ GENICULARS = [
     [(3, 35, 8), (18, 29, 0), (34, 20, 2), (43, 4, -2), (34, -20, -4)],
     [(3, 36, 22), (2, 28, 24), (0, 18, 24)],
 ]
-SURALS = [[(2, 36, 20), (-8, 42, 5), (-18, 47, -25), (-20, 49, -60)], [(4, 36, 18), (12, 42, 4), (19, 47, -22), (20, 50, -60)]]
+SURALS = [[(5, 42, 20), (-8, 42, 5), (-18, 47, -25), (-20, 49, -60)],
+          [(6, 42, 18), (12, 42, 4), (19, 47, -22), (20, 50, -60)]]  # fmt: skip
 
 
 def chain(points_mm: NDArray[np.float64], start_mm: float, end_mm: float, wall_mm: float | None = None) -> Tubes:
@@ -49,6 +51,14 @@ def _course(frame: KneeFrame, points: ArrayLike, wander_mm: float = 1.0, number:
     return axis + wander_mm * fade * np.stack(shift, axis=1)
 
 
+def _companion(
+    frame: KneeFrame, artery: ArrayLike, start_mm: NDArray[np.float64], side_mm: float
+) -> NDArray[np.float64]:
+    """Return the course of one of the two veins beside a tibial artery, from the end of the popliteal vein."""
+    beside = _course(frame, artery)[3:] + [side_mm, 1.5, 0.0]
+    return spline_mm(np.concatenate([start_mm[None], beside]), 3.0)
+
+
 def build_vessels(frame: KneeFrame, leg: Leg, calcified: float) -> tuple[dict[str, Tubes], list[Paint]]:
     """Return vessels and nerves by name, and their paints; calcified : share of the artery's wall with plaque."""
     k, names = frame.vessel, labels()
@@ -60,13 +70,12 @@ def build_vessels(frame: KneeFrame, leg: Leg, calcified: float) -> tuple[dict[st
         chain(_course(frame, PERONEAL), 1.3 * k, 1.1 * k, 0.4),
     )
     beside = frame.at(VEIN_BESIDE)
+    end = (main + beside)[-1]
     vein = concatenate(
         chain(main + beside, 4.3 * k, 3.4 * k),
-        *(chain(_course(frame, np.asarray(ANTERIOR_TIBIAL, float)) + side, 1.5 * k, 1.2 * k)
-          for side in ([2.6, 1.5, 0.0], [-2.6, 1.5, 0.0])),
-        *(chain(_course(frame, np.asarray(POSTERIOR_TIBIAL, float)) + side, 1.7 * k, 1.4 * k)
-          for side in ([3.4, 1.5, 0.0], [-3.2, 1.5, 0.0])),
-        *(chain(_course(frame, course, 1.0, 5) + [0.0, 1.5, 0.0], 1.4 * k, 1.6 * k) for course in SURALS),
+        *(chain(_companion(frame, course, end, side), radius * k, 0.8 * radius * k)
+          for course, radius in ((ANTERIOR_TIBIAL, 1.5), (POSTERIOR_TIBIAL, 1.7)) for side in (2.8, -2.8)),
+        *(chain(_course(frame, course, 1.0, 5), 1.6 * k, 1.3 * k) for course in SURALS),
     )  # fmt: skip
     small = concatenate(*(chain(_course(frame, c, 1.6, n), 1.0 * k, 0.6 * k) for n, c in enumerate(GENICULARS)))
     great, lesser = _saphenous(frame, leg)
@@ -76,7 +85,10 @@ def build_vessels(frame: KneeFrame, leg: Leg, calcified: float) -> tuple[dict[st
         "tibial_nerve": chain(_course(frame, TIBIAL_NERVE), 3.0, 2.2),
         "common_peroneal_nerve": chain(_course(frame, PERONEAL_NERVE, 0.6, 3), 2.0, 1.5),
     }
-    paints = [Paint(tube, (Layer(names[name]),)) for name, tube in tubes.items() if name != "popliteal_artery"]
+    bones = ("femur", "tibia", "fibula", "patella")
+    soft = tuple(label for name, label in names.items() if not name.startswith(bones) or "cartilage" in name)
+    thin = {name: tube for name, tube in tubes.items() if name != "popliteal_artery"}
+    paints = [Paint(tube, (Layer(names[name]),), over=soft) for name, tube in thin.items()]
     paints.append(Paint(artery, (Layer(names["popliteal_artery_wall"]), Layer(names["popliteal_artery"]))))
     paints += [Paint(tube, (Layer(names[name]),)) for name, tube in nerves.items()]
     if calcified > 0:
