@@ -16,11 +16,15 @@ from medsynth.shapes.lattice import Field, Lattice
 from medsynth.shapes.sampled import SampledShape
 from medsynth.shapes.tubes import Tubes
 from phantoms.head import cerebellum, cortex, deep, ventricles
+from phantoms.head.arteries import build_arteries
+from phantoms.head.brain_details import calcifications, choroid_plexus, glands, white_matter_lesions
 from phantoms.head.brain_numbers import ICV_ML
 from phantoms.head.brain_space import BrainSpace
-from phantoms.head.frame import Frame
-from phantoms.head.meninges import Tentorium
+from phantoms.head.frame import SELLA, Frame
+from phantoms.head.meninges import Tentorium, build_falx, build_tent
+from phantoms.head.venous import build_sinuses
 from phantoms.head.table import labels
+from phantoms.head.vessel_paths import Bed
 
 Array = NDArray[np.float32]
 DURA_MM = 0.8
@@ -63,8 +67,8 @@ def build_brain(
     with ThreadPoolExecutor(max_workers=2) as pool:
         inner = pool.submit(middle)
         small = pool.submit(cerebellum.build_cerebellum, space, cavity, tent, cerebellum_ml, seeds[2])
-        t0=__import__("time").time(); whole = cortex.build_cerebrum(space, cavity, tent, brain_ml, spec, seed)
-        print("cx",__import__("time").time()-t0); nuclei, water = inner.result()
+        whole = cortex.build_cerebrum(space, cavity, tent, brain_ml, spec, seed)
+        nuclei, water = inner.result()
         behind = small.result()
     midline, midline_owner = deep.build_midline(space, near)
     stem, stem_owner = deep.build_stem(space, near, cavity.distance_mm(near.points_mm), stem_ml)
@@ -100,4 +104,51 @@ def build_brain(
         ),
         Paint(near.shape_of(midline, midline_owner), (Layer((names["corpus_callosum"], names["fornix"])),)),
     ]
-    return fields, {}, paints
+    bed = Bed(space, fields["cerebrum"], cavity)
+    veins = build_sinuses(bed, tent, spec["vessels"])
+    arteries = build_arteries(bed, near.shape_of(stem), spec["vessels"])
+    paints += _membranes_and_vessels(space, cavity, tent, veins, arteries)
+    lesions = white_matter_lesions(
+        space, near, water.lateral_mm, whole.lattice.shape_of(whole.ribbon_mm), cortex.RIBBON_MM,
+        float(spec["lesions_ml"]) * volume_ml / ICV_ML, seeds[3],
+    )
+    paints += _details(space, frame, near, lesions, spec, seeds[4])
+    return fields, {**veins, **arteries}, paints
+
+
+def _membranes_and_vessels(
+    space: BrainSpace, cavity: SampledShape, tent: Tentorium, veins: Mapping[str, Tubes], arteries: Mapping[str, Tubes]
+) -> list[Paint]:
+    names = labels()
+    fluid = (names["subarachnoid_csf"],)
+    membranes = (names["falx"], names["tentorium"], names["dura"])
+    paints = [
+        Paint(build_falx(space, cavity, tent), (Layer(names["falx"]),), over=fluid),
+        Paint(build_tent(space, cavity, tent), (Layer(names["tentorium"]),), over=fluid),
+    ]
+    paints += [Paint(tubes, (Layer(names[name]),), over=() if name == "internal_cerebral_veins" else fluid + membranes)
+               for name, tubes in veins.items()]
+    return paints + [Paint(tubes, (Layer(names[name]),)) for name, tubes in arteries.items()]
+
+
+def _details(
+    space: BrainSpace, frame: Frame, near: Lattice, lesions: SampledShape | None, spec: Mapping[str, Any], seed: int
+) -> list[Paint]:
+    names = labels()
+    water = (names["subarachnoid_csf"], names["third_ventricle"])
+    white, plexus, hyper = _both("cerebral_white_matter"), _both("choroid_plexus"), _both("white_matter_hyperintensity")
+    paints = []
+    if lesions is not None:
+        left = np.broadcast_to(near.x > 0, near.shape).astype(np.uint8)
+        shape = near.shape_of(lesions.values_mm, left)
+        paints.append(Paint(shape, (Layer(hyper),), over=white))
+    for side, tubes in choroid_plexus(space, seed).items():
+        over = (names[f"lateral_ventricle_{side}"],)
+        paints.append(Paint(tubes, (Layer(names[f"choroid_plexus_{side}"]),), over=over))
+    sella_mm = frame.at([0.0, *SELLA])
+    for name, tubes in glands(space, sella_mm).items():
+        paints.append(Paint(tubes, (Layer(names[name]),), over=water if name == "optic_chiasm" else ()))
+    for name, tubes in calcifications(space, spec, seed + 50).items():
+        over = plexus + _both("lateral_ventricle") if name.startswith("choroid") else ()
+        paints.append(Paint(tubes, (Layer(names[name]),), over=over))
+    return paints

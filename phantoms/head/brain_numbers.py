@@ -10,10 +10,10 @@ from medsynth.scene.subject import Subject
 from phantoms.head.cortex_sulci import SULCI
 
 # Shares of the intracranial volume in adults of 20-80 years (Japan, n = 133, PMC10511609: means over 1443 ml), taken at
-# 50 years, and the spread that remains at known intracranial volume (from the SDs there and r of 0.8).
+# 50 years, and the spread that remains at known intracranial volume (SDs of 4-5 %: with the volume's own 8-9 % they give the 11-12 % there).
 ICV_ML = 1443.0
-CORTEX_SHARE, CORTEX_CV = 458.0 / ICV_ML, 0.055
-WHITE_SHARE, WHITE_CV = 418.0 / ICV_ML, 0.065
+CORTEX_SHARE, CORTEX_CV = 458.0 / ICV_ML, 0.04
+WHITE_SHARE, WHITE_CV = 418.0 / ICV_ML, 0.05
 CEREBELLUM_SHARE, CEREBELLUM_CV = 136.0 / ICV_ML, 0.07
 STEM_SHARE, STEM_CV = 30.0 / ICV_ML, 0.06  # between FreeSurfer's 20-23 and the 43 ml of a wider definition
 

@@ -27,7 +27,8 @@ SPACING_MM = 12.4  # between neighbouring sulci: gyri are 10-14 mm wide
 SECOND_MM = 8.0  # between the short sulci of the second kind
 DEPTH_MM, SECOND_DEPTH_MM = 19.0, 4.5
 CROWN_MM = 3.6  # radius that rounds a gyrus's crown into the sulcus
-SULCI_ML = 90.0  # what sulci of 1 mm take from the hull of a brain of reference size, measured
+# What sulci take from the hull of a brain of reference size: their mouths, and per mm of their width; measured.
+SULCI_ML = (37.0, 96.0)
 RIBBON_MM = 2.5  # level of the white matter's surface in the ribbon's own measure
 REACH_MM = 8.0  # distances are known this far from the surface
 
@@ -136,8 +137,8 @@ def build_cerebrum(
             lambda side: outline(space, coarse, inside, tent, 1 if side == "left" else -1, seed.child("hull", side).integer(31)),
             sides,
         ))
-        gap = fitted_gap_mm(coarse, outlines, brain_ml + SULCI_ML * float(spec["width_mm"]) * space.scale**2)
-        print('gap',gap)
+        sulci_ml = (SULCI_ML[0] + SULCI_ML[1] * float(spec["width_mm"])) * space.scale**2
+        gap = fitted_gap_mm(coarse, outlines, brain_ml + sulci_ml)
         halves = list(pool.map(carve, sides, [o.hull(gap) for o in outlines]))
     hull, drift, folds, depths = (
         np.stack([getattr(h, name) for h in halves]) for name in ("hull", "drift", "folds", "depths")
@@ -168,7 +169,6 @@ def _tidy(level: Array) -> None:
 def matched(cerebrum: Cerebrum, brain_ml: float, cortex_ml: float) -> Cerebrum:
     """Return the cerebrum with its surface moved, and its ribbon thickened, to these volumes (root finding)."""
     lattice, surface = cerebrum.lattice, cerebrum.surface_mm
-    print("offset", offset_for(lattice, surface, brain_ml, -3.0, 3.0), lattice.volume_ml(surface), brain_ml)
     surface = surface - np.float32(offset_for(lattice, surface, brain_ml, -3.0, 3.0))
     cell_ml = lattice.step_mm**3 / 1000
     inner = -surface[surface < 0.5]

@@ -51,7 +51,9 @@ def outline(
     x, y, z = (axis.astype(np.float32) for axis in space.axes(lattice))
     scale = np.float32(space.scale)
     vault = inside.distance_mm(lattice.points_mm * np.array([sign, 1, 1], np.float32)).astype(np.float32)
-    base = np.interp(y.ravel(), [-30, -14, 8, 30], [-32, -20, -12, -12]).reshape(y.shape)
+    # Under the vault's middle line lies the superior sagittal sinus.
+    vault += (3.2 * scale * np.exp(-((x / 6.0) ** 2)) * np.clip((z + 12.0) / 8.0, 0, 1)).astype(np.float32)
+    base = np.interp(y.ravel(), [-30, -14, 8, 24, 38], [-32, -20, -12, -12, -45]).reshape(y.shape)
     behind = 1 / (1 + np.exp(-(y - petrous_y(np.abs(x)) - 3) / 2.5))
     roof = tent.height(np.abs(x), y) + 1.5
     over_tent = ((roof * behind + (1 - behind) * -70.0 - z) * 0.8 * scale).astype(np.float32)
