@@ -1,0 +1,3 @@
+"""An adult hand: an example of a body in a distribution of its own."""
+
+from hand_body.body import BODY as BODY

@@ -1,0 +1,206 @@
+"""The skeleton: long bones as sweeps with a trochlea at the joints, carpal bones that share their space."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from medsynth.scene.structure import Layer, Paint
+from medsynth.shapes.blend import smooth_min
+from medsynth.shapes.contact import compete
+from medsynth.shapes.lattice import Field, Lattice
+from medsynth.shapes.primitives import Ellipsoid, rotation
+from medsynth.shapes.sampled import SampledShape
+from medsynth.shapes.sweep import Sweep, spline_mm, sweep_distance, sweep_fields
+from phantoms.table import read_labels
+from scipy.ndimage import gaussian_filter
+
+from hand_body.frame import DIGITS, Array, Frame, Segment
+
+STEP_MM = 0.75
+SHEATH_MM = 1.2  # cartilage and capsule around the bones, half a joint space and a little more
+FAR_MM = 6.0
+
+# Half width and half depth in mm of base, shaft and head, by digit: metacarpal, then phalanges (unverified; read off
+# radiographs, in proportion to Buryanov and Kotiuk's lengths). The tuft of the distal phalanx is flat.
+SECTIONS_MM = {
+    "thumb": (((7.6, 7.0), (4.9, 4.0), (7.2, 6.2)), ((6.8, 5.4), (4.2, 3.2), (5.6, 4.2)), ((6.0, 4.2), (3.2, 2.4), (4.6, 2.0))),
+    "index": (((8.2, 7.6), (4.2, 4.3), (7.2, 7.0)), ((7.2, 6.0), (4.3, 3.5), (5.3, 4.3)), ((6.0, 4.6), (3.3, 2.7), (4.4, 3.2)), ((4.6, 3.2), (2.2, 1.9), (3.6, 1.7))),
+    "middle": (((7.4, 8.0), (4.3, 4.5), (7.2, 7.2)), ((7.3, 6.2), (4.5, 3.7), (5.5, 4.4)), ((6.2, 4.8), (3.5, 2.8), (4.6, 3.3)), ((4.8, 3.3), (2.3, 2.0), (3.8, 1.8))),
+    "ring": (((5.9, 6.4), (3.6, 3.9), (6.4, 6.6)), ((6.8, 5.7), (4.1, 3.4), (5.1, 4.1)), ((5.8, 4.5), (3.3, 2.7), (4.3, 3.1)), ((4.5, 3.2), (2.2, 1.9), (3.6, 1.7))),
+    "little": (((6.4, 5.6), (3.6, 3.4), (5.9, 6.0)), ((6.2, 5.0), (3.5, 2.9), (4.5, 3.5)), ((5.0, 3.8), (2.7, 2.2), (3.7, 2.7)), ((4.0, 2.8), (1.9, 1.6), (3.1, 1.5))),
+}  # fmt: skip
+BONES = ("metacarpal", "phalanx_proximal", "phalanx_middle", "phalanx_distal")
+
+# Carpal bones as they lie in a straight wrist: middle, semi-axes (reference mm), turn about x, y, z (degrees). Where
+# they meet, they share their joint's surface, so these may overlap.
+CARPALS = {
+    "scaphoid": ((14.0, -3.0, -20.5), (6.2, 6.8, 12.8), (-22.0, 38.0, 0.0)),
+    "lunate": ((-1.5, 0.5, -26.5), (8.3, 8.6, 7.0), (0.0, 6.0, 0.0)),
+    "triquetrum": ((-15.0, 1.0, -21.5), (8.0, 6.8, 6.2), (0.0, 38.0, 0.0)),
+    "pisiform": ((-17.5, -10.0, -20.5), (4.8, 4.4, 5.8), (0.0, 0.0, 0.0)),
+    "trapezium": ((22.5, -5.5, -10.0), (7.6, 7.6, 7.4), (0.0, 35.0, 0.0)),
+    "trapezoid": ((12.5, 2.0, -8.0), (6.2, 8.4, 6.8), (0.0, 0.0, 0.0)),
+    "capitate": ((0.8, 1.0, -12.0), (7.0, 8.8, 11.8), (0.0, -3.0, 0.0)),
+    "hamate": ((-12.0, 0.0, -10.5), (8.4, 7.8, 9.6), (0.0, -22.0, 0.0)),
+}
+# Share of each bone in the carpus, the same in men and women (Crisco 2005, doi:10.1016/j.jhsa.2004.08.012); the order
+# is Patterson's 1995; the shares themselves are recalled, unverified.
+CARPAL_SHARE = {
+    "capitate": 0.211, "hamate": 0.165, "scaphoid": 0.157, "trapezium": 0.130, "lunate": 0.111,
+    "trapezoid": 0.089, "triquetrum": 0.086, "pisiform": 0.051,
+}  # fmt: skip
+STIFFNESS_MM = {"capitate": 1.0, "metacarpals": 1.0, "pisiform": -0.5}
+RADIUS_AXIS = ((13.5, 2.0, -34.5), (13.0, 2.0, -38.0), (11.0, 2.0, -44.0), (9.5, 2.0, -52.0), (8.5, 2.0, -90.0))
+ULNA_AXIS = ((-15.5, 4.0, -36.0), (-15.5, 4.0, -39.0), (-14.5, 4.0, -50.0), (-14.0, 4.0, -90.0))
+
+
+@dataclass(frozen=True, eq=False)
+class Skeleton:
+    """Every bone as one shape; its owner is the index in `names`."""
+
+    shape: SampledShape
+    lattice: Lattice
+    names: tuple[str, ...]
+
+    def paints(self, frame: Frame, cortex_mm: float) -> list[Paint]:
+        """Return the cartilage and capsule of the joints, then cortex and marrow of every bone."""
+        labels = read_labels("hand_body")
+        bones, marrow = (tuple(labels[f"{name}{end}"] for name in self.names) for end in ("", "_marrow"))
+        sheath = np.maximum(self.shape.values_mm - SHEATH_MM, _joints(frame, self.lattice))
+        return [
+            Paint(self.lattice.shape_of(sheath), (Layer(labels["joint_tissue"]),)),
+            Paint(self.shape, (Layer(bones), Layer(marrow, cortex_mm))),
+        ]
+
+
+def build_skeleton(frame: Frame, lattice: Lattice, carpus_ml: float) -> Skeleton:
+    """Return the skeleton on a lattice of `STEP_MM`; the carpal bones have their share of `carpus_ml`."""
+    sweeps, owners = _long_bones(frame)
+    names = tuple(dict.fromkeys(owners))
+    long = sweep_fields(sweeps, lattice, FAR_MM)
+    rounded = gaussian_filter(long.values_mm, 0.6)  # the creases between a shaft and its trochlea
+    owner = np.array([names.index(name) for name in owners], np.uint8)[long.owner]
+    low, high = frame.at([(-30, -22, -40), (36, 16, 3)])
+    wrist = Lattice(tuple(low.tolist()), tuple(high.tolist()), STEP_MM)
+    carpals = _carpals(frame, wrist, wrist.sample(SampledShape(rounded, long.origin_mm, STEP_MM)), carpus_ml)
+    first = len(names)
+    names += tuple(carpals)
+    values = rounded.astype(np.float32)
+    part = tuple(slice(a, a + n) for a, n in zip(_offset(lattice, wrist), wrist.shape, strict=True))
+    for number, field in enumerate(carpals.values()):
+        closer = field < values[part]
+        values[part][closer] = field[closer]
+        owner[part][closer] = first + number
+    rough = 0.16 * lattice.noise(frame.noise_seed("bone"), 6.0) + 0.08 * lattice.noise(frame.noise_seed("fine"), 2.5)
+    values = np.where(values < 3.0, values + rough, values)
+    return Skeleton(lattice.shape_of(values, owner), lattice, names)
+
+
+def _joints(frame: Frame, lattice: Lattice) -> Field:
+    """Return the distance to the surroundings of all joints: a ball around each, and the wrist."""
+    balls = [(s.start_mm, 7.5 - 0.9 * n) for ray in frame.rays.values() for n, s in enumerate(ray)]
+    sweeps = [Sweep.round(np.stack([at - [0, 0, 0.5], at, at + [0, 0, 0.5]]), r * frame.breadth) for at, r in balls]
+    wrist = np.linspace(*frame.at([(0, -1, -36), (0, -1, -4)]), 12)
+    sweeps.append(Sweep(wrist, np.tile([1.0, 0, 0], (12, 1)), np.full(12, 27.0), np.full(12, 12.0)))
+    return sweep_fields(sweeps, lattice, 3.0).values_mm
+
+
+def _offset(outer: Lattice, inner: Lattice) -> tuple[int, int, int]:
+    """Return the index (z, y, x) of the inner lattice's first node; both lie on multiples of the step."""
+    steps = np.rint((np.array(inner.origin_mm) - outer.origin_mm) / outer.step_mm).astype(int)
+    x, y, z = steps.tolist()
+    return z, y, x
+
+
+def _long_bones(frame: Frame) -> tuple[list[Sweep], list[str]]:
+    """Return the sweeps of all long bones and the bone that each belongs to."""
+    sweeps, owners = [], []
+    for digit in DIGITS:
+        kinds = BONES if digit != "thumb" else (BONES[0], BONES[1], BONES[3])
+        for n, (kind, segment) in enumerate(zip(kinds, frame.rays[digit], strict=True)):
+            base, shaft, head = (np.array(s) * frame.breadth for s in SECTIONS_MM[digit][n])
+            parts = [_shaft(segment, base, shaft, head, kind)]
+            if kind in BONES[:3]:
+                parts.append(_trochlea(segment, head, round_head=kind == "metacarpal"))
+            sweeps += parts
+            owners += [f"{kind}_{digit}"] * len(parts)
+    for name, axis, sections in (
+        ("radius", RADIUS_AXIS, ((9.0, 6.0), (15.0, 9.5), (13.5, 9.5), (9.0, 7.5), (6.5, 6.5))),
+        ("ulna", ULNA_AXIS, ((4.5, 4.5), (7.6, 7.6), (5.8, 5.8), (6.0, 6.0))),
+    ):
+        axis_mm = spline_mm(frame.at(axis), 1.5)
+        along = np.linspace(0, 1, len(axis_mm))
+        knots = np.linalg.norm(np.subtract(axis, axis[0]), axis=1) / np.linalg.norm(np.subtract(axis[-1], axis[0]))
+        wide, deep = (np.interp(along, knots, [s[k] * frame.breadth for s in sections]) for k in (0, 1))
+        sweeps.append(Sweep(axis_mm, np.tile([1.0, 0, 0], (len(axis_mm), 1)), wide, deep, 2.3))
+        owners.append(name)
+    return sweeps, owners
+
+
+def _shaft(segment: Segment, base: Array, shaft: Array, head: Array, kind: str) -> Sweep:
+    """Return base, shaft and head of a long bone, a little bowed towards the back of the hand."""
+    length = float(np.linalg.norm(segment.end_mm - segment.start_mm))
+    last = 0.6 if kind == "phalanx_distal" else 0.75
+    ends = 0.6 * min(base), last * min(head)  # a sweep is rounded beyond its ends by the lesser half-axis
+    where = np.array([ends[0], 0.06 * length + 1.2, 0.16 * length + 1.0, 0.32 * length, 0.52 * length, 0.7 * length,
+                      0.87 * length, length - ends[1]])  # fmt: skip
+    size = [0.6 * base, base, 0.86 * base, 0.35 * base + 0.65 * shaft, shaft, 0.9 * shaft + 0.1 * head,
+            0.35 * shaft + 0.65 * head, last * head]  # fmt: skip
+    if kind == "phalanx_distal":  # the shaft ends in a flat tuft
+        where[6], size[5], size[6] = 0.84 * length, 0.75 * shaft + 0.25 * head, head
+    along = np.linspace(where[0], where[-1], max(12, int(length / 1.2)))
+    wide, deep = (np.interp(along, where, [s[k] for s in size]) for k in (0, 1))
+    bow = (1.6 if kind == "metacarpal" else 0.7) * np.sin(np.pi * along / length)
+    axis = segment.start_mm + along[:, None] * segment.along + bow[:, None] * segment.back
+    return Sweep(axis, np.tile(segment.width, (len(axis), 1)), wide, deep, 2.3)
+
+
+def _trochlea(segment: Segment, head: Array, *, round_head: bool) -> Sweep:
+    """Return the joint's surface of a head: a roller across the finger with two condyles, or a ball for a knuckle."""
+    radius = head[1] * (0.86 if round_head else 0.92)
+    centre = segment.end_mm - radius * segment.along - 0.06 * radius * segment.back
+    reach = max(head[0] - (0.86 if round_head else 0.8) * radius, 0.8)
+    across = np.linspace(-reach, reach, 7)
+    waist = 1.0 if round_head else 0.88
+    profile = radius * (waist + (1 - waist) * np.abs(across / reach) ** 1.5)
+    return Sweep.round(centre + across[:, None] * segment.width, profile * np.linspace(1.0, 0.98, 7))
+
+
+def _carpals(frame: Frame, lattice: Lattice, long: Field, carpus_ml: float) -> Mapping[str, Field]:
+    """Return the carpal bones after they have shared the wrist; each is inflated until it has its volume."""
+    grow = dict.fromkeys(CARPALS, 0.0)
+    gap = np.maximum(1.5 + 0.25 * lattice.noise(frame.noise_seed("gap"), 5.0), 0.9)
+    plain = {name: _carpal(frame, lattice, name) for name in CARPALS}
+    settled: Mapping[str, Field] = plain
+    for _ in range(6):
+        fields = {name: field - grow[name] for name, field in plain.items()}
+        settled = compete({**fields, "metacarpals": long}, STIFFNESS_MM, gap)
+        for name in CARPALS:
+            wanted, have = CARPAL_SHARE[name] * carpus_ml, lattice.volume_ml(settled[name])
+            across = (wanted * 1000) ** (1 / 3)
+            grow[name] += float(np.clip(0.5 * across * np.log(wanted / have) / 2.2, -1.0, 1.0))
+    return {name: settled[name] for name in CARPALS}
+
+
+def _carpal(frame: Frame, lattice: Lattice, name: str) -> Field:
+    """Return one carpal bone alone."""
+    middle, radii, turn = CARPALS[name]
+    scale = (frame.breadth * frame.breadth * frame.length) ** (1 / 3)
+    first, second, third = (scale * r for r in radii)
+    solid = Ellipsoid(tuple(frame.at(middle).tolist()), (first, second, third), rotation(*turn))
+    bone = lattice.sample(solid) + 0.5 * lattice.noise(frame.noise_seed(name), 8.0)
+    if name == "hamate":  # the hook points to the palm
+        bone = smooth_min(bone, _knob(frame, lattice, ((-12.5, -5.0, -8.0), (-12.0, -13.0, -7.0)), (3.4, 2.8)), 3.0)
+    if name == "trapezium":  # its ridge too
+        bone = smooth_min(bone, _knob(frame, lattice, ((20.0, -9.0, -11.0), (18.0, -13.5, -11.5)), (2.8, 2.2)), 3.0)
+    if name == "scaphoid":  # and the tubercle
+        bone = smooth_min(bone, _knob(frame, lattice, ((18.5, -7.0, -16.0), (20.0, -11.5, -15.5)), (3.8, 3.2)), 3.0)
+    return bone
+
+
+def _knob(frame: Frame, lattice: Lattice, ends: tuple[tuple[float, ...], ...], radii: tuple[float, float]) -> Field:
+    axis = np.linspace(*frame.at(ends), 6)
+    field, _ = sweep_distance(Sweep.round(axis, frame.breadth * np.linspace(*radii, 6)), lattice, 12.0)
+    return field
