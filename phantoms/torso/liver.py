@@ -114,6 +114,10 @@ def paint_liver(space: Space, liver: Field, gallbladder: Field) -> tuple[Sampled
 def grow_liver_trees(space: Space, liver: SampledShape, seed: Seed) -> dict[str, Tubes]:
     """Grow portal vein, hepatic veins, hepatic artery and bile ducts; none runs into another."""
     frame = space.frame
+    if space.lattice.high_mm[2] < PORTA[2] * frame.height:  # a body that shows no more than the liver's tip
+        none = np.zeros((0, 3))
+        bare = Tubes(none, none, none[:, 0], none[:, 0], np.zeros(0, np.int64))
+        return {"portal_vein": bare, "hepatic_veins": bare}
     porta, cava = frame.at(PORTA), frame.at(CAVA)
     portal_spec = TreeSpec(
         tuple(porta.tolist()), (-0.8, -0.2, 0.4), 260, 0.75, root_radius_mm=6.0 * frame.vessel, murray_exponent=2.6,
