@@ -179,8 +179,8 @@ def individual_structures(spec: Mapping[str, Any]) -> tuple[Structure, ...]:
             one = replace(one, mixture=(("air", 1 - tissue),), texture=texture)
         elif one.name.endswith("_marrow"):
             share = mineral if one.name.startswith("vertebra") else 0.6 * mineral
-            if one.name.startswith(("femur", "hip_bone")):
-                share = 1.1 * mineral
+            if one.name.startswith("femur"):
+                share = mineral  # the head bears the weight
             one = replace(one, mixture=tuple((t, share if t == "cortical_bone" else v) for t, v in one.mixture))
         elif one.name == "liver" or one.name.startswith("liver_segment"):
             one = replace(one, mixture=(("adipose", fat),))

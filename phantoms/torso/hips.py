@@ -17,7 +17,7 @@ from phantoms.torso.pelvis_bones import place
 Field = NDArray[np.floating[Any]]
 Points = Sequence[Sequence[float]]
 
-REACH_MM = 27.0  # how far a muscle may swell to fill the room
+REACH_MM = 30.0  # how far a muscle may swell to fill the room
 TOP_MM = -215.0  # no muscle of this file reaches higher
 
 # Left side, reference mm: axis and radii. Courses after the bony landmarks; radii unverified.
@@ -42,6 +42,7 @@ ROPES: Mapping[str, tuple[Points, Sequence[float]]] = {
                          [6, 11, 18, 21, 21]),
     "biceps_femoris": ([[62, 56, -454], [100, 64, -520], [110, 54, -600], [112, 48, -660]], [4, 11, 17, 17]),
     "obturator_externus": ([[40, -16, -406], [66, 6, -416], [100, 32, -410], [128, 42, -402]], [10, 11, 7, 4]),
+    "quadratus_femoris": ([[64, 46, -430], [96, 52, -432], [128, 48, -436]], [8, 9, 8]),
     "obturator_tendon": ([[50, 54, -398], [80, 64, -396], [128, 46, -396]], [6, 7, 4]),
     "piriformis": ([[24, 74, -345], [54, 80, -358], [92, 68, -374], [134, 46, -388]], [8, 12, 9, 4]),
     # What stays fat: around the femoral vessels, the sciatic nerve and the anal canal.
@@ -80,13 +81,13 @@ ALIASES = {
     "rectus_femoris": "quadriceps", "vastus_lateralis": "quadriceps", "vastus_intermedius": "quadriceps",
     "vastus_medialis": "quadriceps", "adductor_longus": "adductors", "adductor_brevis": "adductors",
     "adductor_magnus": "adductors", "hamstring_medial": "hamstrings", "biceps_femoris": "hamstrings",
-    "obturator_tendon": "obturator_internus",
+    "obturator_tendon": "obturator_internus", "quadratus_femoris": "obturator_externus",
 }  # fmt: skip
 # How far each may swell beyond its drawn size; thin ones keep their shape.
 SWELL_MM = {
-    "sartorius": 3.0, "tensor_fasciae_latae": 4.0, "gracilis": 3.0, "piriformis": 4.0, "obturator_internus": 2.0,
-    "obturator_tendon": 2.0, "obturator_externus": 6.0, "gluteus_minimus": 6.0, "gluteus_medius": 9.0,
-    "gluteus_maximus": 8.0, "pectineus": 4.0, "femoral_sheath": 0.0, "sciatic_nerve": 0.0, "ischioanal_fossa": 6.0,
+    "sartorius": 9.0, "tensor_fasciae_latae": 13.0, "gracilis": 10.0, "piriformis": 6.0, "obturator_internus": 3.0,
+    "obturator_tendon": 4.0, "quadratus_femoris": 8.0, "obturator_externus": 9.0, "gluteus_minimus": 9.0, "gluteus_medius": 14.0,
+    "gluteus_maximus": 15.0, "pectineus": 9.0, "femoral_sheath": 0.0, "sciatic_nerve": 0.0, "ischioanal_fossa": 6.0,
     "inner_thigh_fat": 4.0,
 }  # fmt: skip
 
@@ -99,7 +100,7 @@ def hip_regions(frame: Frame, lattice: Lattice) -> dict[str, Field]:
         axis = spline_mm(place(frame, points), 8.0)
         radius = np.interp(np.linspace(0, 1, len(axis)), np.linspace(0, 1, len(radii)), radii)
         radius = radius if name in FAT else radius * size
-        regions[name] = rope_distance(axis, radius, lattice, REACH_MM) - np.float32(SWELL_MM.get(name, 9.0))
+        regions[name] = rope_distance(axis, radius, lattice, REACH_MM) - np.float32(SWELL_MM.get(name, 16.0))
     for name, (rows, halves) in SHEETS.items():
         sheet = Sheet(place(frame, rows), np.array(halves, float) * size)
         regions[name] = sheet_distance([sheet], lattice, REACH_MM, step_mm=9.0) - np.float32(SWELL_MM.get(name, 6.0))

@@ -14,7 +14,7 @@ from medsynth.shapes.lattice import Lattice
 from medsynth.shapes.sheet import Sheet, rope_distance, sheet_distance
 from medsynth.shapes.sweep import spline_mm
 from phantoms.torso.frame import Frame
-from phantoms.torso.pelvis_bones import place
+from phantoms.torso.pelvis_bones import WING, place
 from phantoms.torso.table import labels
 
 Field = NDArray[np.floating[Any]]
@@ -25,17 +25,15 @@ REACH_MM = 12.0
 # Left psoas: x, y in front of (+ behind) the middle of the vertebral bodies down to L5, then free points; radii.
 # 15-18 cm^2 at L3-L4 in men (facts, unverified).
 PSOAS = (
-    [[24, 12, -122], [29, 13, -150], [36, 11, -185], [43, 10, -220], [50, 9, -258], [57, 8, -300], [66, -2, -336],
+    [[24, 12, -122], [28, 13, -150], [34, 11, -185], [39, 10, -220], [44, 8, -258], [53, 6, -300], [64, -4, -336],
      [78, -18, -368], [88, -16, -392], [101, 8, -424], [112, 38, -444]],
-    [3.5, 8.0, 13.5, 17.0, 18.5, 17.0, 15.0, 14.0, 13.5, 10.0, 6.0],
+    [4.0, 10.0, 16.5, 20.5, 22.5, 20.5, 18.0, 16.0, 15.0, 11.5, 6.0],
 )  # fmt: skip
-ILIACUS = (
-    [[[116, -36, -302], [118, -8, -272], [110, 22, -256], [88, 54, -268]],
-     [[104, -30, -326], [104, -6, -302], [97, 22, -290], [78, 48, -295]],
-     [[94, -24, -352], [92, -2, -338], [86, 16, -326], [72, 34, -318]],
-     [[90, -18, -376], [90, -8, -372], [86, 0, -364], [80, 6, -356]]],
-    [[3.5, 4, 4, 3.5], [6.5, 7, 7, 6], [9, 9, 8, 7], [8, 8, 7, 6]],
-)  # fmt: skip
+# Iliacus: a layer on the inner face of the iliac wing, a column from its front edge to its back; inward directions,
+# half thickness row by row down the wing, and where it joins the psoas.
+INWARD = np.array([[-0.95, -0.10, 0.10], [-0.95, -0.25, 0.15], [-0.80, -0.50, 0.20], [-0.60, -0.75, 0.20]])
+ILIACUS_HALF_MM = [[3.5, 4.5, 4.5, 3.5], [6.0, 8.0, 8.0, 6.0], [8.5, 10.0, 9.5, 7.0], [9.0, 10.0, 9.0, 7.0]]
+ILIACUS_END = [[90, -20, -378], [88, -14, -374], [84, -8, -368], [80, -2, -362]]
 QUADRATUS = (
     [[[40, 40, -108], [56, 50, -106]], [[40, 40, -150], [64, 50, -150]], [[42, 44, -195], [74, 52, -195]],
      [[50, 50, -240], [88, 56, -238]]],
@@ -78,7 +76,7 @@ def _half(frame: Frame, lattice: Lattice) -> Mapping[str, Field]:
     axis = spline_mm(axis, 6.0)
     radius = np.interp(np.linspace(0, 1, len(axis)), np.linspace(0, 1, len(PSOAS[1])), PSOAS[1]) * size
     psoas = rope_distance(axis, radius, lattice, REACH_MM)
-    iliacus = sheet_distance([Sheet(place(frame, ILIACUS[0]), np.array(ILIACUS[1]) * size)], lattice, REACH_MM, 7.0)
+    iliacus = sheet_distance([_iliacus(frame, size)], lattice, REACH_MM, 7.0)
     rows = np.array(QUADRATUS[0], float)
     rows[..., 1] -= 40.0
     quadratus = place(frame, rows)
@@ -90,6 +88,15 @@ def _half(frame: Frame, lattice: Lattice) -> Mapping[str, Field]:
         "iliacus": np.maximum(iliacus, (iliacus - psoas + gap) / 2),
         "quadratus_lumborum": np.maximum(square, (square - psoas + gap) / 2),
     }
+
+
+def _iliacus(frame: Frame, size: float) -> Sheet:
+    """Return the sheet of the left iliacus, resting on the wing's inner face."""
+    wing, bone = np.array(WING[0], float)[:, :4], np.array(WING[1], float)[:, :4]
+    wing[0], bone[0] = (wing[0] + 2 * wing[1]) / 3, bone[1]
+    half = np.array(ILIACUS_HALF_MM) * size
+    rows = wing[:3] + (bone[:3] + half[:3] + 0.5)[..., None] * INWARD
+    return Sheet(place(frame, np.concatenate([rows, [ILIACUS_END]])), half)
 
 
 def _crura(frame: Frame, lattice: Lattice) -> Field:

@@ -206,9 +206,9 @@ def _paints(frame: Frame, lattice: Lattice, bone: Field, owner: NDArray[np.uint8
     marrow = (*(f"{n}_marrow" for n in bones), "femur_right_medulla", "femur_left_medulla")
     return [
         *_shafts(frame),
-        Paint(lattice.shape_of(np.minimum(joints, disc), kind), (cartilage,)),
-        Paint(lattice.shape_of(bone, owner), (Layer(tuple(names[n] for n in bones)),)),
-        Paint(lattice.shape_of(bone + cortex, inner.astype(np.uint8)), (Layer(tuple(names[n] for n in marrow)),)),
+        Paint(lattice.shape_near(np.minimum(joints, disc), kind), (cartilage,)),
+        Paint(lattice.shape_near(bone, owner), (Layer(tuple(names[n] for n in bones)),)),
+        Paint(lattice.shape_near(bone + cortex, inner.astype(np.uint8)), (Layer(tuple(names[n] for n in marrow)),)),
     ]
 
 

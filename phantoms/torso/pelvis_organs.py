@@ -90,8 +90,13 @@ def _inflated(lattice: Lattice, field: Field, target_ml: float, limit_mm: float 
     return field - np.float32((low + high) / 2)
 
 
-def _bladder(pelvis: Pelvis, spec: Mapping[str, Any], neck: NDArray[np.float64], hard: Field) -> Field:
-    """Return the bladder: flat when little is in it, an egg when much, dented by its neighbours."""
+def _bladder(
+    pelvis: Pelvis, spec: Mapping[str, Any], neck: NDArray[np.float64], hard: Field, behind: Field | float = -FAR_MM
+) -> Field:
+    """Return the bladder: flat when little is in it, an egg when much, dented by its neighbours.
+
+    behind : positive behind and above the uterus, where it never reaches.
+    """
     volume = float(spec["bladder_ml"])
     size = (volume / 170.0) ** (1 / 3)
     radii = np.array([41.0, 33.0, 26.0]) * size ** np.array([0.75, 0.9, 1.35])
@@ -100,11 +105,13 @@ def _bladder(pelvis: Pelvis, spec: Mapping[str, Any], neck: NDArray[np.float64],
     spout = np.linspace(neck, neck + [0, -3, 12], 4)
     funnel = rope_distance(spout, np.linspace(4.0, 12.0, 4), pelvis.lattice, FAR_MM)
     field = np.minimum(oval, funnel) + 0.6 * pelvis.bumps
-    for _ in range(3):  # what neighbours and walls take is made good elsewhere
-        held = smooth_max(smooth_max(field, pelvis.cavity + 2.0, 8.0), -(hard - 1.2), 6.0)
+    wall = smooth_max(pelvis.cavity + 2.0, np.float32(1.2) - hard, 4.0)
+    wall = smooth_max(wall, np.broadcast_to(np.float32(behind), wall.shape).astype(np.float32), 10.0)
+    for _ in range(4):  # what neighbours and walls take is made good elsewhere
+        held = smooth_max(field, wall, 6.0)
         lacks = volume * 1.08 - pelvis.lattice.volume_ml(held)
         field = field - np.float32(np.clip(lacks * 1000 / (6.0 * volume ** (2 / 3) * 100), -9, 9))
-    return smooth_max(smooth_max(field, pelvis.cavity + 2.0, 8.0), -(hard - 1.2), 6.0)
+    return smooth_max(field, wall, 6.0)
 
 
 def _paint_bladder(pelvis: Pelvis, field: Field, spec: Mapping[str, Any]) -> Paint:
@@ -170,8 +177,8 @@ def _zones(
 def _outer_genitals(pelvis: Pelvis, spec: Mapping[str, Any]) -> list[Paint]:
     """Return scrotum, penis with its root, testes and spermatic cords."""
     lattice, frame, names = pelvis.lattice, pelvis.frame, labels()
-    bag = pelvis.oval(frame.at([0, -28, -474]), [36, 25, 32]) + 0.8 * pelvis.bumps
-    shaft = pelvis.rope([[0, -34, -430], [1, -62, -438], [5, -68, -462], [8, -60, -492], [9, -54, -512]],
+    bag = pelvis.oval(frame.at([0, -30, -474]), [35, 26, 32]) + 0.8 * pelvis.bumps
+    shaft = pelvis.rope([[0, -34, -430], [1, -60, -440], [4, -60, -462], [6, -52, -486], [7, -44, -508]],
                         [12, 13.5, 13.5, 13.5, 11])
     root = np.minimum(*(pelvis.rope([[s * 27, 18, -446], [s * 18, 4, -438], [s * 5, -20, -431]], [4.5, 6, 7])
                         for s in (-1, 1)))  # fmt: skip
@@ -203,7 +210,7 @@ def _soft() -> tuple[int, ...]:
 def _female(pelvis: Pelvis, spec: Mapping[str, Any]) -> PelvisOrgans:
     """Return bladder, uterus with endometrium and cervix, vagina and ovaries with their largest follicle."""
     frame, lattice, names = pelvis.frame, pelvis.lattice, labels()
-    womb, lining, cervix = _uterus(pelvis, spec)
+    womb, lining, cervix, behind = _uterus(pelvis, spec)
     vagina = _flat(pelvis, [[0, 22, -470], [0, 24, -448], [1, 29, -424], [1, 33, -402], [1, 33, -392]],
                    [5, 10, 13, 14, 11], [3.2, 3.2, 3.6, 4.2, 3.2])  # fmt: skip
     shift = float(spec["uterus_shift_mm"])
@@ -218,7 +225,7 @@ def _female(pelvis: Pelvis, spec: Mapping[str, Any]) -> PelvisOrgans:
         follicles.append(pelvis.oval(centre + [1.0, -3.0 * size, 3.0], np.full(3, max(radius, 0.1))))
     womb = np.maximum(womb, 1.0 - np.minimum(*ovaries))
     hard = np.minimum(np.minimum(womb, vagina), np.minimum(*ovaries))
-    bladder = _bladder(pelvis, spec, frame.at(NECK_MM["female"]), hard)
+    bladder = _bladder(pelvis, spec, frame.at(NECK_MM["female"]), hard, behind)
     parts = np.stack([np.maximum(womb, cervix), np.maximum(womb, -cervix), np.maximum(vagina, 0.4 - womb), *ovaries])
     table = ("uterus", "cervix", "vagina", "ovary_right", "ovary_left")
     inner = np.stack([np.maximum(lining, womb + 4.0), *(np.maximum(f, o + 1.0) for f, o in
@@ -243,15 +250,15 @@ def _flat(pelvis: Pelvis, points: ArrayLike, half_widths: ArrayLike, half_depths
     return np.minimum.reduce([pelvis.rope(points + [[s * a, 0, 0] for a in across], deep) for s in (-1, -0.33, 0.33, 1)])
 
 
-def _uterus(pelvis: Pelvis, spec: Mapping[str, Any]) -> tuple[Field, Field, Field]:
-    """Return the uterus, its lining, and a field that is negative in its body and positive in the cervix.
+def _uterus(pelvis: Pelvis, spec: Mapping[str, Any]) -> tuple[Field, Field, Field, Field]:
+    """Return the uterus, its lining, the body as against the cervix, and the space behind and above the organ.
 
     It bends forward over the bladder; a full one lifts it.
     """
     target = float(spec["uterus_ml"])
     k = (target / 78.0) ** (1 / 3)
-    lift = np.radians(np.clip(10.0 + 0.13 * (float(spec["bladder_ml"]) - 170.0) + spec["uterus_turn_deg"], -30, 62))
-    cervix = np.array([0.0, 30.0, -393.0])
+    lift = np.radians(np.clip(24.0 + 0.12 * (float(spec["bladder_ml"]) - 170.0) + spec["uterus_turn_deg"], -20, 66))
+    cervix = np.array([0.0, 31.0, -388.0])
     forward = np.array([0.0, -np.cos(lift), np.sin(lift)])
     bend = 0.5 * forward + 0.5 * np.array([0.0, -0.35, 0.94])
     side = float(spec["uterus_shift_mm"])
@@ -268,4 +275,9 @@ def _uterus(pelvis: Pelvis, spec: Mapping[str, Any]) -> tuple[Field, Field, Fiel
     lattice = pelvis.lattice
     above = ((lattice.x - isthmus[0]) * along[0] + (lattice.y - isthmus[1]) * along[1]
              + (lattice.z - isthmus[2]) * along[2])  # fmt: skip
-    return field, np.maximum(lining, -above - 4.0).astype(np.float32), -above.astype(np.float32)
+    chord = points[-1] - cervix
+    up = np.array([0.0, chord[2], -chord[1]]) / np.hypot(chord[1], chord[2])
+    c = pelvis.frame.at(cervix)
+    behind = (lattice.y - c[1]) * up[1] + (lattice.z - c[2]) * up[2] + 0 * lattice.x
+    lining = np.maximum(lining, -above - 4.0).astype(np.float32)
+    return field, lining, -above.astype(np.float32), (behind + 4.0).astype(np.float32)

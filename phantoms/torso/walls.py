@@ -113,8 +113,9 @@ def _both_sides(field: Field, lattice: Lattice, half: Lattice) -> Field:
 
 def _levator(frame: Frame, lattice: Lattice, trunk: Trunk) -> F32:
     """Return the pelvic floor: a sheet 4 mm thick just outside the cavity's funnel."""
-    top = (lattice.z + 400.0 * frame.height).astype(np.float32)
-    return np.maximum(np.abs(trunk.cavity - 2.6) - 2.2, top)
+    top = lattice.z + 400.0 * frame.height
+    front = -6.0 * frame.pelvis_depth - lattice.y  # the gap behind the pubis
+    return np.maximum(np.abs(trunk.cavity - 2.4) - 1.9, np.maximum(top, front)).astype(np.float32)
 
 
 def joined(lattice: Lattice, *parts: Field) -> F32:
@@ -138,9 +139,9 @@ def _back(frame: Frame, lattice: Lattice, trunk: Trunk, outside: F32) -> dict[st
         return np.interp(flat, heights, widths)[:, None, None].astype(np.float32)
 
     wide = reach([-345, -300, -265, -235, -200, 0, 120, 200], [4, 26, 48, 60, 62, 50, 40, 32])
-    deep = reach([-352, -310, -235, -150, -110], [4, 22, 27, 20, 6])
+    deep = reach([-352, -310, -235, -150, -112, -100], [4, 22, 27, 20, 6, -60])
     regions = {
-        "erector_spinae": joined(lattice, x - wide, -behind, 3.0 - x, -350 - z),
+        "erector_spinae": joined(lattice, x - wide, -behind, np.maximum(deep, 3.0) - x, -350 - z),
         "latissimus_dorsi": joined(lattice, (np.maximum(98 - trunk.angle, trunk.angle - 156)) * np.float32(2.3),
                                    np.maximum(-232 - z, z - 66) * frame.height, depth - 9.0, 5.0 - outside),
     }
