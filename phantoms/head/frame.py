@@ -25,7 +25,7 @@ Axes = tuple[Field, Field, Field]
 
 LOW_MM, HIGH_MM = (-98.0, -124.0, -156.0), (98.0, 112.0, 100.0)  # reference box of head and upper neck
 CAVITY_LOW_MM, CAVITY_HIGH_MM = (-74.0, -88.0, -72.0), (74.0, 98.0, 82.0)
-REFERENCE_CAVITY_ML = 1648.0  # of `cavity_mm` at reference size, as `tests/phantoms/test_head_skull.py` measures it
+REFERENCE_CAVITY_ML = 1693.0  # of `cavity_mm` at reference size, as `tests/phantoms/test_head_skull.py` measures it
 FACE_TOP_Z_MM = -66.0  # below it, and so below the cavity, the face has a length of its own
 BEND_MM, BEND_WAVELENGTH_MM = 1.3, 85.0  # what makes the two sides of a head differ
 STEP_MM = 2.0
@@ -191,11 +191,10 @@ def cavity_mm(x: Field, y: Field, z: Field) -> Field:
     """
     side = np.sqrt(x * x + 1.0)  # |x|, rounded at the midline
     vault = _vault(x, y, z)
-    cerebrum = smooth_max(vault, _anterior_floor(side, y) - z, 5.0)
-    temporal = smooth_max(vault, _middle_fossa(side, y, z), 5.0)
-    behind = smooth_max(vault, _posterior_fossa(side, y, z), 5.0)
+    floors = smooth_min(_anterior_floor(side, y) - z, _middle_fossa(side, y, z), 5.0)
+    floors = smooth_min(floors, _posterior_fossa(side, y, z), 3.0)
     sella = (np.sqrt((x / 7.5) ** 2 + ((y - SELLA[0]) / 6.0) ** 2 + ((z - SELLA[1]) / 7.5) ** 2) - 1) * 6.2
-    return smooth_min(smooth_min(cerebrum, temporal, 5.0), smooth_min(behind, sella, 2.0), 3.0)
+    return smooth_min(smooth_max(vault, floors, 4.0), sella, 2.0)
 
 
 def _vault(x: Field, y: Field, z: Field) -> Field:
@@ -204,7 +203,7 @@ def _vault(x: Field, y: Field, z: Field) -> Field:
     v = (y - widest) / np.where(y < widest, 90.0 + 0.12 * np.clip(z, -30, 60), 79.0 - 0.12 * np.clip(z, -30, 60))
     w = (z - 4.0) / np.where(z < 4.0, 98.0, 70.5)
     u = np.abs(x) / 66.5
-    around = (u**2.1 + np.abs(v) ** 2.1) ** np.float32(2.4 / 2.1)
+    around = np.where(v < 0, (u**2.4 + np.abs(v) ** 2.4), (u**2.1 + np.abs(v) ** 2.1) ** np.float32(2.4 / 2.1))
     level = (around + np.abs(w) ** 2.4) ** np.float32(1 / 2.4)
     keel = 0.8 * np.exp(-((x / 9.0) ** 2))  # the groove of the sagittal sinus is a little higher than the sides
     return (level - 1) * 72.0 - keel
@@ -226,7 +225,7 @@ def _anterior_floor(side: Field, y: Field) -> Field:
 
 def _middle_fossa(side: Field, y: Field, z: Field) -> Field:
     """Return the distance to the hollow of a temporal lobe, bounded behind by the slope of the petrous pyramid."""
-    u, v, w = (side - 43.0) / 28.0, (y + 4.0) / 40.0, (z + 18.0) / np.where(z < -18.0, 25.0, 40.0)
+    u, v, w = (side - 43.0) / np.where(side < 43.0, 28.0, 44.0), (y + 4.0) / 40.0, (z + 18.0) / np.where(z < -18.0, 25.0, 40.0)
     level = (np.abs(u) ** 2.6 + np.abs(v) ** 2.4 + np.abs(w) ** 2.4) ** np.float32(1 / 2.5)
     along = (side - 9.0) * 0.78 + (y + 1.0) * 0.62  # from the petrous apex to the side
     ahead = (side - 9.0) * 0.62 - (y + 1.0) * 0.78  # in front of the ridge
@@ -236,7 +235,7 @@ def _middle_fossa(side: Field, y: Field, z: Field) -> Field:
 
 def _posterior_fossa(side: Field, y: Field, z: Field) -> Field:
     """Return the distance to the bowl of cerebellum and stem, down to the foramen magnum."""
-    u, v, w = side / 56.0, (y - 35.0) / 53.0, (z + 20.0) / np.where(z < -20.0, 42.0, 26.0)
+    u, v, w = side / 64.0, (y - 35.0) / 58.0, (z + 20.0) / np.where(z < -20.0, 42.0, 26.0)
     bowl = (np.abs(u) ** 2.3 + np.abs(v) ** 2.3 + np.abs(w) ** 2.3) ** np.float32(1 / 2.3)
     bowl = smooth_max((bowl - 1) * 44.0, (np.abs(z + 2.0) - 62.0), 4.0)
     clivus = (-(y - DORSUM[0]) * 0.92 - (z - DORSUM[1]) * 0.39) + 0.4  # in front of the line from dorsum to basion

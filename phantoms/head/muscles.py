@@ -31,11 +31,11 @@ PAIRED: Final[dict[str, tuple[Bar, ...]]] = {
                           (1, -0.25, 0), (3.0, 5.2, 6.2, 6.6, 6.5), (9, 14, 16.5, 17, 17)),),
     "splenius_capitis_{}": (([(48, 44, -46), (44, 54, -66), (37, 62, -90), (28, 68, -120), (19, 74, -160)],
                              (0.75, 0.65, 0), (3.5, 5.0, 5.0, 4.5, 4), (12, 15, 16, 16, 14)),),
-    "semispinalis_capitis_{}": (([(17, 80, -40), (17, 72, -58), (18, 67, -84), (18, 68, -115), (18, 72, -160)],
-                                 (0, 1, 0), (4, 8, 7, 6.5, 6.5), (10, 13, 13, 12, 11)),),
-    "suboccipital_muscles_{}": (([(17, 54, -63), (21, 49, -75), (12, 55, -90)], (0, 1, 0), (6, 8, 6), (12, 12, 9)),),
+    "semispinalis_capitis_{}": (([(17, 80, -40), (17, 72, -58), (18, 67, -84), (18, 69, -115), (18, 74, -160)],
+                                 (0, 1, 0), (4, 8, 8, 7.5, 7.5), (11, 15, 16, 15, 14)),),
+    "suboccipital_muscles_{}": (([(17, 54, -63), (21, 49, -75), (12, 55, -90)], (0, 1, 0), (8, 10, 7), (15, 15, 11)),),
     "multifidus_neck_{}": (([(10, 58, -88), (12, 57, -112), (13, 60, -135), (14, 64, -160)], (0, 1, 0),
-                            (5, 7.5, 8, 8), (8, 10.5, 11, 11)),),
+                            (6, 9, 9.5, 9.5), (9, 13, 15, 15)),),
     "trapezius_neck_{}": (([(8, 93, -30), (16, 85, -66), (26, 81, -100), (37, 80, -130), (45, 80, -160)],
                            (0.5, 1, 0), (1.2, 1.8, 2.4, 3.2, 4.0), (6, 11, 17, 22, 26)),),
     "levator_scapulae_{}": (([(33, 27, -76), (37, 34, -105), (42, 42, -132), (46, 50, -160)], (1, -0.4, 0),
@@ -88,16 +88,21 @@ def build_soft_parts(
     fields["temporalis_{}"] = _temporalis(frame, space, outer)
     airway = _airway(frame, space, spec)
     wall = airway - (2.6 + 0.6 * lattice.noise(frame.noise_seed(61), 14.0))
+    leaf = Assembly(frame, space, REACH_MM)
+    leaf.sweep("larynx", [(0, -6.5, -112), (0, -9.0, -121), (0, -11.5, -131), (0, -10.0, -138)], (0, 1, 0.2),
+               (0.9, 1.1, 1.6, 3.0), (6, 8.5, 7, 6))  # epiglottis
+    airway = np.maximum(airway, -leaf.values)
     lower = np.clip((-136 - space.z) / 6, 0, 1)
     fields["pharyngeal_wall"] = np.where(space.y < 12, wall - 2.0 * lower, REACH_MM)
     wobble = (0.9 * lattice.noise(frame.noise_seed(62), 22.0) + 0.5 * lattice.noise(frame.noise_seed(63), 9.0))
-    gap = np.clip(0.9 + 0.9 * lattice.noise(frame.noise_seed(64), 16.0), 0.1, 2.6).astype(np.float32)
-    thick = 1.5 * (frame.muscle - 1) * 5.0
+    gap = np.clip(0.7 + 0.8 * lattice.noise(frame.noise_seed(64), 16.0), 0.1, 2.6).astype(np.float32)
+    thick = 2.2 + 7.0 * (frame.muscle - 1)
     firm = {"soft_palate", "pharyngeal_wall", "lips", "facial_muscles_{}"}
-    settled = compete(
-        {name: np.asarray(field - (0 if name in firm else thick) + (0.3 if name in firm else 1.0)
-                          * wobble * (1 if n % 2 else -1), np.float32) for n, (name, field) in enumerate(fields.items())},
-        {"pharyngeal_wall": 2.0, "soft_palate": 2.0}, gap)
+    full = {}
+    for number, (name, field) in enumerate(fields.items()):
+        uneven = np.clip((REACH_MM - field) / 2, 0, 1) * wobble * (1 if number % 2 else -1)
+        full[name] = np.asarray(field - (0 if name in firm else thick) + (0.3 if name in firm else 1.0) * uneven, np.float32)
+    settled = compete(full, {"pharyngeal_wall": 2.0, "soft_palate": 2.0}, gap)
     cover = skin + np.float32(1.8) + 2.2 * np.float32(frame.fat) * np.where(space.y < -66, 0.4, 1.0)
     values = np.full(lattice.shape, REACH_MM, np.float32)
     owner = np.zeros(lattice.shape, np.uint8)
@@ -113,6 +118,7 @@ def build_soft_parts(
         Paint(lattice.shape_of(_galea(frame, space, outer)), (Layer(names["galea"]),), over=(names["subcutaneous_fat"],)),
         Paint(lattice.shape_of(deep), (Layer(names["deep_fat"]),), over=(names["subcutaneous_fat"],)),
         Paint(lattice.shape_of(values, owner), (Layer(tuple(table)),)),
+        Paint(lattice.shape_of(leaf.values), (Layer(names["larynx"]),)),
         Paint(lattice.shape_of(airway), (Layer(names["airway"]),)),
     ]
 

@@ -41,6 +41,7 @@ def sample_head(subject: Subject, rng: np.random.Generator) -> dict[str, Any]:
         "muscle": near(0.86 if female else 1.0, 0.06) * (1 - 0.003 * max(subject.age_years - 50, 0.0)),
         "jaw": near(0.94 if female else 1.0, 0.03),
         "neck": near(0.88 if female else 1.0, 0.03) * (1 + 0.004 * float(np.clip(above, -8, 25))),
+        "suture": float(np.clip(1.25 - 0.009 * (subject.age_years - 20), 0.35, 1.2)),  # sutures close with age
         "seed": int(rng.integers(1, 2**31)),
     }
 

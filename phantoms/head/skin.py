@@ -18,6 +18,7 @@ Field = NDArray[np.floating[Any]]
 
 SKIN_MM = 1.6  # 1.2 at the forehead to 1.5 at the occiput (weak source); the face about 1.5
 SCALP_MM = 5.8  # skin, fat, galea and loose tissue: 5-7 mm (unverified)
+OVER_BONE_MM = 3.0  # least cover of the facial bones
 ANGLES_DEG = np.arange(0.0, 181.0, 15.0)
 AXIS_Y_MM = -5.0
 
@@ -43,13 +44,13 @@ CONTOURS: Final[dict[float, tuple[tuple[float, float], ...]]] = {
           (36, 71), (0, 78)),
     -75: ((0, -88), (15, -88), (30, -83), (47, -71), (59, -53), (66, -33), (69, -12), (69, 10), (68, 35), (61, 53),
           (40, 71), (0, 80)),
-    -60: ((0, -87), (15, -88), (30, -85), (49, -76), (62, -60), (70, -42), (73, -20), (73, 0), (71, 25), (63, 50),
+    -60: ((0, -87), (15, -88), (30, -86), (50, -79), (62, -66), (71, -46), (75, -22), (74, 0), (71, 25), (63, 50),
           (41, 73), (0, 84)),
-    -46: ((0, -89), (14, -87), (30, -83), (48, -74), (61, -59), (69, -40), (73, -12), (74, 12), (69, 42), (45, 73),
+    -46: ((0, -89), (14, -87), (30, -83), (49, -78), (58, -69), (66, -52), (73, -28), (75, 8), (70, 42), (45, 73),
           (0, 89)),
-    -34: ((0, -91), (14, -87), (30, -86), (46, -76), (60, -57), (68, -34), (72, -6), (73, 15), (66, 48), (42, 77),
+    -34: ((0, -91), (14, -88), (30, -87), (46, -81), (56, -71), (64, -52), (71, -28), (74, 10), (67, 46), (42, 77),
           (0, 90)),
-    -22: ((0, -93), (14, -92), (30, -89), (46, -78), (58, -60), (65, -40), (69, -10), (69, 20), (61, 50), (40, 74),
+    -22: ((0, -95), (14, -94), (30, -92), (47, -86), (57, -75), (63, -59), (69, -34), (72, 10), (62, 48), (40, 74),
           (0, 86)),
     -8: ((0, -84), (20, -82), (40, -70), (52, -50), (60, -30), (62, -5), (62, 20), (54, 46), (34, 68), (0, 78)),
 }
@@ -62,19 +63,24 @@ NOSE_MM: Final = np.array([(-32, -91, 6.5), (-40, -94, 8), (-50, -99.5, 9.5), (-
                            (-73, -113.5, 16.5), (-78, -111, 18), (-83, -102, 17), (-87, -92, 14)], float)
 
 
-def build_skin(frame: Frame, space: Space, skull: Field) -> tuple[NDArray[np.float32], list[Paint]]:
-    """Return the distance to the skin, given that to the skull's outer surface, and the paints of skin and fat."""
+def build_skin(frame: Frame, space: Space, skull: Field, face_bones: Field) -> tuple[NDArray[np.float32], list[Paint]]:
+    """Return the distance to the skin, given those to the brain case and the facial bones, and the paints of skin and fat."""
     names = labels()
     lattice = space.lattice
     scalp = skull - (SCALP_MM + 1.6 * (frame.fat - 1)) - 0.5 * lattice.noise(frame.noise_seed(20), 40.0)
     face = lattice.sample(face_loft(frame)) - 0.8 * lattice.noise(frame.noise_seed(21), 45.0)
-    face = smooth_max(face, (space.z + 16.0) * frame.height, 14.0)
+    face = smooth_max(face, 0.6 * (space.z + 10.0) * frame.height, 20.0)
     skin = smooth_min(scalp, face, 12.0)
-    skin = smooth_min(skin, _nose(space) * frame.size, 4.0)
+    nose = _nose(space) * frame.size
+    skin = smooth_min(skin, nose, 4.0)
     skin = _hollows(frame, space, skin)
+    skin = smooth_min(skin, face_bones - OVER_BONE_MM, 3.0)
     skin = smooth_min(skin, _ears(space) * frame.size, 2.0)
     skin = np.asarray(skin, np.float32)
-    return skin, [Paint(lattice.shape_of(skin), (Layer(names["skin"]), Layer(names["subcutaneous_fat"], SKIN_MM)))]
+    return skin, [
+        Paint(lattice.shape_of(skin), (Layer(names["skin"]), Layer(names["subcutaneous_fat"], SKIN_MM))),
+        Paint(lattice.shape_of(np.maximum(nose + 2.4, skin + 2.0)), (Layer(names["nasal_cartilage"]),)),
+    ]
 
 
 def face_loft(frame: Frame) -> PolarLoft:
@@ -104,7 +110,7 @@ def _nose(space: Space) -> Field:
     ridge = np.interp(z, NOSE_MM[::-1, 0], NOSE_MM[::-1, 1]).astype(np.float32)
     half = np.interp(z, NOSE_MM[::-1, 0], NOSE_MM[::-1, 2]).astype(np.float32)
     u, v = s.side / half, np.maximum(-82.0 - s.y, 0) / (-82.0 - ridge)
-    level = (u**1.6 + v**1.6) ** np.float32(1 / 1.6)
+    level = (u**1.9 + v**1.9) ** np.float32(1 / 1.9)
     nose = unit_slope((level - 1) * half * 0.8, s.lattice.step_mm)
     ends = np.maximum(np.maximum(-88.0 - z, z + 30.0), s.y + 78.0)
     field[box] = smooth_max(nose, ends, 3.0)

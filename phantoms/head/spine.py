@@ -24,9 +24,8 @@ CANAL_MM = np.array([(-52, 29.5, 14.0, 15.0), (-62, 30.5, 14.0, 14.5), (-72, 32.
                      (-162, 44.8, 11.5, 7.3)])  # z, y of the middle, half width, half depth
 
 
-def build_spine(frame: Frame, spec: object) -> tuple[list[Paint], list[Paint]]:
+def build_spine(frame: Frame) -> tuple[list[Paint], list[Paint]]:
     """Return the paints of canal, cord and discs, and those of the vertebrae in front of everything."""
-    del spec
     names = labels()
     space = frame.space(frame.box((-44, -4, -156), (44, 92, -54), STEP_MM))
     lattice = space.lattice

@@ -17,7 +17,7 @@ Field = NDArray[np.floating[Any]]
 OUTER_TABLE_MM, INNER_TABLE_MM = 1.6, 1.2  # 1.5-2.0 and 1.0-1.5 (unverified)
 BONES = ("frontal_bone", "parietal_bone_right", "parietal_bone_left", "occipital_bone", "temporal_bone_right",
          "temporal_bone_left", "sphenoid_bone")
-SUTURE_MM = 0.45  # half the width of an open suture
+SUTURE_MM = 0.55  # half the width of an open suture
 
 
 def thickness_mm(frame: Frame, space: Space) -> Field:
