@@ -71,7 +71,7 @@ def build_brain(
         nuclei, water = inner.result()
         behind = small.result()
     midline, midline_owner = deep.build_midline(space, near)
-    stem, stem_owner = deep.build_stem(space, near, cavity.distance_mm(near.points_mm), stem_ml)
+    stem = deep.build_stem(space, cavity, stem_ml)
 
     whole = cortex.matched(whole, brain_ml, float(spec["cortex_share"]) * volume_ml)
     left = np.broadcast_to(whole.lattice.x > 0, whole.lattice.shape).astype(np.uint8)
@@ -86,10 +86,6 @@ def build_brain(
             (Layer(_both("cerebral_cortex")), Layer(_both("cerebral_white_matter"), cortex.RIBBON_MM)),
         ),
         Paint(
-            near.shape_of(nuclei.distance_mm, nuclei.owner),
-            (Layer(tuple(label for name in deep.ORDER for label in _both(name))),),
-        ),
-        Paint(
             behind.lattice.shape_of(behind.surface_mm, behind.owner),
             (
                 Layer((*_both("cerebellar_cortex"), names["vermis_cortex"])),
@@ -97,7 +93,11 @@ def build_brain(
             ),
             over=(names["subarachnoid_csf"],),
         ),
-        Paint(near.shape_of(stem, stem_owner), (Layer(tuple(names[n] for n in deep.STEM_ORDER)),)),
+        Paint(stem, (Layer(tuple(names[n] for n in deep.STEM_ORDER)),)),
+        Paint(
+            near.shape_of(nuclei.distance_mm, nuclei.owner),
+            (Layer(tuple(label for name in deep.ORDER for label in _both(name))),),
+        ),
         Paint(
             near.shape_of(water.distance_mm, water.owner),
             (Layer((*_both("lateral_ventricle"), names["third_ventricle"], names["fourth_ventricle"])),),
@@ -106,8 +106,8 @@ def build_brain(
     ]
     bed = Bed(space, fields["cerebrum"], cavity)
     veins = build_sinuses(bed, tent, spec["vessels"])
-    arteries = build_arteries(bed, near.shape_of(stem), spec["vessels"])
-    paints += _membranes_and_vessels(space, cavity, tent, veins, arteries)
+    arteries = build_arteries(bed, stem, spec["vessels"])
+    paints += _membranes_and_vessels(space, cavity, tent, veins, arteries, seeds[5])
     lesions = white_matter_lesions(
         space, near, water.lateral_mm, whole.lattice.shape_of(whole.ribbon_mm), cortex.RIBBON_MM,
         float(spec["lesions_ml"]) * volume_ml / ICV_ML, seeds[3],
@@ -117,18 +117,24 @@ def build_brain(
 
 
 def _membranes_and_vessels(
-    space: BrainSpace, cavity: SampledShape, tent: Tentorium, veins: Mapping[str, Tubes], arteries: Mapping[str, Tubes]
+    space: BrainSpace, cavity: SampledShape, tent: Tentorium, veins: Mapping[str, Tubes], arteries: Mapping[str, Tubes],
+    seed: int,
 ) -> list[Paint]:
     names = labels()
     fluid = (names["subarachnoid_csf"],)
     membranes = (names["falx"], names["tentorium"], names["dura"])
     paints = [
-        Paint(build_falx(space, cavity, tent), (Layer(names["falx"]),), over=fluid),
+        Paint(build_falx(space, cavity, tent, seed), (Layer(names["falx"]),), over=fluid),
         Paint(build_tent(space, cavity, tent), (Layer(names["tentorium"]),), over=fluid),
     ]
     paints += [Paint(tubes, (Layer(names[name]),), over=() if name == "internal_cerebral_veins" else fluid + membranes)
                for name, tubes in veins.items()]
-    return paints + [Paint(tubes, (Layer(names[name]),)) for name, tubes in arteries.items()]
+    # A branch that lost its way into the white matter is not drawn there.
+    shallow = fluid + membranes + _both("cerebral_cortex") + _both("cerebellar_cortex") + (names["vermis_cortex"],)
+    branching = ("middle", "anterior", "posterior", "cerebellar")
+    for name, tubes in arteries.items():
+        paints.append(Paint(tubes, (Layer(names[name]),), over=shallow if name.startswith(branching) else ()))
+    return paints
 
 
 def _details(

@@ -97,13 +97,13 @@ def white_matter_lesions(
     white = ribbon.distance_mm(lattice.points_mm) + np.float32(depth)
     spared = white + 3.0
     horns = np.clip((-y - 33.0) / 8.0, 0, 1) + np.clip((y - 20.0) / 8.0, 0, 1)
-    rough = lattice.noise(seed, 9.0)
+    rough = lattice.noise(seed, 13.0)
     reach = 0.3 + horns + 0.35 * rough
-    foci = 3.0 - 2.2 * lattice.noise(seed + 1, 11.0) - 1.0 * rough - 1.2 * np.clip(lateral_mm / 10.0, 0, 1) * -1.0
+    foci = 6.2 - 2.2 * lattice.noise(seed + 1, 11.0) - 0.8 * rough
     low, high = 0.0, 14.0
     for _ in range(12):
         grown = (low + high) / 2
-        level = np.minimum(lateral_mm - grown * reach, (foci - 0.32 * grown) * 2.5)
+        level = np.minimum(lateral_mm - grown * reach, (foci - 0.3 * grown) * 2.5)
         level = np.maximum(np.maximum(level, spared), 0.3 - lateral_mm).astype(np.float32)
         if lattice.volume_ml(level) > volume_ml:
             high = grown

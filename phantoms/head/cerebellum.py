@@ -62,7 +62,7 @@ def build_cerebellum(
     wave = [lattice.noise(seed + n, w) for n, w in enumerate((16.0, 24.0, 11.0))]
     bend = np.minimum(side, 45.0)
     yy = y - 31.0 + 0.011 * bend**2 + 1.0 * wave[0]
-    zz = z + 31.0 + 0.005 * bend**2 + 1.0 * wave[1]
+    zz = z + 31.0 + 0.010 * bend**2 + 1.0 * wave[1]
     angle = np.arctan2(zz, yy)
     radius = np.hypot(yy, zz)
     arc = (angle * 24.0 + 0.9 * wave[0]).astype(np.float32)

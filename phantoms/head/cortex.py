@@ -23,9 +23,9 @@ from phantoms.head.meninges import Tentorium
 from phantoms.head.ventricles import offset_for
 
 CORTEX_STEP_MM = 1.0
-SPACING_MM = 12.4  # between neighbouring sulci: gyri are 10-14 mm wide
+SPACING_MM = 12.2  # between neighbouring sulci: gyri are 10-14 mm wide
 SECOND_MM = 8.0  # between the short sulci of the second kind
-DEPTH_MM, SECOND_DEPTH_MM = 19.0, 4.5
+DEPTH_MM, SECOND_DEPTH_MM = 20.5, 4.5
 CROWN_MM = 3.6  # radius that rounds a gyrus's crown into the sulcus
 # What sulci take from the hull of a brain of reference size: their mouths, and per mm of their width; measured.
 SULCI_ML = (37.0, 96.0)

@@ -63,13 +63,13 @@ def courses(jitter_mm: NDArray[np.float64], broken: NDArray[np.float64]) -> list
     """
     pieces = []
     for sulcus, shift, where in zip(SULCI, jitter_mm, broken, strict=True):
-        points = spline_mm(sulcus.course_mm, 2.0) + shift * (1.0 if sulcus.course_mm[0][0] != _MEDIAL else [0, 1, 1])
+        points = spline_mm(sulcus.course_mm, 4.0) + shift * (1.0 if sulcus.course_mm[0][0] != _MEDIAL else [0, 1, 1])
         cuts = [0]
         for gap in range(sulcus.gaps):
             middle = int(len(points) * (0.3 + 0.4 * ((where + gap / 2) % 1)))
-            cuts += [middle - 2, middle + 2]
+            cuts += [middle - 1, middle + 1]
         cuts += [len(points)]
         for first, last in zip(cuts[::2], cuts[1::2], strict=True):
-            if last - first > 3:
+            if last - first > 2:
                 pieces.append((points[first:last], sulcus))
     return pieces

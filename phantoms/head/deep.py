@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsynth.shapes.blend import smooth_max, smooth_min
-from medsynth.shapes.lattice import Field, Lattice
+from medsynth.shapes.lattice import Lattice
+from medsynth.shapes.sampled import SampledShape
 from medsynth.shapes.sweep import sweep_distance
 from phantoms.head.brain_space import BrainSpace
 from phantoms.head.callosum import callosum_distance
@@ -59,7 +60,7 @@ ANTERIOR_COMMISSURE: Rows = (
 
 def deep_lattice(space: BrainSpace) -> Lattice:
     """Return the lattice of nuclei and ventricles."""
-    low, high = space.at([-41.0, -56.0, -62.0]), space.at([41.0, 76.0, 36.0])
+    low, high = space.at([-41.0, -56.0, -57.0]), space.at([41.0, 76.0, 36.0])
     return Lattice(tuple(low.tolist()), tuple(high.tolist()), 1.0)
 
 
@@ -119,24 +120,28 @@ def build_midline(space: BrainSpace, lattice: Lattice) -> tuple[Array, NDArray[n
 
 STEM: dict[str, tuple[Rows, ...]] = {
     "midbrain": (
-        ((14.0, 3.0, 0.0, 6.0, 5.0), (11.5, 7.0, -9.0, 5.5, 5.5), (9.0, 9.0, -20.0, 6.0, 7.0)),  # cerebral peduncle
-        ((4.5, 14.0, -1.0, 8.0, 5.0), (4.5, 17.0, -10.0, 10.0, 6.5), (4.0, 20.0, -21.0, 8.5, 6.0)),  # tegmentum
+        ((15.0, 3.5, -1.0, 5.0, 4.5), (11.5, 8.0, -10.0, 5.5, 5.0), (9.0, 10.0, -21.0, 6.0, 6.0)),  # cerebral peduncle
+        ((4.5, 14.5, -3.0, 7.5, 4.5), (4.5, 17.5, -11.0, 9.5, 6.0), (4.0, 20.0, -21.0, 8.5, 6.0)),  # tegmentum
         ((5.2, 22.5, -4.5, 4.4, 3.8), (5.4, 26.0, -11.5, 4.4, 3.4)),  # colliculi
     ),
     "pons": (
-        ((4.0, 10.5, -23.0, 9.0, 6.0), (5.0, 10.8, -31.0, 12.5, 10.6), (4.5, 13.0, -41.0, 10.5, 8.5)),
-        ((4.0, 20.0, -20.0, 8.5, 6.0), (4.0, 20.5, -33.0, 9.0, 7.0), (3.5, 22.5, -44.0, 8.0, 6.0)),
+        ((4.5, 11.5, -22.5, 10.0, 7.5), (5.5, 12.0, -30.0, 12.5, 10.6), (5.0, 13.5, -38.0, 11.0, 8.6)),
+        ((4.0, 20.0, -20.0, 8.5, 5.5), (4.0, 20.5, -33.0, 9.0, 6.5), (3.5, 23.0, -44.0, 7.5, 5.0)),
         ((13.0, 13.5, -33.0, 8.0, 8.0), (19.0, 21.0, -35.0, 6.5, 7.5), (21.0, 30.0, -36.5, 4.0, 5.5)),  # middle peduncle
     ),
     "medulla": (
-        ((3.0, 20.5, -43.0, 7.4, 7.0), (2.4, 23.5, -52.0, 7.0, 6.4), (1.2, 27.0, -61.0, 6.0, 5.4), (0.2, 30.0, -70.0, 6.0, 5.0)),
+        ((3.2, 22.5, -44.0, 7.0, 5.6), (2.6, 24.0, -52.0, 6.8, 6.2), (1.4, 26.8, -60.0, 5.6, 5.0), (0.2, 29.2, -66.0, 5.8, 4.4), (0.1, 31.0, -73.0, 5.8, 4.4)),
     ),
 }
 STEM_ORDER = tuple(STEM)
 
 
-def build_stem(space: BrainSpace, lattice: Lattice, inside: Field, target_ml: float) -> tuple[Array, NDArray[np.uint8]]:
+def build_stem(space: BrainSpace, cavity: SampledShape, target_ml: float) -> SampledShape:
     """Return the brain stem (owners by `STEM_ORDER`), behind clivus and dorsum sellae by a cistern of 2 mm."""
+    low, high = space.at([-31.0, -8.0, -76.0]), space.at([31.0, 46.0, 8.0])
+    lattice = Lattice(tuple(low.tolist()), tuple(high.tolist()), 1.0)
+    inside = cavity.distance_mm(lattice.points_mm)
+    x, y, z = space.axes(lattice)
     parts = []
     for pieces in STEM.values():
         fields = [sweep_distance(tube(space, rows, sign), lattice, 8.0)[0] for rows in pieces for sign in (-1, 1)]
@@ -145,8 +150,8 @@ def build_stem(space: BrainSpace, lattice: Lattice, inside: Field, target_ml: fl
             whole = smooth_min(whole, field, 2.5)
         parts.append(whole)
     whole = smooth_min(smooth_min(parts[0], parts[1], 2.5), parts[2], 3.0)
-    whole = smooth_max(whole, (inside + 2.0).astype(np.float32), 2.0)
     whole = (whole - np.float32(offset_for(lattice, whole, target_ml, -3.0, 3.0))).astype(np.float32)
-    z = space.axes(lattice)[2] + 0.12 * (space.axes(lattice)[1] - 15.0)
-    owner = np.where(z > -20.5, 0, np.where(z > -45.5, 1, 2)).astype(np.uint8)
-    return whole, np.broadcast_to(owner, lattice.shape).copy()
+    whole = smooth_max(whole, (inside + 2.0).astype(np.float32), 2.0)
+    along = z + 0.12 * (y - 15.0) + 0 * x
+    owner = np.where(along > -20.5, 0, np.where(along > -45.5, 1, 2)).astype(np.uint8)
+    return lattice.shape_of(whole, owner)

@@ -55,17 +55,17 @@ FALX_MM, TENT_MM = 1.1, 1.1  # thickness; 0.7-1.2 (recalled)
 OPENING_MM = (14.5, 13.0, 25.0)  # the incisura: half width, middle y and half length, reference mm
 
 
-def build_falx(space: BrainSpace, cavity: SampledShape, tent: Tentorium) -> SampledShape:
+def build_falx(space: BrainSpace, cavity: SampledShape, tent: Tentorium, seed: int) -> SampledShape:
     """Return the falx: in the midline from the vault to a free edge 4-12 mm over the callosum, behind to the tent."""
     low, high = space.at([-3.0, -88.0, -26.0]), space.at([3.0, 98.0, 88.0])
-    lattice = Lattice((-3.0, float(low[1]), float(low[2])), (3.0, float(high[1]), float(high[2])), 1.0)
+    lattice = Lattice((-3.0, float(low[1]), float(low[2])), (3.0, float(high[1]), float(high[2])), 0.6)
     x, y, z = space.axes(lattice)
     _, above = callosum_distance(np.zeros((1, 1, 1)), y, z)
     edge = np.interp(np.ravel(y), (-85, -50, -10, 25, 34), (16, 14, 9, 4, 2)).reshape(y.shape) - above
     hind = tent.height(np.zeros((1, 1, 1)), y) - z
     edge = np.where(y > 32.0, np.maximum(hind, -60.0), np.maximum(edge, -14.0 - z))
     edge = edge * space.scale
-    sheet = np.abs(lattice.x) - FALX_MM / 2
+    sheet = np.abs(lattice.x - 0.7 * lattice.noise(seed, 55.0)) - FALX_MM / 2  # no falx is quite flat
     inside = cavity.distance_mm(lattice.points_mm) - 0.5
     return lattice.shape_of(np.maximum(np.maximum(sheet, edge), inside).astype(np.float32))
 

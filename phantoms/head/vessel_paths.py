@@ -10,13 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from medsynth.shapes.noise import CoherentNoise
 from medsynth.shapes.sampled import SampledShape
-from medsynth.shapes.sweep import spline_mm
 from medsynth.shapes.tree_edit import concatenate
 from medsynth.shapes.tubes import Tubes
 from phantoms.head.brain_space import BrainSpace
 
 Points = NDArray[np.float64]
 STEP_MM = 1.6
+WANDER_WAVELENGTH_MM = 14.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,11 +55,19 @@ def _gradient(shape: SampledShape, points: Points) -> Points:
 
 
 def path_mm(points_mm: ArrayLike, wander_mm: float, seed: int) -> Points:
-    """Return a dense path through points that wanders between them (coherent noise, zero at both ends)."""
-    dense = spline_mm(points_mm, STEP_MM)
-    along = np.linspace(0.0, 1.0, len(dense))
-    fade = np.minimum(1.0, 5.0 * np.minimum(along, 1 - along))[:, None]
-    shift = np.stack([CoherentNoise(seed + n, 14.0).at(dense) for n in range(3)], axis=1)
+    """Return a dense, rounded path through points that wanders between them (coherent noise, zero at both ends).
+
+    seed : which vessel; all vessels share one noise and read it in places of their own.
+    """
+    knots = np.asarray(points_mm, float)
+    at = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(knots, axis=0), axis=1))])
+    along = np.linspace(0.0, at[-1], max(4, int(np.ceil(at[-1] / STEP_MM)) + 1))
+    dense = np.stack([np.interp(along, at, knots[:, axis]) for axis in range(3)], axis=1)
+    for _ in range(6):
+        dense[1:-1] += 0.25 * (dense[2:] - 2 * dense[1:-1] + dense[:-2])
+    fade = np.minimum(1.0, 5.0 * np.minimum(along, at[-1] - along) / at[-1])[:, None]
+    place = dense + 37.0 * np.array([seed % 97, seed // 97 % 89, seed // 8633 % 83])
+    shift = np.stack([CoherentNoise(n, WANDER_WAVELENGTH_MM).at(place) for n in (1, 2, 3)], axis=1)
     return np.asarray(dense + wander_mm * fade * shift, np.float64)
 
 
