@@ -6,19 +6,20 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
+from hand_body import soft
+from hand_body.bones import STEP_MM, build_bones, joints
+from hand_body.frame import DIGITS, Frame
 from medsynth.core.errors import RecipeError
 from medsynth.scene.structure import Layer, Paint, Scene, Structure
 from medsynth.scene.subject import Subject
 from medsynth.shapes.lattice import Lattice
 from phantoms.table import read_labels, read_structures
 
-from hand_body import soft
-from hand_body.bones import STEP_MM, build_skeleton
-from hand_body.frame import DIGITS, Frame
-
 ORIGIN = "middle of the base of the third metacarpal; right hand raised, palm to the front"
-WRIST_Z_MM = -48.0  # the forearm is cut off here, in reference mm
-# Mean height of adults whose hands have the reference bone lengths: both sexes of the radiographs together (unverified).
+CARPAL_CORTEX = 0.6  # thickness against the shafts' (unverified)
+WRIST_Z_MM = -54.0  # the forearm is cut off here, in reference mm
+# Height of adults whose hands have the reference bone lengths, both sexes together (unverified).
 REFERENCE_HEIGHT_CM = 170.0
 
 
@@ -66,15 +67,16 @@ class Hand:
         outer, inner, fine = (Lattice(low, high, step) for step in (soft.STEP_MM, soft.MUSCLE_STEP_MM, STEP_MM))
         skin = soft.outline(frame, outer, float(spec["fat_mm"]))
         skin_shape = outer.shape_of(skin)
-        skeleton = build_skeleton(frame, fine, float(spec["carpus_ml"]))
+        long, carpal = build_bones(frame, fine, float(spec["carpus_ml"]))
         tubes, labels = soft.vessels(frame, outer, skin), read_labels("hand_body")
         inside = tuple(s.label for s in self.structures() if s.name != "skin")  # what tendons and vessels may run in
         paints = [
-            *soft.cover_paints(frame, outer, skin),
+            *soft.cover_paints(outer, skin),
             *soft.muscle_paints(frame, inner, inner.sample(skin_shape)),
             *soft.tendon_paints(frame, inside),
             *(Paint(tube, (Layer(labels[name]),), inside) for name, tube in tubes.items()),
-            *skeleton.paints(frame, float(spec["cortex_mm"])),
+            *long.paints(joints(frame, fine), float(spec["cortex_mm"])),
+            *carpal.paints(-1.0, CARPAL_CORTEX * float(spec["cortex_mm"])),
         ]
         box_low, box_high = skin_shape.bounds_mm()
         top, bottom = box_high[2] + 4.0, WRIST_Z_MM * frame.length
@@ -85,7 +87,7 @@ class Hand:
             subject=subject,
             structures=self.structures(),
             paints=tuple(paints),
-            fields={"body": skin_shape, "bones": skeleton.shape},
+            fields={"body": skin_shape, "long_bones": long.shape, "carpal_bones": carpal.shape},
             vessels=tubes,
             landmarks={"knuckle_middle": tuple(knuckle.tolist()), "tip_middle": tuple(tip.tolist())},
             bounds_mm=(box_low, box_high),

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from hand_body.frame import DIGITS, Array, Frame, Segment
 from medsynth.scene.structure import Layer, Paint
 from medsynth.shapes.blend import smooth_min
 from medsynth.shapes.contact import compete
@@ -14,22 +17,26 @@ from medsynth.shapes.primitives import Ellipsoid, rotation
 from medsynth.shapes.sampled import SampledShape
 from medsynth.shapes.sweep import Sweep, spline_mm, sweep_distance, sweep_fields
 from phantoms.table import read_labels
-from scipy.ndimage import gaussian_filter
 
-from hand_body.frame import DIGITS, Array, Frame, Segment
+Point = tuple[float, float, float]
 
 STEP_MM = 0.75
 SHEATH_MM = 1.2  # cartilage and capsule around the bones, half a joint space and a little more
-FAR_MM = 6.0
+FAR_MM = 4.0
 
 # Half width and half depth in mm of base, shaft and head, by digit: metacarpal, then phalanges (unverified; read off
 # radiographs, in proportion to Buryanov and Kotiuk's lengths). The tuft of the distal phalanx is flat.
 SECTIONS_MM = {
-    "thumb": (((7.6, 7.0), (4.9, 4.0), (7.2, 6.2)), ((6.8, 5.4), (4.2, 3.2), (5.6, 4.2)), ((6.0, 4.2), (3.2, 2.4), (4.6, 2.0))),
-    "index": (((8.2, 7.6), (4.2, 4.3), (7.2, 7.0)), ((7.2, 6.0), (4.3, 3.5), (5.3, 4.3)), ((6.0, 4.6), (3.3, 2.7), (4.4, 3.2)), ((4.6, 3.2), (2.2, 1.9), (3.6, 1.7))),
-    "middle": (((7.4, 8.0), (4.3, 4.5), (7.2, 7.2)), ((7.3, 6.2), (4.5, 3.7), (5.5, 4.4)), ((6.2, 4.8), (3.5, 2.8), (4.6, 3.3)), ((4.8, 3.3), (2.3, 2.0), (3.8, 1.8))),
-    "ring": (((5.9, 6.4), (3.6, 3.9), (6.4, 6.6)), ((6.8, 5.7), (4.1, 3.4), (5.1, 4.1)), ((5.8, 4.5), (3.3, 2.7), (4.3, 3.1)), ((4.5, 3.2), (2.2, 1.9), (3.6, 1.7))),
-    "little": (((6.4, 5.6), (3.6, 3.4), (5.9, 6.0)), ((6.2, 5.0), (3.5, 2.9), (4.5, 3.5)), ((5.0, 3.8), (2.7, 2.2), (3.7, 2.7)), ((4.0, 2.8), (1.9, 1.6), (3.1, 1.5))),
+    "thumb": (((7.6, 7.0), (4.9, 4.0), (7.2, 6.2)), ((6.8, 5.4), (4.2, 3.2), (5.6, 4.2)),
+              ((6.0, 4.2), (3.1, 2.4), (5.0, 2.0))),
+    "index": (((8.2, 7.6), (4.2, 4.3), (7.2, 7.0)), ((7.2, 6.0), (4.3, 3.5), (5.3, 4.3)),
+              ((6.0, 4.6), (3.3, 2.7), (4.4, 3.2)), ((4.6, 3.2), (2.1, 1.9), (4.1, 1.7))),
+    "middle": (((7.4, 8.0), (4.3, 4.5), (7.2, 7.2)), ((7.3, 6.2), (4.5, 3.7), (5.5, 4.4)),
+               ((6.2, 4.8), (3.5, 2.8), (4.6, 3.3)), ((4.8, 3.3), (2.2, 2.0), (4.3, 1.8))),
+    "ring": (((5.9, 6.4), (3.6, 3.9), (6.4, 6.6)), ((6.8, 5.7), (4.1, 3.4), (5.1, 4.1)),
+             ((5.8, 4.5), (3.3, 2.7), (4.3, 3.1)), ((4.5, 3.2), (2.1, 1.9), (4.1, 1.7))),
+    "little": (((6.4, 5.6), (3.6, 3.4), (5.9, 6.0)), ((6.2, 5.0), (3.5, 2.9), (4.5, 3.5)),
+               ((5.0, 3.8), (2.7, 2.2), (3.7, 2.7)), ((4.0, 2.8), (1.8, 1.6), (3.5, 1.5))),
 }  # fmt: skip
 BONES = ("metacarpal", "phalanx_proximal", "phalanx_middle", "phalanx_distal")
 
@@ -51,67 +58,72 @@ CARPAL_SHARE = {
     "capitate": 0.211, "hamate": 0.165, "scaphoid": 0.157, "trapezium": 0.130, "lunate": 0.111,
     "trapezoid": 0.089, "triquetrum": 0.086, "pisiform": 0.051,
 }  # fmt: skip
+KNOBS: dict[str, tuple[Point, Point, tuple[float, float]]] = {
+    "hamate": ((-12.5, -5.0, -8.0), (-12.0, -13.0, -7.0), (3.4, 2.8)),  # the hook
+    "trapezium": ((20.0, -9.0, -11.0), (18.0, -13.5, -11.5), (2.8, 2.2)),  # the ridge
+    "scaphoid": ((18.5, -7.0, -16.0), (20.0, -11.5, -15.5), (3.8, 3.2)),  # the tubercle
+}
 STIFFNESS_MM = {"capitate": 1.0, "metacarpals": 1.0, "pisiform": -0.5}
-RADIUS_AXIS = ((13.5, 2.0, -34.5), (13.0, 2.0, -38.0), (11.0, 2.0, -44.0), (9.5, 2.0, -52.0), (8.5, 2.0, -90.0))
-ULNA_AXIS = ((-15.5, 4.0, -36.0), (-15.5, 4.0, -39.0), (-14.5, 4.0, -50.0), (-14.0, 4.0, -90.0))
+# The forearm's bones: points of the axis with half width and half depth; styloids are knobs at their ends.
+FOREARM = {
+    "radius": (((11.0, 2.0, -33.0), (14.0, 7.6)), ((10.5, 2.0, -36.0), (15.0, 9.4)), ((9.5, 2.0, -43.0), (12.8, 9.0)),
+               ((8.5, 2.0, -52.0), (9.2, 7.4)), ((8.0, 2.0, -90.0), (6.8, 6.6))),
+    "ulna": (((-14.5, 4.0, -37.0), (6.4, 6.4)), ((-14.5, 4.0, -39.5), (8.0, 7.8)), ((-14.0, 4.0, -46.0), (6.2, 6.2)),
+             ((-13.5, 4.0, -56.0), (5.6, 5.8)), ((-13.0, 4.0, -90.0), (6.0, 6.2))),
+}  # fmt: skip
+STYLOIDS: dict[str, tuple[Point, Point, tuple[float, float]]] = {
+    "radius": ((20.5, 1.0, -36.0), (23.5, 0.0, -27.5), (5.4, 3.0)),
+    "ulna": ((-19.0, 6.5, -39.0), (-20.5, 7.5, -31.5), (3.0, 2.0)),
+}
 
 
 @dataclass(frozen=True, eq=False)
-class Skeleton:
-    """Every bone as one shape; its owner is the index in `names`."""
+class Bones:
+    """Bones as one shape; its owner is the index in `names`."""
 
-    shape: SampledShape
     lattice: Lattice
+    shape: SampledShape
     names: tuple[str, ...]
 
-    def paints(self, frame: Frame, cortex_mm: float) -> list[Paint]:
-        """Return the cartilage and capsule of the joints, then cortex and marrow of every bone."""
+    def paints(self, near_joints: Field | float, cortex_mm: float) -> list[Paint]:
+        """Return cartilage and capsule where `near_joints` is negative, then cortex and marrow of every bone."""
         labels = read_labels("hand_body")
-        bones, marrow = (tuple(labels[f"{name}{end}"] for name in self.names) for end in ("", "_marrow"))
-        sheath = np.maximum(self.shape.values_mm - SHEATH_MM, _joints(frame, self.lattice))
+        cortex, marrow = (tuple(labels[f"{name}{end}"] for name in self.names) for end in ("", "_marrow"))
+        sheath = np.maximum(self.shape.values_mm - SHEATH_MM, near_joints)
         return [
             Paint(self.lattice.shape_of(sheath), (Layer(labels["joint_tissue"]),)),
-            Paint(self.shape, (Layer(bones), Layer(marrow, cortex_mm))),
+            Paint(self.shape, (Layer(cortex), Layer(marrow, cortex_mm))),
         ]
 
 
-def build_skeleton(frame: Frame, lattice: Lattice, carpus_ml: float) -> Skeleton:
-    """Return the skeleton on a lattice of `STEP_MM`; the carpal bones have their share of `carpus_ml`."""
+def build_bones(frame: Frame, lattice: Lattice, carpus_ml: float) -> tuple[Bones, Bones]:
+    """Return long and carpal bones; the lattice of the hand has `STEP_MM`, the carpus has the volume `carpus_ml`."""
     sweeps, owners = _long_bones(frame)
     names = tuple(dict.fromkeys(owners))
-    long = sweep_fields(sweeps, lattice, FAR_MM)
-    rounded = gaussian_filter(long.values_mm, 0.6)  # the creases between a shaft and its trochlea
-    owner = np.array([names.index(name) for name in owners], np.uint8)[long.owner]
+    plain = sweep_fields(sweeps, lattice, FAR_MM)
+    owner = np.array([names.index(name) for name in owners], np.uint8)[plain.owner]
+    smooth = gaussian_filter(plain.values_mm, 0.5)  # the creases between a shaft and its trochlea
+    long = Bones(lattice, lattice.shape_of(_rough(frame, lattice, smooth), owner), names)
     low, high = frame.at([(-30, -22, -40), (36, 16, 3)])
     wrist = Lattice(tuple(low.tolist()), tuple(high.tolist()), STEP_MM)
-    carpals = _carpals(frame, wrist, wrist.sample(SampledShape(rounded, long.origin_mm, STEP_MM)), carpus_ml)
-    first = len(names)
-    names += tuple(carpals)
-    values = rounded.astype(np.float32)
-    part = tuple(slice(a, a + n) for a, n in zip(_offset(lattice, wrist), wrist.shape, strict=True))
-    for number, field in enumerate(carpals.values()):
-        closer = field < values[part]
-        values[part][closer] = field[closer]
-        owner[part][closer] = first + number
-    rough = 0.16 * lattice.noise(frame.noise_seed("bone"), 6.0) + 0.08 * lattice.noise(frame.noise_seed("fine"), 2.5)
-    values = np.where(values < 3.0, values + rough, values)
-    return Skeleton(lattice.shape_of(values, owner), lattice, names)
+    fields = _carpals(frame, wrist, wrist.sample(lattice.shape_of(smooth)), carpus_ml)
+    stack = np.stack(list(fields.values()))
+    merged = wrist.shape_of(_rough(frame, wrist, stack.min(axis=0)), stack.argmin(axis=0).astype(np.uint8))
+    return long, Bones(wrist, merged, tuple(fields))
 
 
-def _joints(frame: Frame, lattice: Lattice) -> Field:
-    """Return the distance to the surroundings of all joints: a ball around each, and the wrist."""
+def _rough(frame: Frame, lattice: Lattice, bone: Field) -> Field:
+    """Return a bone with the unevenness of its surface."""
+    noise = 0.16 * lattice.noise(frame.noise_seed("bone"), 6.0) + 0.08 * lattice.noise(frame.noise_seed("fine"), 2.5)
+    return np.where(bone < 3.0, bone + noise, bone)
+
+
+def joints(frame: Frame, lattice: Lattice) -> Field:
+    """Return the distance to the surroundings of the joints of long bones: a ball around each."""
     balls = [(s.start_mm, 7.5 - 0.9 * n) for ray in frame.rays.values() for n, s in enumerate(ray)]
+    balls += [(frame.at(stations[0][0]), 14.0) for stations in FOREARM.values()]
     sweeps = [Sweep.round(np.stack([at - [0, 0, 0.5], at, at + [0, 0, 0.5]]), r * frame.breadth) for at, r in balls]
-    wrist = np.linspace(*frame.at([(0, -1, -36), (0, -1, -4)]), 12)
-    sweeps.append(Sweep(wrist, np.tile([1.0, 0, 0], (12, 1)), np.full(12, 27.0), np.full(12, 12.0)))
-    return sweep_fields(sweeps, lattice, 3.0).values_mm
-
-
-def _offset(outer: Lattice, inner: Lattice) -> tuple[int, int, int]:
-    """Return the index (z, y, x) of the inner lattice's first node; both lie on multiples of the step."""
-    steps = np.rint((np.array(inner.origin_mm) - outer.origin_mm) / outer.step_mm).astype(int)
-    x, y, z = steps.tolist()
-    return z, y, x
+    return sweep_fields(sweeps, lattice, 1.5).values_mm
 
 
 def _long_bones(frame: Frame) -> tuple[list[Sweep], list[str]]:
@@ -126,16 +138,14 @@ def _long_bones(frame: Frame) -> tuple[list[Sweep], list[str]]:
                 parts.append(_trochlea(segment, head, round_head=kind == "metacarpal"))
             sweeps += parts
             owners += [f"{kind}_{digit}"] * len(parts)
-    for name, axis, sections in (
-        ("radius", RADIUS_AXIS, ((9.0, 6.0), (15.0, 9.5), (13.5, 9.5), (9.0, 7.5), (6.5, 6.5))),
-        ("ulna", ULNA_AXIS, ((4.5, 4.5), (7.6, 7.6), (5.8, 5.8), (6.0, 6.0))),
-    ):
-        axis_mm = spline_mm(frame.at(axis), 1.5)
-        along = np.linspace(0, 1, len(axis_mm))
-        knots = np.linalg.norm(np.subtract(axis, axis[0]), axis=1) / np.linalg.norm(np.subtract(axis[-1], axis[0]))
-        wide, deep = (np.interp(along, knots, [s[k] * frame.breadth for s in sections]) for k in (0, 1))
-        sweeps.append(Sweep(axis_mm, np.tile([1.0, 0, 0], (len(axis_mm), 1)), wide, deep, 2.3))
-        owners.append(name)
+    for name, stations in FOREARM.items():
+        points, sizes = (np.array([station[k] for station in stations]) for k in (0, 1))
+        axis = spline_mm(frame.at(points), 2.5)
+        wide, deep = (np.interp(-axis[:, 2], -frame.at(points)[:, 2], half) for half in (frame.breadth * sizes).T)
+        start, end, radii = STYLOIDS[name]
+        forearm = Sweep(axis, np.tile([1.0, 0, 0], (len(axis), 1)), wide, deep, 2.6)
+        sweeps += [forearm, _cone(frame, start, end, radii)]
+        owners += [name, name]
     return sweeps, owners
 
 
@@ -150,7 +160,7 @@ def _shaft(segment: Segment, base: Array, shaft: Array, head: Array, kind: str) 
             0.35 * shaft + 0.65 * head, last * head]  # fmt: skip
     if kind == "phalanx_distal":  # the shaft ends in a flat tuft
         where[6], size[5], size[6] = 0.84 * length, 0.75 * shaft + 0.25 * head, head
-    along = np.linspace(where[0], where[-1], max(12, int(length / 1.2)))
+    along = np.linspace(where[0], where[-1], max(12, int(length / 2.0)))
     wide, deep = (np.interp(along, where, [s[k] for s in size]) for k in (0, 1))
     bow = (1.6 if kind == "metacarpal" else 0.7) * np.sin(np.pi * along / length)
     axis = segment.start_mm + along[:, None] * segment.along + bow[:, None] * segment.back
@@ -191,16 +201,13 @@ def _carpal(frame: Frame, lattice: Lattice, name: str) -> Field:
     first, second, third = (scale * r for r in radii)
     solid = Ellipsoid(tuple(frame.at(middle).tolist()), (first, second, third), rotation(*turn))
     bone = lattice.sample(solid) + 0.5 * lattice.noise(frame.noise_seed(name), 8.0)
-    if name == "hamate":  # the hook points to the palm
-        bone = smooth_min(bone, _knob(frame, lattice, ((-12.5, -5.0, -8.0), (-12.0, -13.0, -7.0)), (3.4, 2.8)), 3.0)
-    if name == "trapezium":  # its ridge too
-        bone = smooth_min(bone, _knob(frame, lattice, ((20.0, -9.0, -11.0), (18.0, -13.5, -11.5)), (2.8, 2.2)), 3.0)
-    if name == "scaphoid":  # and the tubercle
-        bone = smooth_min(bone, _knob(frame, lattice, ((18.5, -7.0, -16.0), (20.0, -11.5, -15.5)), (3.8, 3.2)), 3.0)
+    if name in KNOBS:  # what points to the palm
+        bone = smooth_min(bone, sweep_distance(_cone(frame, *KNOBS[name]), lattice, 5.0)[0], 3.0)
     return bone
 
 
-def _knob(frame: Frame, lattice: Lattice, ends: tuple[tuple[float, ...], ...], radii: tuple[float, float]) -> Field:
-    axis = np.linspace(*frame.at(ends), 6)
-    field, _ = sweep_distance(Sweep.round(axis, frame.breadth * np.linspace(*radii, 6)), lattice, 12.0)
-    return field
+def _cone(frame: Frame, start: Point, end: Point, radii: tuple[float, float]) -> Sweep:
+    """Return a rounded cone between two reference points."""
+    share = np.linspace(0, 1, 6)
+    axis = frame.at(start) + share[:, None] * (frame.at(end) - frame.at(start))
+    return Sweep.round(axis, frame.breadth * np.interp(share, (0, 1), radii))

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from medsynth.core.seed import Seed
 from numpy.typing import ArrayLike, NDArray
+
+from medsynth.core.seed import Seed
 
 Array = NDArray[np.float64]
 
@@ -71,8 +72,8 @@ class Segment:
     @property
     def back(self) -> Array:
         """Unit vector to the back of the hand."""
-        out = np.cross(self.along, self.width)
-        return out * np.sign(out[1])
+        out: Array = np.cross(self.along, self.width)
+        return out if out[1] > 0 else -out
 
     def at(self, share: float, width_mm: float = 0.0, back_mm: float = 0.0) -> Array:
         """Return the point at this share of the length, moved across."""
