@@ -82,7 +82,7 @@ GROOVE_MM = [
     (-12, 55),
 ]
 CONDYLE_U_MM, GROOVE_U_MM = 21.0, 0.5  # where the condyles' profiles and the groove run
-MEDIAL_U_MM, LATERAL_U_MM = -42.5, 41.5  # epicondyles: bicondylar width 84 mm of a 175 cm man (unverified)
+MEDIAL_U_MM, LATERAL_U_MM = -41.5, 40.5  # sides of the condyles; 85 mm over the epicondyles of a man (unverified)
 
 # Shaft: reference heights, middle (outwards, back), half width and half depth, cortex. It leans outwards by 5 degrees.
 SHAFT_W_MM = np.array([36.0, 44.0, 52.0, 62.0, 75.0, 90.0, 110.0])
@@ -156,8 +156,8 @@ def _condyles(frame: KneeFrame, u: Field, v: Field, w: Field) -> Field:
 
 def _epicondyles(u: Field, v: Field, w: Field) -> Field:
     """Return the two knobs that the collateral ligaments spring from."""
-    medial = np.sqrt(((u + 36.5) / 6.5) ** 2 + ((v - 3.0) / 11.0) ** 2 + ((w - 33.0) / 11.0) ** 2)
-    lateral = np.sqrt(((u - 36.5) / 5.5) ** 2 + ((v - 5.0) / 9.0) ** 2 + ((w - 31.0) / 9.0) ** 2)
+    medial = np.sqrt(((u + 36.0) / 6.5) ** 2 + ((v - 3.0) / 11.0) ** 2 + ((w - 33.0) / 11.0) ** 2)
+    lateral = np.sqrt(((u - 36.0) / 5.5) ** 2 + ((v - 5.0) / 9.0) ** 2 + ((w - 31.0) / 9.0) ** 2)
     return (np.minimum(medial, lateral) - 1) * 7.0
 
 

@@ -21,8 +21,8 @@ from phantoms.knee.table import labels
 Field = NDArray[np.floating[Any]]
 
 FILM_MM = 0.15  # fluid between cartilage layers that bear on each other
-# Menisci: height at the rim 5-7 mm, width 9-12 mm (unverified); middle and outer radius of the lateral ring.
-MENISCUS_HEIGHT_MM, MEDIAL_WIDTH_MM, LATERAL_WIDTH_MM = 6.6, 10.5, 11.0
+# Menisci: height at the rim 5-7 mm, width in the middle (MRI of 40 adults); middle and outer radius of the lateral ring.
+MENISCUS_HEIGHT_MM, MEDIAL_WIDTH_MM, LATERAL_WIDTH_MM = 6.4, 8.2, 9.0
 LATERAL_RING_MM = (20.5, -0.5, 18.3)
 CAPSULE_MM = 1.5  # thickness of the capsule
 CAPSULE_FROM_BONE_MM = 3.4
@@ -114,12 +114,13 @@ def _menisci(frame: KneeFrame, joint: Joint, cartilage: dict[str, Field]) -> Pai
     level = np.hypot(u / 39.0, v / np.where(u < 0, 25.0, 24.0))
     inward = (1 - level) * (np.hypot(u, v) / np.maximum(level, 0.2))  # from the rim of the medial plateau inwards
     back = np.clip(v / 18.0, -1, 1)
-    width = frame.meniscus * (MEDIAL_WIDTH_MM + 2.2 * back)
+    # Front, middle, back: 10.5, 7.8 and 13.9 mm medially, 11.8, 8.6 and 12.0 mm laterally (MRI of 40 adults).
+    width = frame.meniscus * (MEDIAL_WIDTH_MM + 4.2 * back**2 + 1.7 * back)
     medial = _wedge(inward + 0.3, width, w - top)
     medial = smooth_max(medial, u + 4.5 - 1.5 * back, 2.0)
     middle_u, middle_v, radius = LATERAL_RING_MM
     from_middle = np.hypot(u - middle_u, v - middle_v)
-    lateral = _wedge(radius + 0.7 - from_middle, frame.meniscus * LATERAL_WIDTH_MM, w - top)
+    lateral = _wedge(radius + 0.7 - from_middle, frame.meniscus * (LATERAL_WIDTH_MM + 3.3 * back**2), w - top)
     opening = np.abs(np.degrees(np.arctan2(v - middle_v, middle_u - u)))  # 0 towards the eminence
     lateral = smooth_max(lateral, (24.0 - opening) * from_middle / 57.3, 2.0)
     owner = np.broadcast_to(u > 0, joint.lattice.shape).astype(np.uint8)
@@ -148,13 +149,13 @@ def _soft_parts(frame: KneeFrame, joint: Joint, cartilage: dict[str, Field]) -> 
     hull = smooth_min(hull - CAPSULE_FROM_BONE_MM, np.asarray(arch * frame.bone, np.float32), 5.0)
     capsule = np.maximum(hull + 0.3 * lumpy, level)
     low = (frame.patella_z_mm - 14.0) / 2 - 8.0
-    hoffa = np.sqrt(((u - 1.5) / 27.0) ** 2 + ((v + 30.5) / 17.5) ** 2 + ((w - low) / (low + 22.0)) ** 2)
+    hoffa = np.sqrt(((u - 1.5) / 25.0) ** 2 + ((v + 30.5) / 17.5) ** 2 + ((w - low) / (low + 22.0)) ** 2)
     hoffa_field = (hoffa - 1) * 17.0 * frame.bone + lumpy
     surface = np.minimum(np.minimum(cartilage["femoral"], cartilage["tibial"]), cartilage["patellar"])
-    film = 0.4 + 0.4 * frame.fluid
+    film = 0.15 + 0.25 * frame.fluid
     # Under the condyles there is no fat: what cartilage and menisci leave is fluid.
     bearing = np.maximum(np.maximum(cartilage["femoral"], cartilage["tibial"]) - 3.0, 9.0 - np.abs(u))
-    near = np.minimum(surface - film - 0.15 * lumpy, bearing)
+    near = np.minimum(surface - film - 0.1 * lumpy, bearing)
     recess = _recess(frame, joint)
     fluid = np.minimum(near, recess + 0.25 * lumpy)
     return [
