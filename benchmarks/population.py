@@ -165,9 +165,9 @@ def measure(scene: Scene) -> dict[str, float]:
 @contextmanager
 def without_trees() -> Iterator[None]:
     """Leave out the vessels and airways inside lungs and liver: most of a build's time, and no organ's size."""
-    from phantoms.torso import abdomen, lungs
+    from phantoms.torso import liver, lungs
 
-    kept = {module: module.grow_tree for module in (abdomen, lungs)}
+    kept = {module: module.grow_tree for module in (liver, lungs)}
 
     def stub(_shape, spec, **_):
         return type_tubes(np.array([spec.root_mm]), np.array([spec.root_mm]) + 1.0, np.ones(1), np.ones(1),

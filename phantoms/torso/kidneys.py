@@ -93,7 +93,7 @@ def upper_fat(space: Space, side: str) -> Sweep:
     centre, axes = kidney_axes(space, side)
     sign = -1 if side == "right" else 1
     path = [centre + axes @ [2.0, 0.0, 40.0], *space.frame.at([[sign * 31, 17, -100], [sign * 27, 21, -84]])]
-    return tube_along(path, [18.0, 12.0, 6.0])
+    return tube_along(path, [13.0, 9.0, 5.0])
 
 
 def paint_kidneys(space: Space, settled: Mapping[str, Field], spec: Mapping[str, Any], seed: Seed) -> list[Paint]:

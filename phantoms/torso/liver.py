@@ -15,6 +15,7 @@ from medsynth.shapes.blend import smooth_max, smooth_min
 from medsynth.shapes.primitives import Ellipsoid, rotation
 from medsynth.shapes.sampled import SampledShape
 from medsynth.shapes.tree import TreeSpec, grow_tree
+from medsynth.shapes.tree_edit import concatenate
 from medsynth.shapes.tubes import Tubes
 from phantoms.torso.table import labels
 from phantoms.torso.viscera_space import Course, Field, Space, capsules, tube_along
@@ -32,7 +33,7 @@ BILE_DUCT: Course = (
     [[-31, -31, -97], [-30, -29, -108], [-27, -23, -122], [-30, -17, -140], [-40, -17, -158]],
     [1.9, 2.1, 2.1, 1.9, 1.5],
 )
-CYSTIC_DUCT: Course = ([[-34, -31, -104], [-33, -29, -108], [-30, -28, -110]], [1.6, 1.3, 1.3])
+CYSTIC_MM = (1.6, 1.3, 1.3)
 SEGMENTS = tuple(f"liver_segment_{n}" for n in range(1, 9))
 
 
@@ -94,10 +95,25 @@ def segments(space: Space, liver: Field) -> NDArray[np.uint8]:
     return segment
 
 
-def gallbladder_field(space: Space, size: float) -> Field:
-    """Return the gallbladder before it meets its neighbours; `size` multiplies its calibre."""
-    field, _ = space.distance(space.tube(GALLBLADDER, size), 12.0)
+def gallbladder_drop_mm(space: Space, liver: Field) -> float:
+    """Return by how much the gallbladder hangs below its reference place (mm, negative above): at the liver's edge."""
+    bed = space.lattice.shape_of(liver)
+    axis = space.frame.at(GALLBLADDER[0][1:])
+    drops = np.arange(-36.0, 72.0, 3.0)
+    depth = np.array([bed.distance_mm(axis - [0.0, 0.0, drop]).mean() for drop in drops])
+    return float(drops[np.argmin(np.abs(depth - 3.0))])
+
+
+def gallbladder_field(space: Space, size: float, drop_mm: float) -> Field:
+    """Return the gallbladder; `size` multiplies its calibre, its neck stays and its fundus hangs `drop_mm` lower."""
+    sweep = tube_along(hanging(space, GALLBLADDER, drop_mm), np.asarray(GALLBLADDER[1]) * size)
+    field, _ = space.distance(sweep, 14.0)
     return (field + 0.8 * space.noise[30.0]).astype(np.float32)
+
+
+def hanging(space: Space, course: Course, drop_mm: float) -> NDArray[np.float64]:
+    """Return a course in the body, lowered by `drop_mm`."""
+    return np.asarray(space.frame.at(course[0]) - [0.0, 0.0, drop_mm], float)
 
 
 def paint_liver(space: Space, liver: Field, gallbladder: Field) -> tuple[SampledShape, list[Paint]]:
@@ -144,9 +160,10 @@ def paint_liver_trees(trees: Mapping[str, Tubes]) -> list[Paint]:
     ]
 
 
-def bile_ducts(space: Space) -> Tubes:
-    """Return the common bile duct from the porta to the papilla with the cystic duct."""
-    from medsynth.shapes.tree_edit import concatenate
-
-    courses = (BILE_DUCT, CYSTIC_DUCT)
-    return concatenate(*(capsules(tube_along(space.frame.at(points), radii, 2.5)) for points, radii in courses))
+def bile_ducts(space: Space, drop_mm: float) -> Tubes:
+    """Return the common bile duct from the porta to the papilla, with the cystic duct from the gallbladder's neck."""
+    neck = hanging(space, GALLBLADDER, drop_mm)[0]
+    common = tube_along(space.frame.at(BILE_DUCT[0]), BILE_DUCT[1], 2.5)
+    join = common.points_mm[int(np.argmin(np.abs(common.points_mm[:, 2] - max(neck[2], common.points_mm[8, 2]))))]
+    bend = 0.5 * (neck + join) + [0.0, 3.0, 2.0]
+    return concatenate(capsules(common), capsules(tube_along([neck, bend, join], CYSTIC_MM, 2.5)))

@@ -41,10 +41,11 @@ def duodenum_field(space: Space) -> tuple[Field, Field]:
     return (field + 1.2 * space.noise[30.0] + 0.7 * space.noise[15.0]).astype(np.float32), arc
 
 
-def spleen_field(space: Space) -> Field:
+def spleen_field(space: Space, size: float) -> Field:
     """Return the spleen before it meets its neighbours: convex to the ribs, hollow towards the stomach."""
     frame = space.frame
-    bulk = Ellipsoid(tuple(frame.at([98, 36, -86]).tolist()), (46, 44, 56), rotation(10, 0, -25))
+    half = (46 * size**0.5, 44 * size**0.5, 56 * size)  # a large spleen is above all a long one
+    bulk = Ellipsoid(tuple(frame.at([98, 36, -86 - 25 * (size - 1)]).tolist()), half, rotation(10, 0, -25))
     hollow = Ellipsoid(tuple(frame.at([38, -4, -78]).tolist()), (46, 44, 72))
     field = smooth_max(space.lattice.sample(bulk), -space.lattice.sample(hollow), 9.0)
     return (field + 2.0 * space.noise[46.0] + 1.2 * space.noise[30.0]).astype(np.float32)

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from medsynth.core.seed import Seed
 from medsynth.scene.reference import expected_liver_ml, expected_spleen_ml, individual_factor
@@ -27,17 +26,19 @@ from phantoms.torso.viscera_space import FAR_MM, Field, Space
 
 # By how much an organ pushes a shared wall towards softer neighbours, mm.
 STIFFNESS_MM = {
-    "gallbladder": 2.5, "colon": 2.0, "duodenum": 1.0, "stomach": 1.0,
+    "colon": 2.0, "spleen": 1.0, "duodenum": 1.0, "stomach": 1.0,
     "pancreas": 7.0,
 }  # fmt: skip
-FIRM = ("kidney_right", "kidney_left")
-INFLATED_MM = {"spleen": 5.0, "stomach": 3.0, "colon": 1.0, "pancreas": 1.0}
+FIRM = ("kidney_right", "kidney_left", "gallbladder")
+INFLATED_MM = {"spleen": 3.0, "stomach": 3.0, "colon": 1.0, "pancreas": 1.0}
 # Heights of the organs whose volume is matched, reference mm.
 SPANS_MM = {
     "liver": (-200.0, -60.0), "spleen": (-145.0, -60.0), "stomach": (-155.0, -60.0), "pancreas": (-175.0, -75.0),
     "kidney_right": (-212.0, -95.0), "kidney_left": (-196.0, -80.0), "gallbladder": (-165.0, -100.0),
 }  # fmt: skip
-BEHIND_MM = ((14.0, 8.0), (10.0, 28.0), (28.0, 16.0), (16.0, 48.0), (32.0, 38.0))  # where a kidney's fat lies: back, in
+BEHIND_MM = 10.0  # how far behind its front a kidney's fat begins
+SPLEEN_ML = 190.0  # of the spleen as it is drawn, among its neighbours
+GALLBLADDER_ML = 26.0  # of the gallbladder's course as it stands
 ROUNDS = 5  # of matching volumes
 
 
@@ -56,15 +57,16 @@ def sample_viscera(subject: Subject, *, rng: np.random.Generator) -> dict[str, A
 
     size = subject.bsa_m2 / (1.70 if female else 1.95)
     kidney = (138.0 if female else 174.0) * size**0.9 * (1 - 0.0025 * max(age - 55, 0)) * spread(1.0, 0.13)
-    visceral = float(np.interp(subject.bmi, [17, 22, 28, 36, 45], [0.15, 0.5, 1.2, 2.2, 3.0])) * (0.7 if female else 1.1)
+    visceral = (0.7 if female else 1.1) * float(np.interp(subject.bmi, [17, 22, 28, 36, 45], [0.15, 0.5, 1.2, 2.2, 3.0]))
+    heavy = subject.bmi - 25
     return {
         "liver_ml": expected_liver_ml(subject) * individual_factor("liver", rng=rng),
         "spleen_ml": min(420.0, expected_spleen_ml(subject) * individual_factor("spleen", rng=rng)),
         "kidney_right_ml": kidney * spread(0.97, 0.06),
         "kidney_left_ml": kidney * spread(1.03, 0.06),
-        "sinus_fat": float(np.clip(0.35 + 0.010 * (age - 40) + 0.015 * (subject.bmi - 25) + 0.1 * normal(), 0.1, 1.2)),
+        "sinus_fat": float(np.clip(0.35 + 0.010 * (age - 40) + 0.015 * heavy + 0.1 * normal(), 0.1, 1.2)),
         "pancreas_ml": spread(84.0 * size**0.6 * (1 - 0.006 * max(age - 45, 0)), 0.24),
-        "pancreas_fat": float(np.clip(0.04 + 0.003 * (age - 30) + 0.006 * (subject.bmi - 25) + 0.04 * normal(), 0, 0.45)),
+        "pancreas_fat": float(np.clip(0.04 + 0.003 * (age - 30) + 0.006 * heavy + 0.04 * normal(), 0, 0.45)),
         "gallbladder_ml": float(np.clip(spread(27.0, 0.40), 8.0, 70.0)),
         "stomach_ml": spread(370.0 if female else 400.0, 0.30),
         "stomach_gas": float(rng.uniform(0.12, 0.5)),
@@ -134,7 +136,7 @@ class _Organs:
             self.small, small_paints, taken = self._small_bowel()
             self.trees = self._mesentery(vessels, taken)
             self.trees |= growing.result()
-        self.trees["bile_ducts"] = liver.bile_ducts(space)
+        self.trees["bile_ducts"] = liver.bile_ducts(space, self.drop_mm)
         self.trees["pancreatic_duct"] = pancreas.pancreatic_duct(space)
         ureters = kidneys.collecting_system(space, spec, seed)
         self.paints = self._paints(small_paints, ureters)
@@ -147,12 +149,10 @@ class _Organs:
         space, spec = self.space, self.spec
         raw: dict[str, Field] = dict(kidneys.kidney_fields(space, spec))
         arc: dict[str, Field] = {}
-        raw["spleen"] = stomach.spleen_field(space)
+        raw["spleen"] = stomach.spleen_field(space, (float(spec["spleen_ml"]) / SPLEEN_ML) ** (1 / 3))
         raw["stomach"], arc["stomach"] = stomach.stomach_field(space)
         raw["duodenum"], arc["duodenum"] = stomach.duodenum_field(space)
         raw["pancreas"], arc["pancreas"] = pancreas.pancreas_field(space)
-        size = (float(spec["gallbladder_ml"]) / 24.0) ** (1 / 2.4)
-        raw["gallbladder"] = liver.gallbladder_field(space, size)
         return raw, arc
 
     def _settled(self, raw: Mapping[str, Field]) -> dict[str, Field]:
@@ -165,8 +165,13 @@ class _Organs:
             wanted["pancreas"] *= 1.16  # its lobules are too fine for every other node
         growth, border = dict(INFLATED_MM), 0.0
         lower_surface = 17000.0 * self.space.frame.width * self.space.frame.depth  # mm^2
+        bed = kidney_bed(half, small)
+        size = (float(self.spec["gallbladder_ml"]) / GALLBLADDER_ML) ** (1 / 2.4)
         for _ in range(ROUNDS):
-            settled = share_room(half, small, growth, liver.liver_field(half, self.spec, border))
+            bulk = liver.liver_field(half, self.spec, border)
+            drop = liver.gallbladder_drop_mm(half, bulk)
+            small["gallbladder"] = liver.gallbladder_field(half, size, drop)
+            settled = share_room(half, small, growth, bulk, bed)
             for name, target in wanted.items():
                 if name == "liver":
                     continue
@@ -176,7 +181,10 @@ class _Organs:
                 growth[name] = float(np.clip(growth.get(name, 0.0) + step, -7, 22))
             lacks = wanted["liver"] - half.lattice.volume_ml(settled["liver"]) if "liver" in wanted else 0.0
             border -= float(np.clip(lacks * 1000 / lower_surface, -45, 45))
-        return share_room(self.space, raw, growth, liver.liver_field(self.space, self.spec, border))
+        bulk = liver.liver_field(self.space, self.spec, border)
+        self.drop_mm = drop
+        whole = {**raw, "gallbladder": liver.gallbladder_field(self.space, size, drop)}
+        return share_room(self.space, whole, growth, bulk, kidney_bed(self.space, raw))
 
     def _whole(self, span_mm: tuple[float, float]) -> bool:
         """Tell whether an organ lies in the built range; one that is cut keeps its reference size."""
@@ -187,11 +195,11 @@ class _Organs:
         """Return jejunum and ileum, their paints, and the distance to everything in place."""
         space = self.space
         taken = np.minimum.reduce(list(self.settled.values()))
-        trunks = np.full(space.lattice.shape, FAR_MM, np.float32)
+        every = {**self.arteries, **self.veins}
+        near = space.union([sweep for name, sweep in every.items() if "superior" not in name], 16.0) - np.float32(1.0)
         root = 5.0 + 4.0 * min(float(self.spec["visceral_fat"]), 2.0)  # fat in the root of the mesentery
-        for name, sweep in (*self.arteries.items(), *self.veins.items()):
-            around = root if "superior" in name else 1.0
-            np.minimum(trunks, space.distance(sweep, 20.0)[0] - np.float32(around), out=trunks)
+        far = space.union([sweep for name, sweep in every.items() if "superior" in name], 26.0) - np.float32(root)
+        trunks = np.minimum(near, far)
         start = space.frame.at(stomach.DUODENUM[0][-1]) + [3.0, -9.0, -6.0]
         built = bowel.build_small_bowel(
             space, np.minimum(taken, trunks), self.colon, start, self.spec, self.seed
@@ -235,19 +243,23 @@ class _Organs:
 
 
 def share_room(
-    space: Space, raw: Mapping[str, Field], growth_mm: Mapping[str, float], liver_field: NDArray[np.float32]
+    space: Space, raw: Mapping[str, Field], growth_mm: Mapping[str, float], liver_mm: Field, behind: Field
 ) -> dict[str, Field]:
-    """Return the organs inflated, yielding to each other, to the walls and to what is hard."""
-    grown = {name: (field - np.float32(growth_mm.get(name, 0.0))).astype(np.float32) for name, field in raw.items()}
-    grown["liver"] = liver_field
+    """Return the organs inflated, yielding to each other, to the walls and to what is hard.
+
+    behind : distance to the kidneys' bed, see `kidney_bed`.
+    """
+    grown = {name: _grown(field, growth_mm.get(name, 0.0)) for name, field in raw.items()}
+    grown["liver"] = liver_mm.astype(np.float32)
     firm = {name: grown.pop(name) for name in FIRM}
     settled = compete(grown, STIFFNESS_MM, space.gap)
-    # Kidneys keep their form in their fat; what lies on them takes theirs.
+    # Kidneys keep their form in their fat, the full gallbladder its own; what lies on them takes theirs.
     bed = np.minimum.reduce(list(firm.values()))
-    behind = _behind(space, firm)
     for name in settled:
         solid = name in ("liver", "spleen")
-        cover = (behind if solid else bed) - np.float32(0.8 if solid else 2.0) - space.gap
+        cover = bed - np.float32(0.8 if solid else 2.0) - space.gap
+        if solid:
+            cover = np.minimum(cover, behind - np.float32(2.5))
         settled[name] = smooth_max(settled[name], -cover.astype(np.float32), 6.0)
     settled |= firm
     uneven = (0.8 * space.noise[30.0]).astype(np.float32)
@@ -260,19 +272,23 @@ def share_room(
     return settled
 
 
-def _behind(space: Space, kidneys_mm: Mapping[str, Field]) -> Field:
-    """Return the distance to the kidneys and the fat behind, inward and above them: neither liver nor spleen is there."""
-    field: Field = np.minimum.reduce(list(kidneys_mm.values()))
-    step_mm = space.lattice.step_mm
+def _grown(field: Field, growth_mm: float) -> Field:
+    """Return an organ inflated near its surface; far from it nothing is known and nothing changes."""
+    near = np.clip((FAR_MM - 4.0 - field) / 12.0, 0, 1)
+    return (field - growth_mm * near).astype(np.float32)
+
+
+def kidney_bed(space: Space, raw: Mapping[str, Field]) -> Field:
+    """Return the distance to the kidneys and the fat behind, inward and above them, free of liver and spleen."""
+    field: Field = np.minimum(raw["kidney_right"], raw["kidney_left"])
+    back = round(BEHIND_MM / space.lattice.step_mm)
     for side, sign in kidneys.SIDES:
-        own = np.minimum(kidneys_mm[f"kidney_{side}"], space.distance(kidneys.upper_fat(space, side), 25.0)[0])
-        field = np.minimum(field, own)
-        for back_mm, inward_mm in BEHIND_MM:
-            back, inward = round(back_mm / step_mm), round(inward_mm / step_mm)
-            moved = np.full_like(own, FAR_MM)
-            if sign < 0:
-                moved[:, back:, inward:] = own[:, : own.shape[1] - back, : own.shape[2] - inward]
-            else:
-                moved[:, back:, : own.shape[2] - inward] = own[:, : own.shape[1] - back, inward:]
-            field = smooth_min(field, moved + np.float32(4.0), 12.0)
+        own = np.minimum(raw[f"kidney_{side}"], space.distance(kidneys.upper_fat(space, side), 25.0)[0])
+        shadow = np.full_like(own, FAR_MM)
+        shadow[:, back:] = np.minimum.accumulate(own, axis=1)[:, :-back]  # all that lies behind
+        inward = shadow if sign < 0 else shadow[:, :, ::-1]
+        inward = np.minimum.accumulate(inward, axis=2)  # and what lies between that and the midline
+        middle = np.sign(space.lattice.x) == -sign
+        shadow = np.where(middle, FAR_MM, inward if sign < 0 else inward[:, :, ::-1]).astype(np.float32)
+        field = np.minimum(field, smooth_min(own, shadow, 10.0))
     return field

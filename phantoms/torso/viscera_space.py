@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from scipy import ndimage
 
 from medsynth.shapes.lattice import Lattice
 from medsynth.shapes.sampled import SampledShape
-from medsynth.shapes.sweep import Sweep, spline_mm, sweep_distance
+from medsynth.shapes.sweep import Sweep, spline_mm, sweep_distance, sweep_fields
 from medsynth.shapes.tubes import Tubes
 from phantoms.torso.frame import Frame
 
@@ -74,9 +75,9 @@ class Space:
         if pelvic is not None:
             hard = np.minimum(hard, lattice.sample(body.shape_of(pelvic)) - 1.0)
         hard = _reaching(lattice, hard.astype(np.float32))
-        room = lattice.sample(body.shape_of(inside))
+        room = -_reaching(lattice, -lattice.sample(body.shape_of(inside)))
         noise = {w: lattice.noise(frame.noise_seed(60 + n), w) for n, w in enumerate(WAVELENGTHS_MM)}
-        return cls(frame, lattice, room.astype(np.float32), hard, noise)
+        return cls(frame, lattice, room, hard, noise)
 
     def coarse(self) -> Space:
         """Return the same room at every other node: for volumes."""
@@ -98,7 +99,7 @@ class Space:
         noise = {w: values[cut] for w, values in self.noise.items()}
         return cut, replace(self, lattice=lattice, inside=self.inside[cut], hard=self.hard[cut], noise=noise)
 
-    @property
+    @cached_property
     def gap(self) -> Field:
         """Thickness of the fat between neighbours, 0-3 mm."""
         uneven: Field = np.clip(GAP_MM[0] + GAP_MM[1] * self.noise[15.0], 0, 3)
@@ -126,6 +127,12 @@ class Space:
         values[values >= margin_mm] = FAR_MM
         return values, arc
 
+    def union(self, sweeps: Sequence[Sweep], margin_mm: float) -> Field:
+        """Return the distance to the nearest of several tubes at the nodes, far beyond the margin."""
+        values = sweep_fields(sweeps, self.lattice, margin_mm).values_mm
+        values[values >= margin_mm] = FAR_MM
+        return values
+
     def part(self, distance: Field, owner: NDArray[np.uint8] | None = None, margin_mm: float = 4.0) -> SampledShape:
         """Return the shape of a field, cut to the nodes near its inside: painting then costs what it must."""
         distance = self.full(distance)
@@ -142,7 +149,7 @@ class Space:
 
 
 def _reaching(lattice: Lattice, hard: Field) -> Field:
-    """Return an obstacle's distance that goes on rising beyond the few mm it was given for."""
+    """Return the distance to what is closed, going on to rise beyond the few mm it was given for."""
     half = Lattice(lattice.low_mm, lattice.high_mm, 2 * lattice.step_mm)
     solid = hard[::2, ::2, ::2] < 0
     if not solid.any():
