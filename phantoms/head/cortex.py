@@ -22,10 +22,10 @@ from phantoms.head.fissures import fissures
 from phantoms.head.meninges import Tentorium
 from phantoms.head.ventricles import offset_for
 
-CORTEX_STEP_MM = 1.0
-SPACING_MM = 12.2  # between neighbouring sulci: gyri are 10-14 mm wide
+CORTEX_STEP_MM, TRIAL_STEP_MM = 0.8, 2.0
+SPACING_MM = 11.8  # between neighbouring sulci: gyri are 10-14 mm wide
 SECOND_MM = 8.0  # between the short sulci of the second kind
-DEPTH_MM, SECOND_DEPTH_MM = 20.5, 4.5
+DEPTH_MM, SECOND_DEPTH_MM = 21.5, 4.5
 CROWN_MM = 3.6  # radius that rounds a gyrus's crown into the sulcus
 # What sulci take from the hull of a brain of reference size: their mouths, and per mm of their width; measured.
 SULCI_ML = (37.0, 96.0)
@@ -116,10 +116,10 @@ class Cerebrum:
     ribbon_mm: Array
 
 
-def cerebrum_lattice(space: BrainSpace) -> Lattice:
-    """Return the lattice of both hemispheres."""
+def cerebrum_lattice(space: BrainSpace, step_mm: float) -> Lattice:
+    """Return a lattice of both hemispheres."""
     low, high = space.at([-74.0, -90.0, -50.0]), space.at([74.0, 100.0, 88.0])
-    return Lattice(tuple(low.tolist()), tuple(high.tolist()), CORTEX_STEP_MM)
+    return Lattice(tuple(low.tolist()), tuple(high.tolist()), step_mm)
 
 
 def build_cerebrum(
@@ -143,13 +143,22 @@ def build_cerebrum(
     hull, drift, folds, depths = (
         np.stack([getattr(h, name) for h in halves]) for name in ("hull", "drift", "folds", "depths")
     )
-    lattice = cerebrum_lattice(space)
-    level = np.empty(lattice.shape, np.float32)
     wave = np.array([SPACING_MM * space.scale / 0.925, SECOND_MM])
-    carve_sulci(
-        hull, drift, folds, depths, np.asarray(coarse.origin_mm), coarse.step_mm, np.asarray(lattice.origin_mm),
-        lattice.step_mm, wave, float(spec["width_mm"]), CROWN_MM, level,
-    )
+
+    def carved(step_mm: float) -> tuple[Lattice, Array]:
+        lattice = cerebrum_lattice(space, step_mm)
+        level = np.empty(lattice.shape, np.float32)
+        carve_sulci(
+            hull, drift, folds, depths, np.asarray(coarse.origin_mm), coarse.step_mm, np.asarray(lattice.origin_mm),
+            lattice.step_mm, wave, float(spec["width_mm"]), CROWN_MM, level,
+        )
+        return lattice, level
+
+    for _ in range(2):  # the hull, not the sulci, makes up for what the estimate of their volume missed
+        lattice, level = carved(TRIAL_STEP_MM)
+        area_mm2 = np.count_nonzero(np.abs(hull[..., 0]) < 1.0) * coarse.step_mm**3 / 2.0
+        hull[..., 0] -= np.float32(1000 * (brain_ml - lattice.volume_ml(level)) / area_mm2)
+    lattice, level = carved(CORTEX_STEP_MM)
     _tidy(level)
     redistance(level, lattice.step_mm, REACH_MM)
     return Cerebrum(lattice, level, level)
