@@ -177,6 +177,8 @@ def _paint_nose(frame: Frame, space: Space, cavities: Cavities, spec: Mapping[st
     """Return mucosa, air, the bent septum and three pairs of turbinates, one swollen more than the other."""
     names, lattice = labels(), space.lattice
     box, s = space.part((-20, -114, -90), (20, -24, -22))
+    warp = 1.1 * s.lattice.noise(frame.noise_seed(56), 15.0)
+    s = Space(s.lattice, s.x + warp, s.y, s.z + 1.2 * s.lattice.noise(frame.noise_seed(57), 18.0))
     bend = float(spec["septum_mm"][0]) * np.exp(-(((s.y + 60) / 20) ** 2) - ((s.z + 56) / 14) ** 2)
     across = np.abs(s.x - bend.astype(np.float32))
     nose = cavities.nose[box]
@@ -189,9 +191,9 @@ def _paint_nose(frame: Frame, space: Space, cavities: Cavities, spec: Mapping[st
         open_below = (s.side > out + 0.6) & (s.z < down + 0.14 * (s.y + 56) + 1.0)
         scroll = np.where(open_below, 2.0, scroll)
         shelf = np.minimum(shelf, np.maximum(scroll, np.maximum(front - s.y, s.y - back)))
-    vestibule = np.hypot((s.side - 6.5 + 0.08 * (s.y + 90)) / 4.2, (s.z + 78.0 + 0.30 * (s.y + 92)) / 6.5) - 1
-    vestibule = np.maximum(vestibule * 4.2, np.maximum(-106 - s.y, s.y + 80))
-    nostril = np.maximum((np.hypot((s.side - 7.5) / 4.0, (s.y + 99.0) / 6.5) - 1) * 4.0,
+    vestibule = np.hypot((s.side - 6.3 + 0.08 * (s.y + 90)) / 3.6, (s.z + 78.0 + 0.30 * (s.y + 92)) / 6.5) - 1
+    vestibule = np.maximum(vestibule * 3.6, np.maximum(-106 - s.y, s.y + 80))
+    nostril = np.maximum((np.hypot((s.side - 6.6) / 3.3, (s.y + 95.0 + 0.5 * (s.z + 83.0)) / 4.6) - 1) * 3.3,
                          np.maximum(s.z + 77.0, -92.0 - s.z))
     passage = np.minimum(vestibule, nostril)
     inside = np.minimum(nose, passage + 0.2)

@@ -25,7 +25,7 @@ Axes = tuple[Field, Field, Field]
 
 LOW_MM, HIGH_MM = (-98.0, -124.0, -156.0), (98.0, 112.0, 100.0)  # reference box of head and upper neck
 CAVITY_LOW_MM, CAVITY_HIGH_MM = (-74.0, -88.0, -72.0), (74.0, 98.0, 82.0)
-REFERENCE_CAVITY_ML = 1693.0  # of `cavity_mm` at reference size, as `tests/phantoms/test_head_skull.py` measures it
+REFERENCE_CAVITY_ML = 1670.0  # of `cavity_mm` at reference size, as `tests/phantoms/test_head_skull.py` measures it
 FACE_TOP_Z_MM = -66.0  # below it, and so below the cavity, the face has a length of its own
 BEND_MM, BEND_WAVELENGTH_MM = 1.3, 85.0  # what makes the two sides of a head differ
 STEP_MM = 2.0
@@ -201,8 +201,9 @@ def _vault(x: Field, y: Field, z: Field) -> Field:
     """Return the distance to the vault: widest over the ears, a steep forehead, a rounder occiput."""
     widest = 10.0 + 0.12 * np.clip(z, -30, 60)
     v = (y - widest) / np.where(y < widest, 90.0 + 0.12 * np.clip(z, -30, 60), 79.0 - 0.12 * np.clip(z, -30, 60))
-    w = (z - 4.0) / np.where(z < 4.0, 98.0, 70.5)
-    u = np.abs(x) / 66.5
+    w = (z - 4.0) / np.where(z < 4.0, 78.0, 70.5)
+    pterion = 5.5 * np.exp(-(((y + 34.0) / 26.0) ** 2)) * np.clip((14.0 - z) / 30.0, 0, 1)  # narrow at the temples
+    u = np.abs(x) / (67.0 - pterion)
     around = np.where(v < 0, (u**2.4 + np.abs(v) ** 2.4), (u**2.1 + np.abs(v) ** 2.1) ** np.float32(2.4 / 2.1))
     level = (around + np.abs(w) ** 2.4) ** np.float32(1 / 2.4)
     keel = 0.8 * np.exp(-((x / 9.0) ** 2))  # the groove of the sagittal sinus is a little higher than the sides

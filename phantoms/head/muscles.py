@@ -139,17 +139,22 @@ def _temporalis(frame: Frame, space: Space, outer: Field) -> Field:
     """Return the fan of the temporalis on the side of the skull, thickest behind the cheek bone, and its tendon."""
     part = Assembly(frame, space, REACH_MM)
     part.pair("temporalis", [(52, -26, -38), (50.5, -25, -54), (48.5, -24, -70)], (1, 0, 0), (7, 6.5, 3), (17, 13, 6))
-    v, w = (space.y + 14) / 48.0, (space.z + 46) / 78.0
-    fan = np.clip(1 - v * v - w * w, -0.3, 1)
-    thick = 15.0 * frame.muscle * np.sign(fan) * np.abs(fan) ** 0.8 * np.clip((space.side - 34) / 12, 0, 1)
+    thick = temporalis_mm(frame, space)
     field = smooth_max(outer - thick, -36.0 - 0.0 * space.y - space.z - 12.0, 3.0)
     field = np.where(space.z > -52, field, REACH_MM)
     return np.minimum(smooth_min(np.asarray(field, np.float32), part.values, 4.0), np.float32(REACH_MM))
 
 
+def temporalis_mm(frame: Frame, space: Space) -> Field:
+    """Return how thick the temporalis lies on the skull, negative beyond its edge."""
+    v, w = (space.y + 14) / 48.0, (space.z + 46) / 78.0
+    fan = np.clip(1 - v * v - w * w, -0.3, 1)
+    return 15.0 * frame.muscle * np.sign(fan) * np.abs(fan) * np.clip((space.side - 34) / 12, 0, 1)
+
+
 def _airway(frame: Frame, space: Space, spec: Mapping[str, Any]) -> Field:
     """Return the distance to the air of the throat, from behind the nose to the larynx."""
-    part = Assembly(frame, space, REACH_MM)
+    part = Assembly(frame, space, 2 * REACH_MM)
     points, normal, first, second = AIRWAY
     part.sweep("airway", points, normal, np.asarray(first) * float(spec["throat"]), second, 2.4)
     part.pair("airway", [(6.5, -34, -62), (7, -24, -63)], (1, 0, 0), (4.6, 5.0), (8, 8), 2.4)

@@ -6,19 +6,22 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from medsynth.scene.structure import Layer, Paint
 from medsynth.shapes.blend import smooth_max, smooth_min
 from medsynth.shapes.lattice import unit_slope
 from medsynth.shapes.loft import PolarLoft
 from phantoms.head.frame import Frame, Space
+from phantoms.head.muscles import temporalis_mm
 from phantoms.head.table import labels
 
 Field = NDArray[np.floating[Any]]
 
 SKIN_MM = 1.6  # 1.2 at the forehead to 1.5 at the occiput (weak source); the face about 1.5
 SCALP_MM = 5.8  # skin, fat, galea and loose tissue: 5-7 mm (unverified)
-OVER_BONE_MM = 3.0  # least cover of the facial bones
+OVER_BONE_MM = 4.0  # least cover of the facial bones
+SOFTNESS_MM = 3.0  # edges of the bones do not show through the skin
 ANGLES_DEG = np.arange(0.0, 181.0, 15.0)
 AXIS_Y_MM = -5.0
 
@@ -46,11 +49,11 @@ CONTOURS: Final[dict[float, tuple[tuple[float, float], ...]]] = {
           (40, 71), (0, 80)),
     -60: ((0, -87), (15, -88), (30, -86), (50, -79), (62, -66), (71, -46), (75, -22), (74, 0), (71, 25), (63, 50),
           (41, 73), (0, 84)),
-    -46: ((0, -89), (14, -87), (30, -83), (49, -78), (58, -69), (66, -52), (73, -28), (75, 8), (70, 42), (45, 73),
+    -46: ((0, -89), (14, -87), (30, -83), (49, -78), (58, -69), (67, -51), (75, -26), (77, 8), (71, 42), (45, 73),
           (0, 89)),
-    -34: ((0, -91), (14, -88), (30, -87), (46, -81), (56, -71), (64, -52), (71, -28), (74, 10), (67, 46), (42, 77),
+    -34: ((0, -91), (14, -88), (30, -87), (46, -81), (56, -71), (65, -52), (74, -26), (77, 8), (69, 46), (42, 77),
           (0, 90)),
-    -22: ((0, -95), (14, -94), (30, -92), (47, -86), (57, -75), (63, -59), (69, -34), (72, 10), (62, 48), (40, 74),
+    -22: ((0, -95), (14, -94), (30, -92), (47, -86), (57, -75), (65, -56), (72, -32), (75, 8), (66, 48), (40, 74),
           (0, 86)),
     -8: ((0, -84), (20, -82), (40, -70), (52, -50), (60, -30), (62, -5), (62, 20), (54, 46), (34, 68), (0, 78)),
 }
@@ -67,20 +70,29 @@ def build_skin(frame: Frame, space: Space, skull: Field, face_bones: Field) -> t
     """Return the distance to the skin, given those to the brain case and the facial bones, and the paints of skin and fat."""
     names = labels()
     lattice = space.lattice
-    scalp = skull - (SCALP_MM + 1.6 * (frame.fat - 1)) - 0.5 * lattice.noise(frame.noise_seed(20), 40.0)
+    temple = np.maximum(temporalis_mm(frame, space), 0) ** 1.5 / 9.0 * np.clip((space.z + 46) / 30, 0, 1)
+    scalp = skull - temple - (SCALP_MM + 1.6 * (frame.fat - 1)) - 0.5 * lattice.noise(frame.noise_seed(20), 40.0)
     face = lattice.sample(face_loft(frame)) - 0.8 * lattice.noise(frame.noise_seed(21), 45.0)
     face = smooth_max(face, 0.6 * (space.z + 10.0) * frame.height, 20.0)
-    skin = smooth_min(scalp, face, 12.0)
+    skin = gaussian_filter(np.asarray(smooth_min(scalp, face, 12.0), np.float32), 4.0 / lattice.step_mm)
+    skin = _over_bones(skin, face_bones, lattice.step_mm)
     nose = _nose(space) * frame.size
     skin = smooth_min(skin, nose, 4.0)
     skin = _hollows(frame, space, skin)
-    skin = smooth_min(skin, face_bones - OVER_BONE_MM, 3.0)
     skin = smooth_min(skin, _ears(space) * frame.size, 2.0)
     skin = np.asarray(skin, np.float32)
     return skin, [
         Paint(lattice.shape_of(skin), (Layer(names["skin"]), Layer(names["subcutaneous_fat"], SKIN_MM))),
         Paint(lattice.shape_of(np.maximum(nose + 2.4, skin + 2.0)), (Layer(names["nasal_cartilage"]),)),
     ]
+
+
+def _over_bones(skin: Field, bones: Field, step_mm: float) -> Field:
+    """Push the skin out where facial bones come too near, softly so that their edges do not show through."""
+    near = bones < bones.max() - 0.01
+    push = np.where(near, np.clip(skin - bones + OVER_BONE_MM, 0, 6), 0)
+    pushed = skin - gaussian_filter(np.asarray(push, np.float32), SOFTNESS_MM / step_mm)
+    return np.where(near, np.minimum(pushed, bones - OVER_BONE_MM / 2), pushed)
 
 
 def face_loft(frame: Frame) -> PolarLoft:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from medsynth.scene.structure import Layer, Paint
 from medsynth.shapes.blend import smooth_max
+from medsynth.shapes.lattice import unit_slope
 from phantoms.head.frame import Frame, Space
 from phantoms.head.table import labels
 
@@ -17,7 +18,7 @@ Field = NDArray[np.floating[Any]]
 OUTER_TABLE_MM, INNER_TABLE_MM = 1.6, 1.2  # 1.5-2.0 and 1.0-1.5 (unverified)
 BONES = ("frontal_bone", "parietal_bone_right", "parietal_bone_left", "occipital_bone", "temporal_bone_right",
          "temporal_bone_left", "sphenoid_bone")
-SUTURE_MM = 0.55  # half the width of an open suture
+SUTURE_MM = 0.65  # half the width of an open suture
 
 
 def thickness_mm(frame: Frame, space: Space) -> Field:
@@ -28,6 +29,8 @@ def thickness_mm(frame: Frame, space: Space) -> Field:
     t += frame.frontal_mm * np.clip((-50 - y) / 25, 0, 1)
     t += 1.0 * np.clip((y - 55) / 25, 0, 1) * np.clip((z + 30) / 20, 0, 1)
     t -= (frame.vault_mm - 4.2) * np.exp(-(((z + 12) / 24) ** 2) - ((y + 2) / 42) ** 2) * np.clip((side - 46) / 10, 0, 1)
+    front = np.clip((-36 - y) / 12, 0, 1) * np.clip((14 - z) / 14, 0, 1) * np.clip((side - 36) / 8, 0, 1)
+    t += (4.5 - t) * front * 0.9
     t -= 1.0 * np.exp(-((x / 5) ** 2)) * np.clip((z - 40) / 20, 0, 1)  # the sagittal sinus grooves the inner table
     floor = np.clip((-13 - z) / 4, 0, 1) * np.clip((-26 - y) / 4, 0, 1) * np.clip((62 - side) / 6, 0, 1)
     floor *= np.clip((y + 80) / 6, 0, 1)
@@ -72,8 +75,8 @@ def _bones(frame: Frame, space: Space) -> tuple[NDArray[np.uint8], Field]:
     """Return which bone of `BONES` a node belongs to, and the distance to the nearest suture's surface."""
     lattice = space.lattice
     x, y, z, side = space.x, space.y, space.z, space.side
-    slow = 2.5 * lattice.noise(frame.noise_seed(32), 26.0)
-    quick = 1.1 * lattice.noise(frame.noise_seed(33), 7.0)
+    slow = 1.6 * lattice.noise(frame.noise_seed(32), 26.0)
+    quick = 0.7 * lattice.noise(frame.noise_seed(33), 7.0)
     coronal = (y + 34 + 0.10 * side - 0.42 * (z - 40)) * 0.9 + slow + quick  # bregma at y -17, pterion at y -35
     sagittal = x + 0.6 * slow + 1.4 * quick
     lambdoid = (y - 78 + 0.52 * side - 0.35 * (z - 34)) * 0.85 - slow + 1.3 * quick  # lambda at (78, 34)
@@ -89,8 +92,10 @@ def _bones(frame: Frame, space: Space) -> tuple[NDArray[np.uint8], Field]:
     owner[frontal & ~temporal] = 0
     owner[(wing < 0) & ~frontal & (z < 4) | ((z < -12) & (side < 22) & (y < 2))] = 6
     top = z > np.where(coronal < 0, 400.0, -6)
+    coronal, lambdoid, squamous = (
+        unit_slope(field, lattice.step_mm, low=0.4) for field in (coronal, lambdoid, squamous))
     seam = np.abs(coronal) + np.where((z > 2) & ~temporal, 0, 99)
     seam = np.minimum(seam, np.abs(sagittal) + np.where(top & (coronal > 0) & (lambdoid < 0), 0, 99))
     seam = np.minimum(seam, np.abs(lambdoid) + np.where((z > -26) & ~temporal, 0, 99))
-    seam = np.minimum(seam, 0.6 * np.abs(squamous) + np.where((wing > 0) & (lambdoid < 0) & (z > -20), 0, 99))
-    return owner, np.asarray(seam * 0.7, np.float32)
+    seam = np.minimum(seam, np.abs(squamous) + np.where((wing > 0) & (lambdoid < 0) & (z > -20), 0, 99))
+    return owner, np.asarray(seam, np.float32)
