@@ -17,7 +17,7 @@ from medsynth.shapes.tubes import Tubes
 from phantoms.torso.bowel_kernels import relax_string, splat_string
 from phantoms.torso.frame import RECTUM_MM
 from phantoms.torso.table import labels
-from phantoms.torso.viscera_space import FAR_MM, Field, Space
+from phantoms.torso.viscera_space import FAR_MM, Field, Space, capsules, pushed_inside, tube_along
 
 F64 = NDArray[np.float64]
 
@@ -205,8 +205,8 @@ def build_small_bowel(
     coarse = free[::2, ::2, ::2]
     nodes = np.argwhere(coarse < -7.0)
     room_ml = len(nodes) * (2 * space.lattice.step_mm) ** 3 / 1000
-    radius = float(spec["small_bowel_radius_mm"])
     wanted = float(spec["small_bowel_m"]) * 1000
+    radius = float(np.clip(np.sqrt(1050.0 * float(spec["small_bowel_ml"]) / (np.pi * wanted)), 8.5, 13.0))
     length = min(wanted, 1.05 * room_ml * 1000 / (np.pi * radius**2))
     count = int(length / STEP_MM)
     if count < 12:
@@ -215,6 +215,7 @@ def build_small_bowel(
     beads = _walk(space, places, start_mm, _valve(colon), count, rng)
     held = np.zeros(count, bool)
     held[0] = True
+    held[-1] = bool(colon.points_mm[0, 2] > space.lattice.z[0, 0, 0])
     swell = np.convolve(rng.standard_normal(count + 10), np.ones(11) / np.sqrt(11), "valid")
     radii = np.clip(radius * np.linspace(1.08, 0.93, count) + 1.7 * swell, 0.66 * radius, 1.38 * radius)
     beads = _relaxed(space, beads, radii * 0.95, held, free, STEP_MM, 420, 0.12, 0.25)
@@ -238,6 +239,19 @@ def _walk(space: Space, places: F64, start: F64, end: F64, count: int, rng: np.r
     path += rng.normal(0, 1.0, path.shape) * (np.arange(len(path))[:, None] > 0)
     chord = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
     return np.stack([np.interp(np.linspace(0, chord[-1], count), chord, path[:, k]) for k in range(3)], axis=1)
+
+
+def appendix(space: Space, colon: Gut, seed: Seed) -> Tubes:
+    """Return the appendix: 6-9 cm long and 6 mm wide, from the caecum's blind end, wherever it turns."""
+    rng = seed.child("appendix").rng()
+    way = np.array([0.8, rng.normal(0, 0.5), rng.normal(-0.3, 0.6)])
+    end = colon.points_mm[0] + [0.5 * colon.radii_mm[0], 0.0, -0.5 * colon.radii_mm[0]]
+    turn = rng.normal(0, 0.35, (6, 3)).cumsum(axis=0)
+    steps = way / np.linalg.norm(way) + turn
+    steps *= rng.uniform(10.0, 15.0) / np.linalg.norm(steps, axis=1, keepdims=True)
+    course = np.concatenate([end[None], end + steps.cumsum(axis=0)])
+    course[1:] = pushed_inside(space, course[1:], np.full(6, 5.0))
+    return capsules(tube_along(course, np.linspace(3.2, 2.6, 7), 3.0))
 
 
 def small_bowel_field(space: Space, bowel: Gut, free: Field, target_ml: float) -> Field:
@@ -322,5 +336,6 @@ def paint_colon(space: Space, colon: Gut, field: Field, seed: Seed) -> list[Pain
         Paint(space.part(field, own), (Layer(tuple(names[n] for n in COLON_PARTS)),)),
         Paint(space.part(lumen, own), (Layer(tuple(names[f"{n}_content"] for n in COLON_PARTS)),)),
         Paint(space.part(air), (Layer(names["colon_gas"]),)),
+        Paint(appendix(space, colon, seed), (Layer(names["appendix"]),), over=(names["abdominal_fat"],)),
     ]
 

@@ -26,7 +26,7 @@ from phantoms.torso.viscera_space import FAR_MM, Field, Space
 
 # By how much an organ pushes a shared wall towards softer neighbours, mm.
 STIFFNESS_MM = {
-    "colon": 2.0, "spleen": 1.0, "duodenum": 1.0, "stomach": 1.0,
+    "colon": 2.0, "spleen": 1.0, "duodenum": 3.5, "stomach": 1.0,
     "pancreas": 7.0,
 }  # fmt: skip
 FIRM = ("kidney_right", "kidney_left", "gallbladder")
@@ -39,7 +39,7 @@ SPANS_MM = {
 BEHIND_MM = 10.0  # how far behind its front a kidney's fat begins
 SPLEEN_ML = 190.0  # of the spleen as it is drawn, among its neighbours
 GALLBLADDER_ML = 26.0  # of the gallbladder's course as it stands
-ROUNDS = 5  # of matching volumes
+ROUNDS = 6  # of matching volumes
 
 
 def sample_viscera(subject: Subject, *, rng: np.random.Generator) -> dict[str, Any]:
@@ -75,7 +75,6 @@ def sample_viscera(subject: Subject, *, rng: np.random.Generator) -> dict[str, A
         "liver_left_reach_mm": float(np.clip(70.0 + 13.0 * normal(), 44.0, 100.0)),
         "small_bowel_m": spread(2.6 if female else 2.8, 0.10),
         "small_bowel_ml": spread(880.0 if female else 1000.0, 0.12) * size**0.5,
-        "small_bowel_radius_mm": float(np.clip(10.4 + 0.5 * normal(), 9.2, 11.8)),
         "colon_calibre": spread(0.95, 0.09),
         "colon_droop_mm": float(np.clip(12.0 + 22.0 * normal(), -25.0, 60.0)),
         "visceral_fat": spread(visceral, 0.2),
@@ -177,8 +176,8 @@ class _Organs:
                     continue
                 have = max(half.lattice.volume_ml(settled[name]), 0.1 * target)
                 surface = 6.5 * have ** (2 / 3) * 100  # mm^2; an organ is less compact than a ball
-                step = float(np.clip((target - have) * 1000 / surface, -8, 8))
-                growth[name] = float(np.clip(growth.get(name, 0.0) + step, -7, 22))
+                step = float(np.clip((target - have) * 1000 / surface, -9, 9))
+                growth[name] = float(np.clip(growth.get(name, 0.0) + step, -7, 26))
             lacks = wanted["liver"] - half.lattice.volume_ml(settled["liver"]) if "liver" in wanted else 0.0
             border -= float(np.clip(lacks * 1000 / lower_surface, -45, 45))
         bulk = liver.liver_field(self.space, self.spec, border)
@@ -259,7 +258,8 @@ def share_room(
         solid = name in ("liver", "spleen")
         cover = bed - np.float32(0.8 if solid else 2.0) - space.gap
         if solid:
-            cover = np.minimum(cover, behind - np.float32(2.5))
+            # The spleen's tip reaches behind the kidney, the liver does not.
+            cover = np.minimum(cover, behind + np.float32(14.0 if name == "spleen" else -2.5))
         settled[name] = smooth_max(settled[name], -cover.astype(np.float32), 6.0)
     settled |= firm
     uneven = (0.8 * space.noise[30.0]).astype(np.float32)
