@@ -47,12 +47,12 @@ class TrunkBody:
 BODY = TrunkBody(
     "thorax",
     "adult chest from the thoracic inlet to the upper abdomen, arms up, full inspiration",
-    Extent(-260.0, 200.0, ("chest",)),
+    Extent(-214.0, 200.0, ("chest",)),
 )
 ABDOMEN = TrunkBody(
     "abdomen",
     "adult abdomen from the dome of the diaphragm to the iliac crests, with the lung bases, arms up",
-    Extent(-320.0, 40.0, ("abdomen",)),
+    Extent(-304.0, 40.0, ("abdomen",)),
 )
 PELVIS = TrunkBody(
     "pelvis",

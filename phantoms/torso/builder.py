@@ -87,7 +87,7 @@ def build_scene(name: str, extent: Extent, subject: Subject, spec: Mapping[str, 
             low_mm=extent.low_z_mm * frame.height, high_mm=min(extent.high_z_mm, 60.0) * frame.height, pelvic=pelvic,
         )  # fmt: skip
     viscera, trees, belly, centrelines = digesting.result()
-    fields: dict[str, Shape] = {**viscera, "body": lattice.shape_near(trunk.skin), "spine": spine.bone}
+    fields: dict[str, Shape] = {**viscera, "body": wall[0].shape, "spine": spine.bone}
     behind: list[Paint] = []
     front: list[Paint] = []
     if breathing is not None:
@@ -106,16 +106,16 @@ def build_scene(name: str, extent: Extent, subject: Subject, spec: Mapping[str, 
         *behind[:1],
         *belly[:1],
         *(loins.paints if loins else ()),
-        *behind[1:],
         *(organs.paints if organs else ()),
         *belly[1:],
+        *behind[1:],
         *paint_great_vessels(frame, sweeps, float(spec["plaque"])),
         *bones,
         *(pelvis.paints if pelvis else ()),
         *ribs,
         *front,
     )
-    low, high = lattice.shape_near(trunk.skin).bounds_mm()
+    low, high = wall[0].shape.bounds_mm()
     ranges = {n: tuple((np.array(SCAN_RANGES_MM[n]) * frame.height).tolist()) for n in extent.scan_ranges}
     return Scene(
         name, ORIGIN, subject, individual_structures(spec), paints, fields, {**trees, **centrelines},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,7 +75,7 @@ def build_cage(frame: Frame, jitter: NDArray[np.float64], calcified: float) -> t
         )
     )
     del calcified
-    paints += _sternum(frame, lattice)
+    paints += _sternum(frame)
     paints += _clavicles(frame)
     paints += _shoulders(frame)
     return Cage(shape, axes), paints
@@ -135,9 +136,8 @@ def _cartilage(frame: Frame, n: int, sign: float, end: NDArray[np.float64]) -> S
     return Sweep(axis, outward, 4.2 * taper, 6.6 * taper, exponent=2.2)
 
 
-def _sternum(frame: Frame, cage: Lattice) -> list[Paint]:
+def _sternum(frame: Frame) -> list[Paint]:
     """Return manubrium and body: flat rounded bones in the front wall, joined at an angle."""
-    names = labels()
     top, angle, tip = (v * frame.height for v in (MANUBRIUM_TOP_Z_MM, ANGLE_Z_MM, XIPHOID_Z_MM))
     y = [float(frame.cavity.point_mm(0.0, z)[1]) for z in (top, angle, tip)]
     lattice = Lattice((-40.0, min(y) - 24, tip - 14), (40.0, max(y) + 12, top + 12), STEP_MM)
@@ -145,7 +145,7 @@ def _sternum(frame: Frame, cage: Lattice) -> list[Paint]:
     rough = 0.7 * lattice.noise(frame.noise_seed(31), 18.0) + 0.3 * lattice.noise(frame.noise_seed(32), 7.0)
     z = lattice.z
     depth = lattice.y - (front - 7.5) - 0.0009 * lattice.x**2
-    paints = []
+    parts = {}
     for name, ends, widths, half in (
         ("manubrium", (angle + 1.0, top), ([0, 0.35, 0.75, 1], [15, 19, 27, 25]), 5.8),
         ("sternum_body", (tip, angle - 2.0), ([0, 0.1, 0.35, 0.8, 1], [6, 12, 18, 15, 16]), 5.2),
@@ -154,10 +154,19 @@ def _sternum(frame: Frame, cage: Lattice) -> list[Paint]:
         width = np.interp(share, *widths)[:, None, None].astype(np.float32) * frame.width
         notch = 5.0 * np.exp(-((lattice.x / 11.0) ** 2)) if name == "manubrium" else 0.0
         level = ((np.abs(lattice.x) / width) ** 2.7 + (np.abs(depth) / half) ** 2.7) ** (1 / 2.7)
-        field = smooth_max((level - 1) * half, np.maximum(ends[0] - z, z - ends[1] + notch), 3.0) + rough
-        paints.append(Paint(lattice.shape_of(field), (Layer(names[name]), Layer(names[f"{name}_marrow"], 0.9))))
-    del cage
-    return paints
+        parts[name] = smooth_max((level - 1) * half, np.maximum(ends[0] - z, z - ends[1] + notch), 3.0) + rough
+    return [_bones(lattice, parts, 0.9)]
+
+
+def _bones(lattice: Lattice, parts: Mapping[str, Field], cortex_mm: float) -> Paint:
+    """Paint bones that do not touch in one step, with cortex and marrow."""
+    names = labels()
+    field = np.minimum.reduce(list(parts.values()))
+    owner = np.zeros(lattice.shape, np.uint8)
+    for number, own in enumerate(parts.values()):
+        owner[own == field] = number
+    layers = Layer(tuple(names[n] for n in parts)), Layer(tuple(names[f"{n}_marrow"] for n in parts), cortex_mm)
+    return Paint(lattice.shape_near(field, owner), layers)
 
 
 def _clavicles(frame: Frame) -> list[Paint]:
@@ -178,7 +187,7 @@ def _clavicles(frame: Frame) -> list[Paint]:
         field = field + 0.3 * lattice.noise(frame.noise_seed(33), 9.0)
         paints.append(
             Paint(
-                lattice.shape_of(field),
+                lattice.shape_near(field),
                 (Layer(names[f"clavicle_{side}"]), Layer(names[f"clavicle_{side}_marrow"], 1.5)),
             )
         )
@@ -187,7 +196,7 @@ def _clavicles(frame: Frame) -> list[Paint]:
 
 def _shoulders(frame: Frame) -> list[Paint]:
     """Return shoulder blades lying on the ribs, turned up with the arms, and the humeral heads."""
-    names, paints = labels(), []
+    paints = []
     for side, sign in (("right", -1.0), ("left", 1.0)):
         joint = frame.cavity.point_mm(sign * 96.0, 140.0 * frame.height) + [sign * 62.0 * frame.width, 6.0, 8.0]
         axis_ball = spline_mm(joint + np.array([[sign * 13, 0, 4.0], [sign * 30, -6, 30], [sign * 44, -10, 66]]), 2.0)
@@ -203,14 +212,7 @@ def _shoulders(frame: Frame) -> list[Paint]:
         arm, _ = sweep_distance(Sweep.round(axis_ball, radius), lattice, 8.0)
         arm = arm + 0.4 * lattice.noise(frame.noise_seed(36), 14.0)
         blade = np.maximum(blade, 3.0 - arm)
-        paints.append(
-            Paint(
-                lattice.shape_of(blade), (Layer(names[f"scapula_{side}"]), Layer(names[f"scapula_{side}_marrow"], 1.3))
-            )
-        )
-        paints.append(
-            Paint(lattice.shape_of(arm), (Layer(names[f"humerus_{side}"]), Layer(names[f"humerus_{side}_marrow"], 1.6)))
-        )
+        paints.append(_bones(lattice, {f"scapula_{side}": blade, f"humerus_{side}": arm}, 1.4))
     return paints
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from medsynth.core.seed import Seed
 from medsynth.scene.structure import Layer, Paint
 from medsynth.shapes.base import Shape
+from medsynth.shapes.lattice import Lattice
 from medsynth.shapes.primitives import Ellipsoid
 from medsynth.shapes.sampled import SampledShape
 from medsynth.shapes.tubes import Tubes
@@ -54,13 +55,23 @@ def build_chest(
     if whole:
         behind.append(_neck(frame, trunk))
         front = [*_glands(frame, middle, seed), *heart.paint_shoulder_vessels(middle.tubes), *front]
-    fields: dict[str, Shape] = {**breath.fields, "heart": middle.hull, "diaphragm": diaphragm}
+    fields: dict[str, Shape] = {**breath.fields, "heart": middle.hull, "diaphragm": _coarse(diaphragm)}
     return Chest(fields, breath.trees, behind, [*front, *breath.paints])
+
+
+def _coarse(shape: SampledShape) -> SampledShape:
+    """Return a smooth shape on every other node: an eighth of the memory."""
+    values = np.ascontiguousarray(shape.values_mm[::2, ::2, ::2])
+    return SampledShape(values, shape.origin_mm, 2 * shape.step_mm)
 
 
 def _neck(frame: Frame, trunk: Trunk) -> Paint:
     """Muscles that close the neck above the lungs' tips: sternomastoid and scalene groups, prevertebral muscle."""
-    lattice, names = frame.lattice, labels()
+    names = labels()
+    whole = frame.lattice
+    nodes = whole.z.ravel()
+    first = int(np.searchsorted(nodes, 96.0 * frame.height))
+    lattice = Lattice((whole.low_mm[0], whole.low_mm[1], float(nodes[first]) + 0.25), whole.high_mm, whole.step_mm)
     z = lattice.z / frame.height
     x, y = np.abs(lattice.x) / frame.width, lattice.y / frame.depth
     wave = 1.4 * lattice.noise(frame.noise_seed(71), 18.0)
@@ -72,7 +83,7 @@ def _neck(frame: Frame, trunk: Trunk) -> Paint:
         np.maximum(field + wave, (start - z) * frame.height)
         for field, start in ((strap, 126.0), (scalene, 142.0), (longus, 100.0))
     ]
-    field = np.maximum(np.minimum.reduce(cuts), trunk.muscle + 1.0)
+    field = np.maximum(np.minimum.reduce(cuts), trunk.muscle[first:] + 1.0)
     side = np.broadcast_to(lattice.x > 0, lattice.shape).astype(np.uint8)
     return Paint(lattice.shape_near(field, side), (Layer((names["neck_muscles_right"], names["neck_muscles_left"])),))
 

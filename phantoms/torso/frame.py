@@ -148,6 +148,7 @@ FAT_MM = np.array(
     ],
     float,
 )
+BELLY_FAT_EXPONENT = 0.70  # gives waists and hips their slopes on BMI (NHANES 2021-2023)
 CHEST_FAT_GAIN = 0.12  # how much faster than the belly's the chest wall's fat grows, per unit of `Frame.fat` above 1
 
 # The left thigh: levels, the axis (x, y) there, the muscles' radii towards the outer and the inner side, and the fat
@@ -297,20 +298,26 @@ class Frame:
         """Outer surface of the muscles, thighs apart."""
         return self._loft(self._cavity_radii + self._wall_radii)
 
+    @property
+    def _belly_fat(self) -> float:
+        """Fat of belly, hips and thighs against the reference: it grows less steeply than the chest's does."""
+        return float(min(self.fat, 1.0) * max(self.fat, 1.0) ** BELLY_FAT_EXPONENT)
+
     @cached_property
     def skin_surface(self) -> PolarLoft:
         """Outer surface of the skin, breasts and thighs apart."""
         above = np.clip((LEVELS_MM + 135.0) / 60.0, 0, 1)[:, None]  # a belly grows inwards too, a chest wall does not
         hips = _smooth(np.clip((-190.0 - LEVELS_MM) / 130.0, 0, 1))[:, None] * np.clip((ANGLES_DEG - 30) / 60, 0.25, 1)
         gain = (1 + above * CHEST_FAT_GAIN * max(self.fat - 1, 0)) * (1 + hips * self.hip_fat)
-        fat = np.maximum(FAT_MM * self.fat * gain, 2.5)
+        layer = above * self.fat + (1 - above) * self._belly_fat
+        fat = np.maximum(FAT_MM * layer * gain, 2.5)
         return self._loft(self._cavity_radii + self._wall_radii + fat + 1.8)
 
     def _thigh(self, sign: float, fat: float) -> PolarLoft:
         """Return a thigh's muscles with this share of its fat; sign: 1 left, -1 right."""
         width, depth = self.scales(THIGH_LEVELS_MM)
         girth = (0.5 + 0.5 * self.muscle) * self._stretch(THIGH_LEVELS_MM)
-        layer = fat * np.maximum(THIGH_FAT_MM * self.fat**0.85 * (1 + self.hip_fat), 2.5) + 1.8 * fat
+        layer = fat * np.maximum(THIGH_FAT_MM * self._belly_fat**0.85 * (1 + self.hip_fat), 2.5) + 1.8 * fat
         outer, inner = THIGH_OUTER_MM * girth + layer, THIGH_INNER_MM * girth + layer
         centres = np.stack([sign * THIGH_AXIS_MM[:, 0] * width, THIGH_AXIS_MM[:, 1] * depth], axis=1)
         left, right = (outer, inner) if sign > 0 else (inner, outer)

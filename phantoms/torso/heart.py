@@ -26,6 +26,7 @@ Field = NDArray[np.floating[Any]]
 STEP_MM = 2.0
 REACH_MM = 11.0  # how far the distance to a vessel is known
 LV_WALL_MM, RV_WALL_MM, ATRIAL_WALL_MM = 9.0, 2.8, 2.0
+AORTIC_WALL_MM = 1.2
 # Chamber -> middle (reference mm), half-axes (mm at reference heart size), and turn.
 HEART_MIDDLE_MM = np.array([14.0, -34.0, -14.0])
 
@@ -280,7 +281,7 @@ def build_mediastinum(
         tuple(p.tolist())
         for p in frame.at([[-14, -12, 76], [10, 2, 72], [2, 12, 40], [-30, 8, 30], [36, 4, 40], [-12, -20, 92]])
     ]
-    return Mediastinum(lattice.shape_of(hull), lattice.shape_of(outline), all_tubes, paints, nodes)
+    return Mediastinum(lattice.shape_near(hull), lattice.shape_of(outline), all_tubes, paints, nodes)
 
 
 def _pericardium(frame: Frame, lattice: Lattice, muscle: Field, fields: Mapping[str, Field], fat: float) -> Field:
@@ -384,15 +385,23 @@ def _paint_heart(
         fields[name] for name in ("vein_right_upper", "vein_right_lower", "vein_left_upper", "vein_left_lower")
     ]
     paints = [
-        Paint(lattice.shape_of(hull), (Layer(names["pericardium"]), Layer(names["pericardial_fat"], 1.3))),
-        Paint(lattice.shape_of(np.maximum(muscle, hull + 1.6)), (Layer(names["myocardium"]),)),
+        Paint(lattice.shape_near(hull), (Layer(names["pericardium"]), Layer(names["pericardial_fat"], 1.3))),
+        Paint(lattice.shape_near(np.maximum(muscle, hull + 1.6)), (Layer(names["myocardium"]),)),
+        Paint(lattice.shape_near(np.minimum.reduce(pulmonary)), (Layer(names["pulmonary_vein"]),)),
     ]
-    paints.append(Paint(lattice.shape_of(np.minimum.reduce(pulmonary)), (Layer(names["pulmonary_vein"]),)))
-    for name, field in blood.items():
-        paints.append(
-            Paint(lattice.shape_of(np.maximum(np.maximum(field, keep + 3.0), hull + 3.0)), (Layer(names[name]),))
-        )
+    for pair in (("left_ventricle", "right_atrium"), ("right_ventricle", "left_atrium")):  # which do not touch
+        inner = {name: np.maximum(np.maximum(blood[name], keep + 3.0), hull + 3.0) for name in pair}
+        paints.append(_together(lattice, inner))
     return paints
+
+
+def _together(lattice: Lattice, fields: Mapping[str, Field]) -> Paint:
+    """Paint several structures in one step, each node owned by the nearest."""
+    field = np.minimum.reduce(list(fields.values()))
+    owner = np.zeros(lattice.shape, np.uint8)
+    for number, own in enumerate(fields.values()):
+        owner[own == field] = number
+    return Paint(lattice.shape_near(field, owner), (Layer(tuple(labels()[name] for name in fields)),))
 
 
 def _paint_gullet(frame: Frame, lattice: Lattice, tube: Field, n8: Field, above: Field) -> list[Paint]:
@@ -401,47 +410,35 @@ def _paint_gullet(frame: Frame, lattice: Lattice, tube: Field, n8: Field, above:
     gullet = np.maximum(tube + 1.0 * n8, -12.0 - above)
     air = np.maximum(gullet + 5.6 + 1.5 * lattice.noise(frame.noise_seed(44), 26.0), 2.0 - above)
     return [
-        Paint(lattice.shape_of(gullet), (Layer(names["esophagus"]),)),
-        Paint(lattice.shape_of(air), (Layer(names["esophagus_air"]),)),
+        Paint(lattice.shape_near(gullet), (Layer(names["esophagus"]),)),
+        Paint(lattice.shape_near(air), (Layer(names["esophagus_air"]),)),
     ]
 
 
 def _paint_tubes(frame: Frame, lattice: Lattice, fields: Mapping[str, Field], n8: Field) -> list[Paint]:
     """Paint the vessels, veins before arteries, then the airways."""
     names = labels()
-    paints: list[Paint] = []
-    lumens: list[Paint] = []
-    order = [
-        "azygos_vein",
-        "inferior_vena_cava",
-        "jugular_vein_left",
-        "jugular_vein_right",
-        "brachiocephalic_vein_left",
-        "brachiocephalic_vein_right",
-        "superior_vena_cava",
-        "pulmonary_artery",
-        "common_carotid_artery_left",
-        "common_carotid_artery_right",
-        "brachiocephalic_trunk",
-        "ascending_aorta",
-        "descending_aorta",
-        "aortic_arch",
-    ]
+    rough = 0.25 * n8
+    veins = ("azygos_vein", "jugular_vein_left", "jugular_vein_right", "brachiocephalic_vein_left",
+             "brachiocephalic_vein_right", "superior_vena_cava")  # fmt: skip
+    arteries = ("common_carotid_artery_left", "common_carotid_artery_right", "brachiocephalic_trunk")
     pulmonary = smooth_min(
         smooth_min(fields["pulmonary_trunk"], fields["pulmonary_artery_right"], 5.0),
         fields["pulmonary_artery_left"],
         5.0,
     )
-    for name in order:
-        field = pulmonary if name == "pulmonary_artery" else fields[name]
-        if name in ("inferior_vena_cava", "descending_aorta"):
-            continue  # they run below this lattice: painted on one of their own
-        inset = 0.0
-        if "aort" in name:  # the wall of the whole vessel first, so that no wall lies across the lumen
-            paints.append(Paint(lattice.shape_of(field + 0.25 * n8), (Layer(names["aortic_wall"]),)))
-            inset = 1.2
-        lumens.append(Paint(lattice.shape_of(field + 0.25 * n8), (Layer(names[name], inset),)))
-    paints += lumens
+    # The vena cava and the descending aorta run below this lattice: they are painted on one of their own. The wall of
+    # the whole aorta comes first, so that no wall lies across the lumen.
+    wall = np.minimum(fields["ascending_aorta"], fields["aortic_arch"]) + rough
+    red = {name: fields[name] + rough for name in arteries}
+    red |= {name: fields[name] + rough + AORTIC_WALL_MM for name in ("ascending_aorta", "aortic_arch")}
+    red["descending_aorta"] = fields["descending_aorta"] + rough + AORTIC_WALL_MM
+    paints = [
+        _together(lattice, {name: fields[name] + rough for name in veins}),
+        Paint(lattice.shape_near(pulmonary + rough), (Layer(names["pulmonary_artery"]),)),
+        Paint(lattice.shape_near(wall), (Layer(names["aortic_wall"]),)),
+        _together(lattice, red),
+    ]
     airway = smooth_min(smooth_min(fields["trachea"], fields["bronchus_right"], 4.0), fields["bronchus_left"], 4.0)
     wind = np.maximum(fields["trachea"], 66 * frame.height - lattice.z)
     main = np.minimum(fields["bronchus_right"], fields["bronchus_left"])
@@ -449,9 +446,9 @@ def _paint_tubes(frame: Frame, lattice: Lattice, fields: Mapping[str, Field], n8
     centre_y = np.interp(lattice.z.ravel(), frame.at(TRACHEA)[::-1, 2], frame.at(TRACHEA)[::-1, 1])[:, None, None]
     back = lattice.y - centre_y.astype(np.float32) - 6.2 * frame.vessel
     lumen = smooth_max(airway, np.where(lattice.z > 72 * frame.height, back, -20.0), 3.0)
-    paints.append(Paint(lattice.shape_of(lumen - 1.8), (Layer(names["trachea_wall"]),)))
+    paints.append(Paint(lattice.shape_near(lumen - 1.8), (Layer(names["trachea_wall"]),)))
     is_main = (main < wind).astype(np.uint8)
-    paints.append(Paint(lattice.shape_of(lumen, is_main), (Layer((names["trachea"], names["bronchi"])),)))
+    paints.append(Paint(lattice.shape_near(lumen, is_main), (Layer((names["trachea"], names["bronchi"])),)))
     return paints
 
 

@@ -29,6 +29,9 @@ Field = NDArray[np.floating[Any]]
 # Share of each lobe of its own lung (supine CT, PMC7490509 table 3): RUL 17.9, RML 9.3, RLL 26.5, LUL 23.1, LLL 23.2 %.
 LOWER_SHARE = {"right": 26.5 / 53.7, "left": 23.2 / 46.3}
 MIDDLE_SHARE_OF_UPPER = 9.3 / (9.3 + 17.9)
+SIDES = ("right", "left")
+# Where the fissures lie when only the lungs' bases are built: medians of whole ones (reference mm of the two levels).
+OBLIQUE_LEVEL_MM, ACROSS_LEVEL_MM = -4.0, 18.0
 FISSURE_MM = 0.2  # two layers of visceral pleura; less than a pixel, seen by its fraction
 
 
@@ -92,6 +95,9 @@ def build_lungs(
     y = lattice.y / frame.depth
     wave = [lattice.noise(frame.noise_seed(52 + n), 60.0) for n in range(2)]
     fine = lattice.noise(frame.noise_seed(54), 24.0)
+    left = np.broadcast_to(x > 0, lattice.shape)
+    upper_lobes, lower_split = np.empty_like(lung), np.empty_like(lung)
+    across = lung
     for side, sign in (("right", -1), ("left", 1)):
         own = np.maximum(lung, np.float32(-sign) * x + 0.5).astype(np.float32)
         oblique = (
@@ -101,34 +107,38 @@ def build_lungs(
             + 4.5 * wave[0 if sign < 0 else 1]
             + 1.0 * fine
         )
-        oblique = _split(lattice, own, oblique, LOWER_SHARE[side])
-        fields[f"lung_{side}"] = lattice.shape_of(own)
+        oblique = _split(lattice, own, oblique, LOWER_SHARE[side] if whole else OBLIQUE_LEVEL_MM, share=whole)
         upper, lower = np.maximum(own, -oblique), np.maximum(own, oblique)
-        shape = fields[f"lung_{side}"]
-        paints.append(Paint(shape, (Layer(names["pleural_line"], -0.35), Layer(names[f"lobe_{side}_upper"]))))
-        mine: tuple[int, ...] = (names[f"lobe_{side}_upper"],)
+        half = left if sign > 0 else ~left
+        lower_split[half] = oblique[half]
         if side == "right":
             across = z - 0.06 * y - 0.05 * x + 3.5 * wave[1] + 1.0 * fine
-            across = _split(lattice, upper, across, MIDDLE_SHARE_OF_UPPER)
-            middle = np.maximum(upper, across)
-            paints.append(
-                Paint(
-                    lattice.shape_of(across),
-                    (Layer(names["fissure_right"], -FISSURE_MM / 2), Layer(names["lobe_right_middle"], FISSURE_MM / 2)),
-                    over=mine,
-                )
-            )
-            mine += (names["lobe_right_middle"], names["fissure_right"])
-            fields["lobe_right_middle"] = lattice.shape_of(middle)
+            across = _split(lattice, upper, across, MIDDLE_SHARE_OF_UPPER if whole else ACROSS_LEVEL_MM, share=whole)
+            fields["lobe_right_middle"] = lattice.shape_near(np.maximum(upper, across))
             upper = np.maximum(upper, -across)
-        paints.append(
-            Paint(
-                lattice.shape_of(oblique),
-                (Layer(names[f"fissure_{side}"], -FISSURE_MM / 2), Layer(names[f"lobe_{side}_lower"], FISSURE_MM / 2)),
-                over=mine,
-            )
-        )
-        fields[f"lobe_{side}_upper"], fields[f"lobe_{side}_lower"] = lattice.shape_of(upper), lattice.shape_of(lower)
+        upper_lobes[half] = own[half]
+        fields[f"lung_{side}"] = lattice.shape_near(own)
+        fields[f"lobe_{side}_upper"], fields[f"lobe_{side}_lower"] = lattice.shape_near(upper), lattice.shape_near(lower)
+    owner = left.astype(np.uint8)
+    both = tuple(names[f"lobe_{side}_upper"] for side in SIDES)
+    middle = (both[0], names["lobe_right_middle"], names["fissure_right"])
+    near_lung = np.maximum(lung - 1.0, across)  # the plane goes on without end; the lungs do not
+    paints = [
+        Paint(lattice.shape_near(lung, owner), (Layer(names["pleural_line"], -0.35), Layer(both))),
+        Paint(
+            lattice.shape_near(np.maximum(near_lung, x).astype(np.float32)),
+            (Layer(names["fissure_right"], -FISSURE_MM / 2), Layer(names["lobe_right_middle"], FISSURE_MM / 2)),
+            over=(both[0],),
+        ),
+        Paint(
+            lattice.shape_near(np.maximum(lung - 1.0, lower_split), owner),
+            (
+                Layer(tuple(names[f"fissure_{side}"] for side in SIDES), -FISSURE_MM / 2),
+                Layer(tuple(names[f"lobe_{side}_lower"] for side in SIDES), FISSURE_MM / 2),
+            ),
+            over=(*both, *middle),
+        ),
+    ]
     if not whole:
         return Lungs(fields, {}, paints)
     trees = grow_trees(fields, tubes, seed)
@@ -156,10 +166,14 @@ def build_lungs(
     return Lungs(fields, trees, paints)
 
 
-def _split(lattice: Lattice, inside: Field, level: Field, share: float) -> Field:
-    """Shift a level function so that its negative side holds `share` of the inside, and give it unit slope."""
-    values = np.broadcast_to(level, lattice.shape)[inside < 0]
-    shifted = np.broadcast_to(level - np.quantile(values, share), lattice.shape).astype(np.float32)
+def _split(lattice: Lattice, inside: Field, level: Field, wanted: float, *, share: bool) -> Field:
+    """Shift a level function and give it unit slope.
+
+    Its negative side holds the share `wanted` of the inside; where only a part of the inside is built, it ends at the
+    level `wanted`.
+    """
+    at = np.quantile(np.broadcast_to(level, lattice.shape)[inside < 0], wanted) if share else wanted
+    shifted = np.broadcast_to(level - at, lattice.shape).astype(np.float32)
     return unit_slope(shifted, lattice.step_mm, 0.3, 4.0)
 
 

@@ -100,7 +100,8 @@ def build_pelvis_bones(frame: Frame) -> PelvisBones:
     left = np.broadcast_to(whole.x > 0, whole.shape)
     tip = np.broadcast_to(whole.z < -393.0 * frame.height, whole.shape)
     owner = np.select([owner == 0, owner == 1], [left * 1, 2 + tip], 4 + left).astype(np.uint8)
-    return PelvisBones(whole.shape_of(bone), _paints(frame, whole, bone, owner, parts))
+    paints = _paints(frame, whole, bone, owner, parts)
+    return PelvisBones(paints[-2].shape, paints)
 
 
 def _half_lattice(frame: Frame) -> Lattice:

@@ -36,7 +36,7 @@ def sample_person(subject: Subject, *, rng: np.random.Generator) -> Mapping[str,
             (0.82 if female else 1.0) * (1 + 0.012 * (min(bmi, 45.0) - 25)) * (1 - 0.003 * max(age - 40, 0)), 0.06
         ),
         "belly_mm": float(
-            np.interp(bmi, [16, 25, 45], [-12.0, 0.0, 24.0]) + (2.0 if female else 0.0) + 2.0 * normal()
+            np.interp(bmi, [16, 25, 32, 45], [-29.0, -13.0, -1.0, 16.0]) + (2.0 if female else 0.0) + 2.0 * normal()
         ),
         "chest_shape": float(np.clip(-0.015 - 0.0025 * (min(bmi, 40.0) - 25) + 0.03 * normal(), -0.10, 0.06)),
         "kyphosis": spread(1.0 + 0.006 * (age - 45), 0.10),
@@ -81,7 +81,7 @@ def _pelvis(subject: Subject, rng: np.random.Generator) -> dict[str, Any]:
     return {
         "pelvis_width": spread((1.04 if female else 1.0) * size, 0.035),
         "pelvis_depth": spread((1.0 if female else 1.0) * size, 0.035),
-        "hip_fat": float(np.clip((0.45 if female else 0.0) + 0.10 * normal(), -0.15, 0.8)),
+        "hip_fat": float(np.clip((0.32 if female else -0.08) + 0.10 * normal(), -0.15, 0.8)),
         "outlet": float(np.clip((1.13 if female else 1.0) + 0.025 * normal(), 0.94, 1.2)),
         "bladder_ml": float(np.clip(rng.lognormal(np.log(170.0), 0.55), 40.0, 480.0)),
         "plaque": calcified,

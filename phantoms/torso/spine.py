@@ -19,8 +19,7 @@ from phantoms.torso.table import labels
 Field = NDArray[np.floating[Any]]
 
 STEP_MM = 1.5
-SHELL_MM = 0.7  # cortex of the bodies: 0.3-0.6 mm plus endplates 0.5-1.0 mm (unverified)
-ARCH_SHELL_MM = 1.2  # cortex of the arch and the processes
+SHELL_MM = 0.8  # cortex of the bodies: 0.3-0.6 mm plus endplates 0.5-1.0 mm (unverified); a little more at the arch
 FAR_MM = 30.0
 
 
@@ -73,11 +72,13 @@ def build_spine(frame: Frame, sway_rad: NDArray[np.float64]) -> tuple[Spine, lis
     discs = [names[f"disc_{a}_{b}"] for a, b in pairwise((*VERTEBRAE, "S1"))]
     canal, cord = _canal(frame, lattice)
     paints = [
-        Paint(lattice.shape_of(disc, disc_owner), (Layer(tuple(discs)),)),
-        Paint(lattice.shape_of(canal), (Layer(names["epidural_fat"]), Layer(names["spinal_canal"], 1.6))),
-        Paint(lattice.shape_of(cord), (Layer(names["spinal_cord"]),)),
-        Paint(lattice.shape_of(arch, arch_owner), (Layer(tuple(bones)), Layer(tuple(marrow), ARCH_SHELL_MM))),
-        Paint(lattice.shape_of(body, body_owner), (Layer(tuple(bones)), Layer(tuple(marrow), SHELL_MM))),
+        Paint(lattice.shape_near(disc, disc_owner), (Layer(tuple(discs)),)),
+        Paint(lattice.shape_near(canal), (Layer(names["epidural_fat"]), Layer(names["spinal_canal"], 1.6))),
+        Paint(lattice.shape_near(cord), (Layer(names["spinal_cord"]),)),
+        Paint(
+            lattice.shape_near(np.minimum(arch, body), np.where(body < arch, body_owner, arch_owner)),
+            (Layer(tuple(bones)), Layer(tuple(marrow), SHELL_MM)),
+        ),
     ]
     whole = smooth_min(smooth_min(body, arch, 2.0), disc - 0.5, 1.0)
     return Spine(lattice.shape_of(whole), lattice), paints
@@ -107,7 +108,8 @@ def _vertebra(frame: Frame, lattice: Lattice, n: int, part: slice, sway: float) 
     canal = 1 - np.sqrt((u / 10.5) ** 2 + ((v - b - 7.2) / 8.2) ** 2)
     endplate = np.abs(w) - (h - 1.4 + 1.6 * np.minimum(level, 1.0) ** 2)
     body = smooth_max(smooth_max(radial, endplate, 2.0), 8.0 * canal, 2.0)
-    disc = np.maximum(np.maximum(radial + 0.4, np.abs(w + below / 2) - (below / 2 - h + (1.8 if n < 12 else 3.4))), 8.0 * canal)
+    into = 1.8 if n < 12 else 3.4  # lumbar discs are wedges: they reach into the next, tilted body, which covers them
+    disc = np.maximum(np.maximum(radial + 0.4, np.abs(w + below / 2) - (below / 2 - h + into)), 8.0 * canal)
     lumbar = n >= VERTEBRAE.index("L1")
     neck = n == 0
     pedicle = _capsule(au, v, w, (a * 0.62, b * 0.55, h * 0.35), (12.2, b + 8.5, h * 0.3), 3.4 + 0.12 * n)

@@ -73,9 +73,8 @@ def _intercostals(frame: Frame, trunk: Trunk) -> Paint:
     ends = np.maximum(-150 * frame.height - lattice.z, lattice.z - 158 * frame.height)
     field = np.maximum(np.maximum(trunk.cavity - RIB_LAYER_MM + 1.0, trunk.muscle + 1.0), ends)
     side = np.broadcast_to(lattice.x > 0, lattice.shape).astype(np.uint8)
-    return Paint(
-        lattice.shape_near(field, side), (Layer((names["intercostal_muscles_right"], names["intercostal_muscles_left"])),)
-    )
+    pair = names["intercostal_muscles_right"], names["intercostal_muscles_left"]
+    return Paint(lattice.shape_near(field, side), (Layer(pair),))
 
 
 def _settle(frame: Frame, lattice: Lattice, trunk: Trunk, fine: F32, *, chest: bool, hips: bool) -> list[Paint]:
