@@ -13,8 +13,8 @@ from medsynth.core.seed import Seed
 from medsynth.scene.structure import Scene, Structure
 from medsynth.scene.subject import Subject
 from phantoms.breast.frame import BACK_Y_MM, MEDIAL_X_MM, BreastFrame
-from phantoms.breast.mound import Mound, build_mound, skin_paints
-from phantoms.breast.stroma import Stroma, build_stroma
+from phantoms.breast.mound import build_mound, skin_paints
+from phantoms.breast.stroma import build_stroma
 from phantoms.breast.table import structures
 from phantoms.breast.vessels import build_vessels
 from phantoms.breast.wall import wall_paints
@@ -141,7 +141,7 @@ def _left_breast(subject: Subject, spec: Mapping[str, Any]) -> Scene:
     frame = breast_frame(spec)
     seed = Seed(int(spec["seed"])).child("breast")
     mound = build_mound(frame)
-    stroma, stroma_paints = build_stroma(frame, mound, rng=seed.child("stroma").rng())
+    stroma, stroma_paints = build_stroma(frame, mound.close(frame.step_mm), rng=seed.child("stroma").rng())
     vessels, vessel_paints = build_vessels(frame, mound, rng=seed.child("vessels").rng())
     lattice = mound.lattice
     low = (MEDIAL_X_MM + 2, lattice.origin_mm[1], lattice.origin_mm[2])
@@ -152,18 +152,14 @@ def _left_breast(subject: Subject, spec: Mapping[str, Any]) -> Scene:
         subject=subject,
         structures=_structures(spec),
         paints=(*skin_paints(frame, mound), *wall_paints(frame, mound), *stroma_paints, *vessel_paints),
-        fields=_fields(mound, stroma),
+        fields={"body": lattice.shape_of(mound.skin), "breast": lattice.shape_of(mound.inside),
+                "fibroglandular_tissue": stroma.gland},
         vessels={"ducts": stroma.ducts, **vessels},
         landmarks={"nipple": tuple(mound.nipple_mm.tolist()), "base": (0.0, 0.0, 0.0)},
         bounds_mm=(low, high),
         scan_range_mm={"breast": (low[2] + 4, high[2] - 4)},
         texture_seed=int(spec["seed"]) % (1 << 31),
-    )
-
-
-def _fields(mound: Mound, stroma: Stroma) -> dict[str, Any]:
-    shape_of = mound.lattice.shape_of
-    return {"body": shape_of(mound.skin), "breast": shape_of(mound.inside), "fibroglandular_tissue": shape_of(stroma.gland)}
+    )  # fmt: skip
 
 
 def _structures(spec: Mapping[str, Any]) -> tuple[Structure, ...]:

@@ -68,7 +68,7 @@ class BreastFrame:
     @property
     def step_mm(self) -> float:
         """Step of the breast's lattice: a large breast is drawn a little coarser."""
-        return 1.0 if self.volume_ml < 900 else 1.25
+        return 1.0 if self.volume_ml < 700 else 1.25 if self.volume_ml < 1300 else 1.5
 
 
 def cage_mm(frame: BreastFrame, lattice: Lattice) -> F32:

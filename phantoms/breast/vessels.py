@@ -16,6 +16,7 @@ from phantoms.breast.mound import TAIL_MM, Mound
 from phantoms.breast.table import labels
 
 VEIN_DEPTH_MM = 5.0  # below the skin's surface
+STEEPEST_MM = 16.0
 HILUM_MM = 2.0
 
 
@@ -65,6 +66,8 @@ def _superficial(frame: BreastFrame, mound: Mound, rng: np.random.Generator) -> 
     for a, b in zip(x, z, strict=True):
         i, k = int(np.argmin(np.abs(lattice.x.ravel() - a))), int(np.argmin(np.abs(lattice.z.ravel() - b)))
         under = np.flatnonzero(mound.skin[k, :, i] < -VEIN_DEPTH_MM)
+        if found and under.size and abs(float(lattice.y.ravel()[under[0]]) - found[-1][1]) > STEEPEST_MM:
+            break  # the skin is too steep for a course drawn over its plan
         if under.size and mound.pectoral[k, under[0], i] > 3.0:
             found.append((a, float(lattice.y.ravel()[under[0]]), b))
     if len(found) < 5:
