@@ -54,7 +54,8 @@ def spleen_field(space: Space, size: float) -> Field:
 def paint_stomach(space: Space, stomach: Field, arc: Field, spec: Mapping[str, Any]) -> list[Paint]:
     """Return the wall with its folds, the content, and the gas that lies on it."""
     names = labels()
-    thick = WALL_MM + 2.0 * np.clip((arc - 0.72 * arc.max()) / (0.2 * arc.max()), 0, 1)  # the antrum's muscle
+    whole = max(float(arc.max()), 1.0)
+    thick = WALL_MM + 2.0 * np.clip((arc - 0.72 * whole) / (0.2 * whole), 0, 1)  # the antrum's muscle
     swing = np.sin(arc / 3.5 + 2.0 * space.noise[30.0] + 1.4 * space.noise[15.0])
     folds = FOLD_MM * np.maximum(swing, 0) * np.clip(0.6 + 0.5 * space.noise[15.0], 0, 1.2)
     lumen = (stomach + thick + folds).astype(np.float32)
