@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
 from medsynth.core.seed import Seed
-from medsynth.scene.structure import Layer, Paint
 from medsynth.shapes.blend import smooth_max
 from medsynth.shapes.tubes import Tubes
 from phantoms.torso.bowel_kernels import relax_string, splat_string
 from phantoms.torso.frame import RECTUM_MM
-from phantoms.torso.table import labels
 from phantoms.torso.viscera_space import FAR_MM, Field, Space, capsules, pushed_inside, tube_along
 
 F64 = NDArray[np.float64]
@@ -57,12 +55,11 @@ COLON: tuple[tuple[str, tuple[float, float, float], float], ...] = (
 COLON_PARTS = ("caecum", "colon_ascending", "colon_transverse", "colon_descending", "colon_sigmoid", "rectum")
 SMALL_PARTS = ("jejunum", "ileum")
 JEJUNUM_SHARE = 0.4  # of the small bowel below the duodenum
+LOOSE_MM = {"colon_transverse": 11.0, "colon_sigmoid": 13.0, "rectum": 0.0}  # by how much its course wanders, else 5
 STEP_MM = 6.2  # between the beads of the small bowel
 COLON_STEP_MM = 9.0
 HAUSTRUM_MM = 27.0  # between two semilunar folds
 FOLD_MM = 4.6
-SMALL_WALL_MM, COLON_WALL_MM = 1.9, 1.9
-GAS_LAG_MM = 70.0  # length of bowel whose gas lies at one level
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +142,7 @@ def build_colon(space: Space, soft: Field, spec: Mapping[str, Any], seed: Seed) 
     part = np.array([COLON_PARTS.index(row[0]) for row in rows])
     droop = np.array([row[0] == "colon_transverse" for row in rows]) * np.exp(-((points[:, 0] / 50) ** 2))
     points[:, 2] -= float(spec["colon_droop_mm"]) * droop
-    loose = np.array([{"colon_transverse": 11.0, "colon_sigmoid": 13.0, "rectum": 0.0}.get(row[0], 5.0) for row in rows])
+    loose = np.array([LOOSE_MM.get(row[0], 5.0) for row in rows])
     points += loose[:, None] * np.clip(rng.standard_normal(points.shape), -1.8, 1.8) * [1.0, 0.6, 1.0]
     bodies = space.frame.at(points)
     chord = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(bodies, axis=0), axis=1))])
@@ -155,25 +152,24 @@ def build_colon(space: Space, soft: Field, spec: Mapping[str, Any], seed: Seed) 
     wander = np.convolve(rng.standard_normal(count + 8), np.ones(9) / 3, "valid")
     calibre = float(spec["colon_calibre"]) * np.exp(0.10 * wander)
     radii = np.interp(at, chord, [row[2] for row in rows]) * calibre
-    cut = at[-1] < np.inf and rows[-1][0] != "rectum"
     held = np.zeros(count, bool)
-    if not cut:
-        held[-1] = True
+    held[-1] = rows[-1][0] == "rectum"
     walls = np.maximum(space.inside + 1.0, 1.5 - space.hard)
     free = np.maximum(walls, -soft)
     beads = _relaxed(space, beads, radii * 0.9, held, free, chord[-1] / (count - 1) * 1.03, 160, 0.25, 0.5)
-    border = [float(np.interp(np.searchsorted(part, k) - 0.5, np.arange(len(chord)), chord)) / chord[-1] for k in range(1, 6)]
-    return _gut(space, beads, radii, tuple(border), 3.2 * float(radii.max()), 14.0)
+    before = np.array([np.searchsorted(part, k) for k in range(1, len(COLON_PARTS))]) - 0.5
+    border = np.interp(before, np.arange(len(chord)), chord) / chord[-1]
+    return _gut(space, beads, radii, tuple(border.tolist()), 3.2 * float(radii.max()), 14.0)
 
 
 def colon_field(space: Space, colon: Gut) -> Field:
     """Return the colon before it meets its neighbours: sacs between narrow folds, flattened where loops touch."""
     noise = space.noise
     phase = np.pi * colon.where / HAUSTRUM_MM + 1.2 * noise[46.0]
-    in_rectum = colon.where > colon.part_ends_mm[4]
-    folds = FOLD_MM * np.abs(np.cos(phase)) ** 5 * np.clip(0.7 + 0.5 * noise[30.0], 0, 1.2) * np.where(in_rectum, 0.3, 1)
+    depth = FOLD_MM * np.where(colon.where > colon.part_ends_mm[4], 0.3, 1.0)  # the rectum has hardly any
+    folds = depth * np.abs(np.cos(phase)) ** 5 * np.clip(0.7 + 0.5 * noise[30.0], 0, 1.2)
     touching = 0.5 * (colon.first - colon.second) + 0.6
-    return np.maximum(colon.first + folds + 0.8 * noise[15.0] - 1.0, touching).astype(np.float32)
+    return np.asarray(np.maximum(colon.first + folds + 0.8 * noise[15.0] - 1.0, touching), np.float32)
 
 
 def peritoneum(space: Space) -> Field:
@@ -263,79 +259,5 @@ def small_bowel_field(space: Space, bowel: Gut, free: Field, target_ml: float) -
     wanted = int(target_ml / cell_ml)
     grow = float(near[min(wanted, len(near) - 1)]) if len(near) else 0.0
     grow = float(np.clip(grow, -2.0, 2.5))
-    return np.maximum(bowel.first + 0.8 * space.noise[15.0] - grow, smooth_max(touching, free, 2.0)).astype(np.float32)
-
-
-def _stretches(arc: F64, mean_mm: float, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Cut a length into stretches of about `mean_mm`; return the number of the stretch at every point."""
-    ends = np.cumsum(rng.gamma(4.0, mean_mm / 4.0, int(arc[-1] / mean_mm * 2) + 4))
-    return np.searchsorted(ends, arc)
-
-
-def _level(bowel: Gut, stretch: NDArray[np.int64], filled: F64) -> F64:
-    """Return the y of the gas's lower face at every point: `filled` of the lumen's height is gas, per stretch."""
-    front = bowel.points_mm[:, 1] - bowel.radii_mm
-    level = np.full(len(stretch), -1e3)
-    for n in np.unique(stretch):
-        own = stretch == n
-        if filled[n] > 0:
-            top = float(np.quantile(front[own], 0.1))
-            level[own] = top + filled[n] * 2 * float(bowel.radii_mm[own].mean())
-    return level
-
-
-def paint_small_bowel(space: Space, bowel: Gut, field: Field, seed: Seed) -> list[Paint]:
-    """Return walls, content and gas of jejunum and ileum; many loops lie collapsed, some are full, few hold gas."""
-    names, rng = labels(), seed.child("filling").rng()
-    stretch = _stretches(bowel.arc_mm, 110.0, rng)
-    count = int(stretch.max()) + 1
-    slack = np.where(rng.random(count) < 0.45, rng.uniform(2.5, 6.0, count), rng.uniform(0.0, 1.2, count))
-    ease = np.ones(9) / 9
-    along = np.convolve(np.pad(slack[stretch], 4, mode="edge"), ease, "valid")
-    gas = np.where(rng.random(count) < 0.14, rng.uniform(0.25, 0.7, count), 0.0) * (slack < 1.5)
-    level = _level(bowel, stretch, gas)
-    near = field < 3.0
-    deep = np.full(space.lattice.shape, 8.0, np.float32)
-    where = bowel.where[near]
-    feathers = np.where(where < bowel.part_ends_mm[0], 1.3, 0.5) * np.maximum(space.noise[9.0][near] + 0.2, 0)
-    wall = SMALL_WALL_MM + np.interp(where, bowel.arc_mm, along) + feathers
-    deep[near] = field[near] + wall
-    air = np.full(space.lattice.shape, 8.0, np.float32)
-    y = np.broadcast_to(space.lattice.y, space.lattice.shape)[near]
-    air[near] = np.clip(np.maximum(deep[near] + 0.3, y - np.interp(where, bowel.arc_mm, level)), -FAR_MM, 8.0)
-    own = bowel.parts()
-    return [
-        Paint(space.part(field, own), (Layer(tuple(names[n] for n in SMALL_PARTS)),)),
-        Paint(space.part(deep, own), (Layer(tuple(names[f"{n}_content"] for n in SMALL_PARTS)),)),
-        Paint(space.part(air), (Layer(names["small_bowel_gas"]),)),
-    ]
-
-
-def paint_colon(space: Space, colon: Gut, field: Field, seed: Seed) -> list[Paint]:
-    """Return walls, stool and gas of the colon: stool in its first and last parts, gas where the lumen lies high."""
-    names, rng = labels(), seed.child("stool").rng()
-    stretch = _stretches(colon.arc_mm, GAS_LAG_MM * 1.6, rng)
-    count = int(stretch.max()) + 1
-    height = np.array([colon.points_mm[stretch == n, 1].mean() if np.any(stretch == n) else 0.0 for n in range(count)])
-    high = np.clip((0.0 - height) / 60.0, -0.2, 1.0)
-    gas = np.clip(0.10 + 0.65 * high + rng.normal(0, 0.25, count), 0, 0.95)
-    slack = np.where(rng.random(count) < 0.22, rng.uniform(3.0, 7.0, count), rng.uniform(0, 0.8, count))
-    along = np.convolve(np.pad(slack[stretch], 4, mode="edge"), np.ones(9) / 9, "valid")
-    level = _level(colon, stretch, gas)
-    near = field < 3.0
-    where = colon.where[near]
-    lumen, air = (np.full(space.lattice.shape, 8.0, np.float32) for _ in range(2))
-    lumen[near] = field[near] + COLON_WALL_MM + np.interp(where, colon.arc_mm, along)
-    noise9, noise15 = space.noise[9.0][near], space.noise[15.0][near]
-    bubbles = 1.8 * (1.75 - noise9 - 0.5 * noise15)
-    y = np.broadcast_to(space.lattice.y, space.lattice.shape)[near]
-    flat = y - np.interp(where, colon.arc_mm, level)
-    air[near] = np.clip(np.maximum(lumen[near] + 0.3, np.minimum(flat, bubbles)), -FAR_MM, 8.0)
-    own = colon.parts()
-    return [
-        Paint(space.part(field, own), (Layer(tuple(names[n] for n in COLON_PARTS)),)),
-        Paint(space.part(lumen, own), (Layer(tuple(names[f"{n}_content"] for n in COLON_PARTS)),)),
-        Paint(space.part(air), (Layer(names["colon_gas"]),)),
-        Paint(appendix(space, colon, seed), (Layer(names["appendix"]),), over=(names["abdominal_fat"],)),
-    ]
-
+    wide = bowel.first + 0.8 * space.noise[15.0] - grow
+    return np.asarray(np.maximum(wide, smooth_max(touching, free, 2.0)), np.float32)

@@ -43,7 +43,8 @@ def relax_string(points, radii, held, rest, free, origin, step, rounds, bending,
         size = min(1.0, start_size + (1.0 - start_size) * turn / (0.7 * rounds))
         move[:] = 0.0
         for i in range(n - 1):
-            dx, dy, dz = points[i + 1, 0] - points[i, 0], points[i + 1, 1] - points[i, 1], points[i + 1, 2] - points[i, 2]
+            j = i + 1
+            dx, dy, dz = points[j, 0] - points[i, 0], points[j, 1] - points[i, 1], points[j, 2] - points[i, 2]
             length = np.sqrt(dx * dx + dy * dy + dz * dz) + 1e-9
             pull = 0.35 * (length - rest) / length
             move[i, 0] += pull * dx
@@ -91,8 +92,9 @@ def relax_string(points, radii, held, rest, free, origin, step, rounds, bending,
 
 @numba.njit(cache=True, nogil=True)
 def splat_string(points, radii, arc, apart, margin, origin, step, first, second, where):
-    """Lower `first` to the distance of a tube (at most `margin`), note the arc length there, and `second` to the
-    distance of its next loop, one that lies more than `apart` along the tube from the first.
+    """Lower `first` to a tube's distance and `second` to that of its next loop, and note the arc length of the first.
+
+    Both start at `margin`. The next loop is one that lies more than `apart` along the tube from the nearest point.
     """
     nz, ny, nx = first.shape
     low, high = np.empty(3, np.int64), np.empty(3, np.int64)

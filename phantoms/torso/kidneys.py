@@ -34,7 +34,7 @@ URETER_MM = 2.1  # radius; 4.3-4.4 mm wide, 95 % below 6.9
 # Ureters: on the psoas, medial to the tips of the transverse processes, over the iliac bifurcation, along the pelvic
 # wall and inward to the bladder. Reference mm of the left one; the right one is mirrored.
 URETER = [[36, -2, -180], [34, -10, -205], [32, -12, -240], [33, -14, -280], [42, 2, -320], [46, 14, -350]]
-BLADDER_CORNER = (18.0, -2.0, -392.0)
+BLADDER_CORNER = (17.0, 12.0, -390.0)
 
 
 def kidney_axes(space: Space, side: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

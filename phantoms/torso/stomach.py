@@ -48,7 +48,7 @@ def spleen_field(space: Space, size: float) -> Field:
     bulk = Ellipsoid(tuple(frame.at([98, 36, -86 - 25 * (size - 1)]).tolist()), half, rotation(10, 0, -25))
     hollow = Ellipsoid(tuple(frame.at([38, -4, -78]).tolist()), (46, 44, 72))
     field = smooth_max(space.lattice.sample(bulk), -space.lattice.sample(hollow), 9.0)
-    return (field + 2.0 * space.noise[46.0] + 1.2 * space.noise[30.0]).astype(np.float32)
+    return np.asarray(field + 2.0 * space.noise[46.0] + 1.2 * space.noise[30.0], np.float32)
 
 
 def paint_stomach(space: Space, stomach: Field, arc: Field, spec: Mapping[str, Any]) -> list[Paint]:

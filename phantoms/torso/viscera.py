@@ -19,7 +19,7 @@ from medsynth.shapes.lattice import Lattice
 from medsynth.shapes.sampled import SampledShape
 from medsynth.shapes.sweep import Sweep
 from medsynth.shapes.tubes import Tubes
-from phantoms.torso import bowel, kidneys, liver, mesentery, pancreas, stomach
+from phantoms.torso import bowel, bowel_filling, kidneys, liver, mesentery, pancreas, stomach
 from phantoms.torso.frame import Frame
 from phantoms.torso.table import labels
 from phantoms.torso.viscera_space import FAR_MM, Field, Space
@@ -57,7 +57,8 @@ def sample_viscera(subject: Subject, *, rng: np.random.Generator) -> dict[str, A
 
     size = subject.bsa_m2 / (1.70 if female else 1.95)
     kidney = (138.0 if female else 174.0) * size**0.9 * (1 - 0.0025 * max(age - 55, 0)) * spread(1.0, 0.13)
-    visceral = (0.7 if female else 1.1) * float(np.interp(subject.bmi, [17, 22, 28, 36, 45], [0.15, 0.5, 1.2, 2.2, 3.0]))
+    fat = np.interp(subject.bmi, [17, 22, 28, 36, 45], [0.15, 0.5, 1.2, 2.2, 3.0])
+    visceral = float((0.7 if female else 1.1) * fat)
     heavy = subject.bmi - 25
     return {
         "liver_ml": expected_liver_ml(subject) * individual_factor("liver", rng=rng),
@@ -210,7 +211,7 @@ class _Organs:
         target = min(float(self.spec["small_bowel_ml"]), 0.80 * room)
         field = bowel.small_bowel_field(space, small, free, target)
         self.fields["small_bowel"] = space.part(field)
-        return small, bowel.paint_small_bowel(space, small, field, self.seed), np.minimum(taken, field)
+        return small, bowel_filling.paint_small_bowel(space, small, field, self.seed), np.minimum(taken, field)
 
     def _mesentery(self, vessels: Mapping[str, Sweep], taken: Field) -> dict[str, Tubes]:
         """Return the trees and nodes in the fat."""
@@ -235,7 +236,7 @@ class _Organs:
             *stomach.paint_stomach(space, s["stomach"], self.arc["stomach"], self.spec),
             *stomach.paint_duodenum(space, s["duodenum"]),
             *small_paints,
-            *bowel.paint_colon(space, self.colon, s["colon"], self.seed),
+            *bowel_filling.paint_colon(space, self.colon, s["colon"], self.seed),
             *mesentery.paint_vessels(self.arteries, self.veins, self.trees, ureters),
             *liver.paint_liver_trees(self.trees),
         ]
@@ -275,7 +276,7 @@ def share_room(
 def _grown(field: Field, growth_mm: float) -> Field:
     """Return an organ inflated near its surface; far from it nothing is known and nothing changes."""
     near = np.clip((FAR_MM - 4.0 - field) / 12.0, 0, 1)
-    return (field - growth_mm * near).astype(np.float32)
+    return np.asarray(field - growth_mm * near, np.float32)
 
 
 def kidney_bed(space: Space, raw: Mapping[str, Field]) -> Field:

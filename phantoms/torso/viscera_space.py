@@ -68,7 +68,7 @@ class Space:
         coarse = 2 * STEP_MM
         low, high = np.floor(low / coarse - 1) * coarse, np.ceil(high / coarse + 1) * coarse
         lattice = Lattice(tuple(low.tolist()), tuple(high.tolist()), STEP_MM)
-        hard = np.minimum(lattice.sample(spine), FAR_MM) - 1.5
+        hard: Field = np.minimum(lattice.sample(spine), FAR_MM) - 1.5
         for name, sweep in vessels.items():
             vein = "vein" in name or "cava" in name
             hard = np.minimum(hard, sweep_distance(sweep, lattice, 12.0)[0] - (0.2 if vein else 1.5))
@@ -109,9 +109,8 @@ class Space:
     def reference(self) -> tuple[Field, Field, Field]:
         """Positions of the nodes in reference mm: x, y, z."""
         z = self.lattice.z / self.frame.height
-        width, depth = self.frame.scales(z)
-        x, y = self.lattice.x / width.astype(np.float32), self.lattice.y / depth.astype(np.float32)
-        return x, y, z
+        width, depth = (np.asarray(scale, np.float32) for scale in self.frame.scales(z))
+        return np.divide(self.lattice.x, width), np.divide(self.lattice.y, depth), z
 
     def full(self, values: Field) -> Field:
         """Return a field at every node, as float32."""
