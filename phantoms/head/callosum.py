@@ -62,5 +62,5 @@ def callosum_distance(x: Field, y: Field, z: Field) -> tuple[Field, Field]:
     turned_z = z - 0.016 * beside * np.clip((z - 4.0) / 14.0, 0, 1)
     places = np.stack(np.broadcast_arrays(turned_z - TABLE_LOW_MM[1], turned_y - TABLE_LOW_MM[0])) / TABLE_STEP_MM
     both = [ndimage.map_coordinates(table, places, order=1, mode="nearest") for table in _midsagittal()]
-    thinner = 0.03 * np.abs(x) + 0.05 * np.maximum(np.abs(x) - 5.0, 0.0) ** 2
+    thinner = 0.04 * np.abs(x)
     return both[0] + thinner, both[1] + thinner

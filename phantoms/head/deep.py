@@ -109,8 +109,8 @@ def build_midline(space: BrainSpace, lattice: Lattice) -> tuple[Array, NDArray[n
     """Return callosum (owner 0) and fornix with septum pellucidum and anterior commissure (owner 1)."""
     x, y, z = space.axes(lattice)
     scale = np.float32(space.scale)
-    distance, _ = callosum_distance(x, y, z)
-    callosum = smooth_max((distance * scale).astype(np.float32), ((np.abs(x) - 13.0) * scale + 0 * distance).astype(np.float32), 4.0)
+    distance = callosum_distance(x, y, z)[0] + 0.03 * np.maximum(np.abs(x) - 6.0, 0.0) ** 2
+    callosum = smooth_max((distance * scale).astype(np.float32), ((np.abs(x) - 14.0) * scale + 0 * distance).astype(np.float32), 4.0)
     tubes = [sweep_distance(tube(space, rows, sign), lattice, 6.0)[0] for rows in (FORNIX, ANTERIOR_COMMISSURE) for sign in (-1, 1)]
     septum = np.maximum(np.abs(x) - 0.7, np.hypot((y + 22.0) / 20.0, (z - 13.0 + 0.35 * (y + 22)) / 8.5) * 8.5 - 8.5)
     fornix = np.minimum.reduce([*tubes, ((septum + 0 * distance) * scale).astype(np.float32)])
