@@ -16,7 +16,7 @@ from phantoms.breast.table import labels
 
 BEHIND_MM = 16.0  # depth of the mound's middle behind the rib surface
 TAIL_MM = ((26.0, 4.0, 34.0), (60.0, 25.0, 88.0))  # axis of the axillary tail
-NIPPLE_RADIUS_MM, NIPPLE_HEIGHT_MM, AREOLA_RADIUS_MM = 5.5, 6.5, 20.0  # 10-12 mm wide; areola 35-45 mm across
+NIPPLE_RADIUS_MM, NIPPLE_HEIGHT_MM, AREOLA_RADIUS_MM = 5.0, 6.5, 20.0  # 10-12 mm wide; areola 35-45 mm across
 STEP_MM, COARSE_MM, BISECTIONS = 2.0, 4.0, 11
 
 

@@ -16,7 +16,7 @@ from medsynth.shapes.sampled import SampledShape
 from medsynth.shapes.tree import TreeSpec, grow_tree
 from medsynth.shapes.tree_edit import concatenate, tip_indices
 from medsynth.shapes.tubes import Tubes
-from phantoms.breast.frame import BreastFrame
+from phantoms.breast.frame import SKIN_MM, BreastFrame
 from phantoms.breast.mound import Mound, from_point
 from phantoms.breast.table import labels
 
@@ -27,8 +27,9 @@ MARGIN_MM, LEAST_NODES = 0.8, 60
 DUCT_STRIDE = 3  # every third node tells the room of a duct tree
 TIP_RADIUS_MM, SINUS_RADIUS_MM = 0.30, 1.0  # ducts 1.2-2.5 mm wide behind the nipple (lactating 2.0 +- 0.7 mm)
 LOBULE_RADIUS_MM = 2.2  # terminal lobules 1-4 mm
-NEAR_MM, FAR_MM = 0.0, 34.0  # range of the sheath's half thickness that is searched
+NEAR_MM, FAR_MM = 0.0, 60.0  # range of the sheath's half thickness that is searched
 BISECTIONS = 14
+RELAX_FROM_MM, RELAX = 5.0, 0.5
 LIGAMENT_HALF_MM = 0.42  # Cooper ligaments 0.1-0.6 mm, drawn where they are thick enough to be seen
 
 
@@ -55,7 +56,8 @@ def build_stroma(frame: BreastFrame, mound: Mound, *, rng: np.random.Generator) 
     coarse = lattice.noise(frame.noise_seed(10), 26.0).ravel()[nodes]
     mid = lattice.noise(frame.noise_seed(11), 11.0).ravel()[nodes]
     fine = lattice.noise(frame.noise_seed(12), 4.5).ravel()[nodes]
-    bound = envelope.ravel()[nodes]
+    bound, surface = envelope.ravel()[nodes], mound.inside.ravel()[nodes]
+    under_skin = surface + SKIN_MM * frame.skin + 1.5
     # A fat lobule pushes the tissue to its walls; small ones are scattered through it.
     lobule = np.where(fatty, wall_mm - 0.7 - 0.5 * mid, -50.0)
     lobule = np.maximum(lobule, np.where(specks, np.minimum(small_mm - 0.9 - 0.5 * fine, to_duct - 3.0), -50.0))
@@ -63,14 +65,16 @@ def build_stroma(frame: BreastFrame, mound: Mound, *, rng: np.random.Generator) 
 
     def gland_of(sheath_mm: float) -> NDArray[np.float32]:
         reach = 0.35 + behind_nipple + sheath_mm * np.clip(1 + 0.45 * coarse + 0.30 * mid, 0.08, None)
-        field = np.maximum(to_duct - reach - 0.35 * fine, np.minimum(lobule, to_duct - 0.8))
-        return np.asarray(smooth_max(field.astype(np.float32), bound.astype(np.float32), 4.0), np.float32)
+        more = RELAX * max(sheath_mm - RELAX_FROM_MM, 0.0)  # a dense breast fills its fat lobules and its margins too
+        field = np.maximum(to_duct - reach - 0.35 * fine, np.minimum(lobule - more, to_duct - 0.8))
+        field = smooth_max(field.astype(np.float32), (bound - more).astype(np.float32), 4.0)
+        return np.asarray(np.maximum(field, under_skin), np.float32)
 
-    sheath = _matched(frame, lattice.step_mm, gland_of, np.asarray(mound.inside.ravel()[nodes]))
+    sheath = _matched(frame, lattice.step_mm, gland_of, np.asarray(surface, np.float32))
     gland, ligament = np.full(lattice.shape, 6.0, np.float32), np.full(lattice.shape, 6.0, np.float32)
-    gland.ravel()[nodes] = np.maximum(gland_of(sheath), mound.inside.ravel()[nodes] + 1.0)
+    gland.ravel()[nodes] = gland_of(sheath)
     half = LIGAMENT_HALF_MM * np.clip(1 + 0.75 * coarse + 0.35 * mid, 0.0, 2.0) - 0.05
-    ligament.ravel()[nodes] = np.maximum(wall_mm - half, mound.inside.ravel()[nodes] + 0.5)
+    ligament.ravel()[nodes] = np.maximum(wall_mm - half, surface + SKIN_MM * frame.skin)
     lobules = np.zeros(lattice.shape, np.uint8)
     lobules.ravel()[nodes] = to_tip < LOBULE_RADIUS_MM
     paints = [
