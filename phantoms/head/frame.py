@@ -27,7 +27,7 @@ LOW_MM, HIGH_MM = (-98.0, -124.0, -156.0), (98.0, 112.0, 100.0)  # reference box
 CAVITY_LOW_MM, CAVITY_HIGH_MM = (-74.0, -88.0, -72.0), (74.0, 98.0, 82.0)
 REFERENCE_CAVITY_ML = 1670.0  # of `cavity_mm` at reference size, as `tests/phantoms/test_head_skull.py` measures it
 FACE_TOP_Z_MM = -66.0  # below it, and so below the cavity, the face has a length of its own
-BEND_MM, BEND_WAVELENGTH_MM = 1.3, 85.0  # what makes the two sides of a head differ
+BEND_MM, BEND_WAVELENGTH_MM = (1.3, 0.6, 0.6), 85.0  # what makes the two sides of a head differ
 STEP_MM = 2.0
 NEAR_MM = 26.0  # farther from the cavity's box its distance is only said to be this or more
 
@@ -62,11 +62,13 @@ class Space:
         return (self.x > 0).astype(np.uint8)
 
     def part(self, low: ArrayLike, high: ArrayLike) -> tuple[tuple[slice, slice, slice], Space]:
-        """Return the nodes within 6 mm of a box of reference positions: slices of the arrays, and their space."""
+        """Return the nodes within some 8 mm of a box of reference positions: slices of the arrays, and their space."""
+        middle = [n // 2 for n in self.x.shape]
         slices = []
-        for axis, values in ((2, self.z), (1, self.y), (0, self.x)):
-            near = (values > np.asarray(low)[axis] - 6) & (values < np.asarray(high)[axis] + 6)
-            hit = np.flatnonzero(near.any(axis=tuple(a for a in range(3) if a != 2 - axis)))
+        lines = (self.z[:, middle[1], middle[2]], self.y[middle[0], :, middle[2]], self.x[middle[0], middle[1]])
+        for axis, line in zip((2, 1, 0), lines, strict=True):  # the bend moves other lines by a few millimetres at most
+            near = (line > np.asarray(low)[axis] - 8) & (line < np.asarray(high)[axis] + 8)
+            hit = np.flatnonzero(near)
             slices.append(slice(int(hit[0]), int(hit[-1]) + 1) if hit.size > 1 else slice(0, 2))
         k, j, i = slices
         whole = self.lattice
@@ -134,13 +136,13 @@ class Frame:
         bent = straight.copy()
         for _ in range(3):  # the bend is small and slow: this converges to well below 0.1 mm
             bend = [CoherentNoise(self.noise_seed(n), BEND_WAVELENGTH_MM).at(bent) for n in range(3)]
-            bent = straight - BEND_MM * np.stack(bend, axis=-1)
+            bent = straight - np.asarray(BEND_MM) * np.stack(bend, axis=-1)
         return bent
 
     def reference(self, lattice: Lattice) -> Axes:
         """Return the reference x, y, z (nz, ny, nx) of a lattice's nodes: the inverse of `at`."""
         x, y, z = (
-            (axis + np.float32(BEND_MM) * lattice.noise(self.noise_seed(n), BEND_WAVELENGTH_MM)) / np.float32(scale)
+            (axis + np.float32(BEND_MM[n]) * lattice.noise(self.noise_seed(n), BEND_WAVELENGTH_MM)) / np.float32(scale)
             for n, (axis, scale) in enumerate(
                 ((lattice.x, self.width), (lattice.y, self.depth), (lattice.z, self.height))
             )
