@@ -50,7 +50,7 @@ class Hand:
             "breadth": breadth,
             # Men have half as much carpus again as women, in proportion to the hand (Crisco 2005; amounts unverified).
             "carpus_ml": spread((18.0 if male else 12.0) * (subject.height_cm / (176.0 if male else 163.0)) ** 2, 0.10),
-            "fat_mm": float(np.clip(0.07 * (subject.bmi - 25) + 0.25 * rng.standard_normal(), -0.8, 2.5)),
+            "fat_mm": float(np.clip(0.07 * (subject.bmi - 25) + 0.25 * rng.standard_normal(), -0.6, 2.5)),
             "spread": spread(1.0, 0.15),
             "bend_deg": np.clip(rng.normal(0.0, 3.0, len(DIGITS)), -5, 8).tolist(),
             # Cortex thins with age, in women after the menopause most.
@@ -69,14 +69,14 @@ class Hand:
         skin_shape = outer.shape_of(skin)
         long, carpal = build_bones(frame, fine, float(spec["carpus_ml"]))
         tubes, labels = soft.vessels(frame, outer, skin), read_labels("hand_body")
-        inside = tuple(s.label for s in self.structures() if s.name != "skin")  # what tendons and vessels may run in
+        inside = tuple(s.label for s in self.structures() if s.name != "skin")  # what lies under the skin
         paints = [
             *soft.cover_paints(outer, skin),
             *soft.muscle_paints(frame, inner, inner.sample(skin_shape)),
             *soft.tendon_paints(frame, inside),
             *(Paint(tube, (Layer(labels[name]),), inside) for name, tube in tubes.items()),
-            *long.paints(joints(frame, fine), float(spec["cortex_mm"])),
-            *carpal.paints(-1.0, CARPAL_CORTEX * float(spec["cortex_mm"])),
+            *long.paints(joints(frame, fine), float(spec["cortex_mm"]), inside),
+            *carpal.paints(-1.0, CARPAL_CORTEX * float(spec["cortex_mm"]), inside),
         ]
         box_low, box_high = skin_shape.bounds_mm()
         top, bottom = box_high[2] + 4.0, WRIST_Z_MM * frame.length

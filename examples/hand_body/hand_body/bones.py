@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from hand_body.frame import DIGITS, Array, Frame, Segment
+from hand_body.frame import DIGITS, GAP_MM, Array, Frame, Segment
 from medsynth.scene.structure import Layer, Paint
 from medsynth.shapes.blend import smooth_min
 from medsynth.shapes.contact import compete
@@ -21,6 +22,7 @@ from phantoms.table import read_labels
 Point = tuple[float, float, float]
 
 STEP_MM = 0.75
+SOCKET_MM = 0.7  # what the rim of a base reaches beyond its hollow
 SHEATH_MM = 1.2  # cartilage and capsule around the bones, half a joint space and a little more
 FAR_MM = 4.0
 
@@ -85,14 +87,17 @@ class Bones:
     shape: SampledShape
     names: tuple[str, ...]
 
-    def paints(self, near_joints: Field | float, cortex_mm: float) -> list[Paint]:
-        """Return cartilage and capsule where `near_joints` is negative, then cortex and marrow of every bone."""
+    def paints(self, near_joints: Field | float, cortex_mm: float, inside: tuple[int, ...]) -> list[Paint]:
+        """Return cartilage and capsule where `near_joints` is negative, then cortex and marrow of every bone.
+
+        They cover the labels `inside` alone: a bone never comes through the skin.
+        """
         labels = read_labels("hand_body")
         cortex, marrow = (tuple(labels[f"{name}{end}"] for name in self.names) for end in ("", "_marrow"))
         sheath = np.maximum(self.shape.values_mm - SHEATH_MM, near_joints)
         return [
-            Paint(self.lattice.shape_of(sheath), (Layer(labels["joint_tissue"]),)),
-            Paint(self.shape, (Layer(cortex), Layer(marrow, cortex_mm))),
+            Paint(self.lattice.shape_of(sheath), (Layer(labels["joint_tissue"]),), inside),
+            Paint(self.shape, (Layer(cortex), Layer(marrow, cortex_mm)), inside),
         ]
 
 
@@ -103,6 +108,10 @@ def build_bones(frame: Frame, lattice: Lattice, carpus_ml: float) -> tuple[Bones
     plain = sweep_fields(sweeps, lattice, FAR_MM)
     owner = np.array([names.index(name) for name in owners], np.uint8)[plain.owner]
     smooth = gaussian_filter(plain.values_mm, 0.5)  # the creases between a shaft and its trochlea
+    for digit, ray in frame.rays.items():
+        for n, base in enumerate(_kinds(digit)[1:]):
+            socket = _trochlea(frame, digit, n, ray[n])
+            _carve(smooth, owner == names.index(f"{base}_{digit}"), lattice, socket)
     long = Bones(lattice, lattice.shape_of(_rough(frame, lattice, smooth), owner), names)
     low, high = frame.at([(-30, -22, -40), (36, 16, 3)])
     wrist = Lattice(tuple(low.tolist()), tuple(high.tolist()), STEP_MM)
@@ -110,6 +119,20 @@ def build_bones(frame: Frame, lattice: Lattice, carpus_ml: float) -> tuple[Bones
     stack = np.stack(list(fields.values()))
     merged = wrist.shape_of(_rough(frame, wrist, stack.min(axis=0)), stack.argmin(axis=0).astype(np.uint8))
     return long, Bones(wrist, merged, tuple(fields))
+
+
+def _carve(bone: Field, mine: NDArray[np.bool_], lattice: Lattice, socket: Sweep) -> None:
+    """Hollow out a base, in place, so that it fits the trochlea that it moves on and leaves the joint's space."""
+    low, high = socket.bounds_mm()
+    near = Lattice(tuple(np.subtract(low, 6).tolist()), tuple(np.add(high, 6).tolist()), lattice.step_mm)
+    first = np.rint(np.subtract(near.origin_mm, lattice.origin_mm)[::-1] / lattice.step_mm).astype(int)
+    part = tuple(slice(a, a + n) for a, n in zip(first, near.shape, strict=True))
+    hollow = GAP_MM - sweep_distance(socket, near, 6.0)[0]
+    bone[part] = np.where(mine[part], np.maximum(bone[part], hollow), bone[part])
+
+
+def _kinds(digit: str) -> tuple[str, ...]:
+    return BONES if digit != "thumb" else (BONES[0], BONES[1], BONES[3])
 
 
 def _rough(frame: Frame, lattice: Lattice, bone: Field) -> Field:
@@ -130,12 +153,12 @@ def _long_bones(frame: Frame) -> tuple[list[Sweep], list[str]]:
     """Return the sweeps of all long bones and the bone that each belongs to."""
     sweeps, owners = [], []
     for digit in DIGITS:
-        kinds = BONES if digit != "thumb" else (BONES[0], BONES[1], BONES[3])
-        for n, (kind, segment) in enumerate(zip(kinds, frame.rays[digit], strict=True)):
+        for n, (kind, segment) in enumerate(zip(_kinds(digit), frame.rays[digit], strict=True)):
             base, shaft, head = (np.array(s) * frame.breadth for s in SECTIONS_MM[digit][n])
-            parts = [_shaft(segment, base, shaft, head, kind)]
+            socket = replace(segment, start_mm=segment.start_mm - SOCKET_MM * segment.along) if n else segment
+            parts = [_shaft(socket, base, shaft, head, kind)]
             if kind in BONES[:3]:
-                parts.append(_trochlea(segment, head, round_head=kind == "metacarpal"))
+                parts.append(_trochlea(frame, digit, n, segment))
             sweeps += parts
             owners += [f"{kind}_{digit}"] * len(parts)
     for name, stations in FOREARM.items():
@@ -153,9 +176,10 @@ def _shaft(segment: Segment, base: Array, shaft: Array, head: Array, kind: str) 
     """Return base, shaft and head of a long bone, a little bowed towards the back of the hand."""
     length = float(np.linalg.norm(segment.end_mm - segment.start_mm))
     last = 0.6 if kind == "phalanx_distal" else 0.75
-    ends = 0.6 * min(base), last * min(head)  # a sweep is rounded beyond its ends by the lesser half-axis
-    where = np.array([ends[0], 0.06 * length + 1.2, 0.16 * length + 1.0, 0.32 * length, 0.52 * length, 0.7 * length,
-                      0.87 * length, length - ends[1]])  # fmt: skip
+    first, final = min(base), last * min(head)  # a sweep is rounded beyond its ends by the lesser half-axis
+    where = np.array([0.6 * first, first, first + 0.06 * length + 0.5, max(0.34 * length, first + 0.1 * length + 1.0),
+                      0.54 * length, 0.7 * length, 0.86 * length, length - final])  # fmt: skip
+    where = np.minimum(where, length - final - 0.4 * np.arange(7, -1, -1))
     size = [0.6 * base, base, 0.86 * base, 0.35 * base + 0.65 * shaft, shaft, 0.9 * shaft + 0.1 * head,
             0.35 * shaft + 0.65 * head, last * head]  # fmt: skip
     if kind == "phalanx_distal":  # the shaft ends in a flat tuft
@@ -167,8 +191,9 @@ def _shaft(segment: Segment, base: Array, shaft: Array, head: Array, kind: str) 
     return Sweep(axis, np.tile(segment.width, (len(axis), 1)), wide, deep, 2.3)
 
 
-def _trochlea(segment: Segment, head: Array, *, round_head: bool) -> Sweep:
+def _trochlea(frame: Frame, digit: str, n: int, segment: Segment) -> Sweep:
     """Return the joint's surface of a head: a roller across the finger with two condyles, or a ball for a knuckle."""
+    head, round_head = np.array(SECTIONS_MM[digit][n][2]) * frame.breadth, n == 0
     radius = head[1] * (0.86 if round_head else 0.92)
     centre = segment.end_mm - radius * segment.along - 0.06 * radius * segment.back
     reach = max(head[0] - (0.86 if round_head else 0.8) * radius, 0.8)

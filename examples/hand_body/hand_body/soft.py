@@ -22,7 +22,7 @@ REACH_MM = 15.0  # beyond this from the skin nothing is asked of the outline
 
 # Half width and half depth of a finger at its knuckle, middle of the proximal phalanx, its joint, middle of the next,
 # the last joint, the nail's middle and near the tip (mm, middle finger; unverified, a ring of 18-20 mm fits).
-FINGER_MM = ((10.5, 10.5), (9.6, 9.4), (9.9, 9.2), (8.9, 8.4), (8.6, 7.7), (8.0, 6.9), (6.2, 5.2))
+FINGER_MM = ((10.5, 10.5), (9.6, 9.4), (9.9, 9.2), (8.9, 8.4), (8.6, 7.7), (8.1, 7.5), (6.6, 6.0))
 FINGER_SCALE = {"thumb": 1.16, "index": 0.98, "middle": 1.0, "ring": 0.95, "little": 0.84}
 PULP_MM = 3.9  # soft tissue beyond the bone's end (Buryanov and Kotiuk 2010: 3.7-4.0, thumb 5.7)
 PALMAR_MM = 1.6  # a finger's bones lie this much behind its middle
@@ -63,7 +63,7 @@ def _finger(frame: Frame, digit: str, fat_mm: float) -> Sweep:
     ray = frame.rays[digit]
     first, last, back = ray[1], ray[-1], -PALMAR_MM * frame.breadth
     middle = ray[2] if len(ray) == 4 else ray[1]
-    tip = last.end_mm + (PULP_MM - 5.2) * frame.breadth * last.along
+    tip = last.end_mm + (PULP_MM - 6.0) * frame.breadth * last.along
     stations = [first.at(-0.12, 0, back), first.at(0.45, 0, back), first.at(1.0, 0, back), middle.at(0.5, 0, back),
                 last.at(-0.05, 0, back), last.at(0.55, 0, back), tip + back * last.back]  # fmt: skip
     sizes = np.array(FINGER_MM) * frame.breadth * FINGER_SCALE[digit] + fat_mm
