@@ -44,8 +44,10 @@ class Mound:
 
     def on(self, lattice: Lattice) -> Mound:
         """Return the same surfaces at the nodes of another lattice."""
-        fields = (lattice.sample(self.lattice.shape_of(f)) for f in (self.skin, self.pectoral, self.cage, self.inside))
-        return Mound(lattice, *fields, self.nipple_mm, self.towards)
+        skin, pectoral, cage, inside = (
+            lattice.sample(self.lattice.shape_of(field)) for field in (self.skin, self.pectoral, self.cage, self.inside)
+        )
+        return Mound(lattice, skin, pectoral, cage, inside, self.nipple_mm, self.towards)
 
     def close(self, step_mm: float, margin_mm: float = 5.0) -> Mound:
         """Return the surfaces on the box of the breast alone, at a finer step."""

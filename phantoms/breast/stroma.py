@@ -134,11 +134,16 @@ def _along(ducts: Tubes, points: NDArray[np.float32]) -> tuple[NDArray[np.float3
     t = np.linspace(0, 1, 4)[:, None, None]
     axis = (ducts.starts_mm * (1 - t) + ducts.ends_mm * t).reshape(-1, 3)
     tips = ducts.ends_mm[tip_indices(ducts)]
-    return tuple(cKDTree(cloud).query(points, workers=1)[0].astype(np.float32) for cloud in (axis, tips))  # type: ignore[return-value]
+    to_duct, to_tip = (np.asarray(cKDTree(cloud).query(points)[0], np.float32) for cloud in (axis, tips))
+    return to_duct, to_tip
 
 
 def _lobules(
-    frame: BreastFrame, mound: Mound, points: NDArray[np.float32], size_mm: float, fat: float,
+    frame: BreastFrame,
+    mound: Mound,
+    points: NDArray[np.float32],
+    size_mm: float,
+    fat: float,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Return the distance to the nearest wall between fat lobules, and whether the point's own is filled.
@@ -152,7 +157,7 @@ def _lobules(
     low, high = mapped.min(axis=0), mapped.max(axis=0)
     count = int(np.prod((high - low) / size_mm)) + 8
     seeds = rng.uniform(low, high, (count, 3)).astype(np.float32)
-    distance, which = cKDTree(seeds).query(mapped, k=2, workers=1)
+    distance, which = (np.asarray(found) for found in cKDTree(seeds).query(mapped, k=2))
     apart = np.linalg.norm(seeds[which[:, 0]] - seeds[which[:, 1]], axis=1)
     wall = (distance[:, 1] ** 2 - distance[:, 0] ** 2) / (2 * np.maximum(apart, 1e-3)) / scale
     filled = rng.random(count) < fat

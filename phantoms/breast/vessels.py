@@ -27,7 +27,9 @@ def chain(points_mm: NDArray[np.float64], start_mm: float, end_mm: float) -> Tub
     return Tubes(points_mm[:-1], points_mm[1:], radius[:-1], radius[1:], np.arange(-1, n - 1))
 
 
-def build_vessels(frame: BreastFrame, mound: Mound, *, rng: np.random.Generator) -> tuple[dict[str, Tubes], list[Paint]]:
+def build_vessels(
+    frame: BreastFrame, mound: Mound, *, rng: np.random.Generator
+) -> tuple[dict[str, Tubes], list[Paint]]:
     """Return vessels by name, and the paints of vessels and lymph nodes."""
     names = labels()
     veins = [vein for _ in range(7) if (vein := _superficial(frame, mound, rng)) is not None]
@@ -44,7 +46,7 @@ def build_vessels(frame: BreastFrame, mound: Mound, *, rng: np.random.Generator)
     fat = tuple(names[n] for n in ("subcutaneous_fat", "breast_fat", "cooper_ligaments", "intermuscular_fat",
                                    "fibroglandular_tissue", "intercostal_muscles"))  # fmt: skip
     paints = [Paint(tube, (Layer(names[name]),), over=fat) for name, tube in tubes.items()]
-    return tubes, [*paints, _nodes(frame, mound, rng)]
+    return tubes, [*paints, _nodes(mound, rng)]
 
 
 def _depth(mound: Mound, x: float, z: float) -> float:
@@ -62,7 +64,7 @@ def _superficial(frame: BreastFrame, mound: Mound, rng: np.random.Generator) -> 
     reach = np.linspace(1.05, rng.uniform(0.3, 0.55), 12) * frame.radius_mm
     x = mound.nipple_mm[0] + reach * np.cos(turn)
     z = mound.nipple_mm[2] + reach * np.sin(turn) * frame.tall
-    found = []
+    found: list[tuple[float, float, float]] = []
     for a, b in zip(x, z, strict=True):
         i, k = int(np.argmin(np.abs(lattice.x.ravel() - a))), int(np.argmin(np.abs(lattice.z.ravel() - b)))
         under = np.flatnonzero(mound.skin[k, :, i] < -VEIN_DEPTH_MM)
@@ -77,7 +79,7 @@ def _superficial(frame: BreastFrame, mound: Mound, rng: np.random.Generator) -> 
     return chain(spline_mm(points, 3.0), rng.uniform(1.0, 1.5), 0.5)
 
 
-def _nodes(frame: BreastFrame, mound: Mound, rng: np.random.Generator) -> Paint:
+def _nodes(mound: Mound, rng: np.random.Generator) -> Paint:
     """Return a few bean-shaped nodes with a fatty hilum in the axillary tail."""
     middle = np.array(TAIL_MM[1])
     lattice = Lattice(tuple((middle - 34).tolist()), tuple((middle + [30, 30, 26]).tolist()), 1.0)
@@ -86,10 +88,10 @@ def _nodes(frame: BreastFrame, mound: Mound, rng: np.random.Generator) -> Paint:
         at = middle + rng.uniform((-16, -6, -22), (6, 8, 6))
         short = float(rng.uniform(2.4, 4.2))
         turn = rotation(*(float(a) for a in rng.uniform(-60, 60, 3)))
-        field = np.minimum(field, lattice.sample(Ellipsoid(tuple(at.tolist()), (short, 1.3 * short, 1.9 * short), turn)))
+        node = Ellipsoid(tuple(at.tolist()), (short, 1.3 * short, 1.9 * short), turn)
+        field = np.minimum(field, lattice.sample(node))
     inside = np.maximum(lattice.sample(mound.lattice.shape_of(mound.skin)) + 4.0,
                         2.0 - lattice.sample(mound.lattice.shape_of(mound.pectoral)))  # fmt: skip
     names = labels()
-    del frame
-    return Paint(lattice.shape_of(np.maximum(field, inside)),
-                 (Layer(names["axillary_lymph_nodes"]), Layer(names["axillary_lymph_node_hila"], HILUM_MM)))  # fmt: skip
+    layers = (Layer(names["axillary_lymph_nodes"]), Layer(names["axillary_lymph_node_hila"], HILUM_MM))
+    return Paint(lattice.shape_of(np.maximum(field, inside)), layers)

@@ -40,7 +40,8 @@ def wall_paints(frame: BreastFrame, mound: Mound) -> list[Paint]:
         Paint(lattice.shape_of(ribs, gristle),
               (Layer((names["ribs"], names["costal_cartilage"])),
                Layer((names["rib_marrow"], names["costal_cartilage"]), RIB_CORTEX_MM))),
-        Paint(lattice.shape_of(cage + RIB_MM + 0.4 * uneven), (Layer(names["pleura"]), Layer(names["lung"], PLEURA_MM))),
+        Paint(lattice.shape_of(cage + RIB_MM + 0.4 * uneven),
+              (Layer(names["pleura"]), Layer(names["lung"], PLEURA_MM))),
     ]  # fmt: skip
 
 
