@@ -57,6 +57,7 @@ SMALL_PARTS = ("jejunum", "ileum")
 JEJUNUM_SHARE = 0.4  # of the small bowel below the duodenum
 LOOSE_MM = {"colon_transverse": 11.0, "colon_sigmoid": 13.0, "rectum": 0.0}  # by how much its course wanders, else 5
 STEP_MM = 6.2  # between the beads of the small bowel
+FILL = 0.65  # of the free space that loops can take
 COLON_STEP_MM = 9.0
 HAUSTRUM_MM = 27.0  # between two semilunar folds
 FOLD_MM = 4.6
@@ -199,13 +200,12 @@ def build_small_bowel(
     free = np.maximum(np.maximum(space.inside + 1.5 + cover, peritoneum(space)), 1.2 - np.minimum(taken, space.hard))
     free = np.ascontiguousarray(np.broadcast_to(free, space.lattice.shape), np.float32)
     coarse = free[::2, ::2, ::2]
-    nodes = np.argwhere(coarse < -7.0)
-    room_ml = len(nodes) * (2 * space.lattice.step_mm) ** 3 / 1000
+    room_ml = np.count_nonzero(coarse < 0) * (2 * space.lattice.step_mm) ** 3 / 1000
     wanted = float(spec["small_bowel_m"]) * 1000
     radius = float(np.clip(np.sqrt(1050.0 * float(spec["small_bowel_ml"]) / (np.pi * wanted)), 8.5, 13.0))
-    length = min(wanted, 1.05 * room_ml * 1000 / (np.pi * radius**2))
-    count = int(length / STEP_MM)
-    if count < 12:
+    nodes = np.argwhere(coarse < -0.5 * radius)
+    count = int(min(wanted, FILL * room_ml * 1000 / (np.pi * radius**2)) / STEP_MM)
+    if count < 12 or len(nodes) < 12:
         return None
     places = np.asarray(space.lattice.origin_mm) + nodes[:, ::-1] * 2 * space.lattice.step_mm
     beads = _walk(space, places, start_mm, _valve(colon), count, rng)

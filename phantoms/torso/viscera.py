@@ -26,7 +26,7 @@ from phantoms.torso.viscera_space import FAR_MM, Field, Space
 
 # By how much an organ pushes a shared wall towards softer neighbours, mm.
 STIFFNESS_MM = {
-    "colon": 2.0, "spleen": 1.0, "duodenum": 3.5, "stomach": 1.0,
+    "colon": 2.0, "spleen": 1.0, "duodenum": 7.0, "stomach": 1.0,
     "pancreas": 7.0,
 }  # fmt: skip
 FIRM = ("kidney_right", "kidney_left", "gallbladder")
@@ -34,7 +34,7 @@ INFLATED_MM = {"spleen": 3.0, "stomach": 3.0, "colon": 1.0, "pancreas": 1.0}
 # Heights of the organs whose volume is matched, reference mm.
 SPANS_MM = {
     "liver": (-200.0, -60.0), "spleen": (-145.0, -60.0), "stomach": (-155.0, -60.0), "pancreas": (-175.0, -75.0),
-    "kidney_right": (-212.0, -95.0), "kidney_left": (-196.0, -80.0), "gallbladder": (-165.0, -100.0),
+    "kidney_right": (-212.0, -95.0), "kidney_left": (-196.0, -80.0), "gallbladder": (-165.0, -100.0), "duodenum": (-200.0, -110.0),
 }  # fmt: skip
 BEHIND_MM = 10.0  # how far behind its front a kidney's fat begins
 SPLEEN_ML = 190.0  # of the spleen as it is drawn, among its neighbours
@@ -47,7 +47,8 @@ def sample_viscera(subject: Subject, *, rng: np.random.Generator) -> dict[str, A
 
     Kidneys: MRI medians 174 ml in men, 138 ml in women, the left 6 % larger, 4 % smaller over 60 (J Clin Med 2024;
     13:769), with body surface area. Pancreas: 77.9 +- 21.7 ml, falling with age (204 trauma CTs). Gallbladder 25 +- 12
-    ml fasting (unverified). Stomach: wall 150 and content 250 g (ICRP 89). Small bowel 2.8 / 2.6 m (ICRP 89).
+    ml fasting (unverified). Stomach: wall 150 and content 250 g (ICRP 89).
+    Duodenum: 65 ml, a third of it content (unverified). Small bowel 2.8 / 2.6 m (ICRP 89).
     """
     female, age = subject.sex == "female", subject.age_years
     normal = rng.standard_normal
@@ -59,10 +60,11 @@ def sample_viscera(subject: Subject, *, rng: np.random.Generator) -> dict[str, A
     kidney = (138.0 if female else 174.0) * size**0.9 * (1 - 0.0025 * max(age - 55, 0)) * spread(1.0, 0.13)
     fat = np.interp(subject.bmi, [17, 22, 28, 36, 45], [0.15, 0.5, 1.2, 2.2, 3.0])
     visceral = float((0.7 if female else 1.1) * fat)
-    heavy = subject.bmi - 25
+    heavy, tall = subject.bmi - 25, subject.height_cm / (163.0 if female else 176.0)
+    spleen = expected_spleen_ml(subject) * individual_factor("spleen", rng=rng)
     return {
         "liver_ml": expected_liver_ml(subject) * individual_factor("liver", rng=rng),
-        "spleen_ml": min(420.0, expected_spleen_ml(subject) * individual_factor("spleen", rng=rng)),
+        "spleen_ml": min(420.0 * min(1.0, (subject.bsa_m2 / 1.75) ** 2), spleen),  # a small body holds no large one
         "kidney_right_ml": kidney * spread(0.97, 0.06),
         "kidney_left_ml": kidney * spread(1.03, 0.06),
         "sinus_fat": float(np.clip(0.35 + 0.010 * (age - 40) + 0.015 * heavy + 0.1 * normal(), 0.1, 1.2)),
@@ -70,11 +72,12 @@ def sample_viscera(subject: Subject, *, rng: np.random.Generator) -> dict[str, A
         "pancreas_fat": float(np.clip(0.04 + 0.003 * (age - 30) + 0.006 * heavy + 0.04 * normal(), 0, 0.45)),
         "gallbladder_ml": float(np.clip(spread(27.0, 0.40), 8.0, 70.0)),
         "stomach_ml": spread(370.0 if female else 400.0, 0.30),
+        "duodenum_ml": spread(65.0 * size**0.8, 0.18),
         "stomach_gas": float(rng.uniform(0.12, 0.5)),
         "adrenal": spread(1.0, 0.12),
         "liver_slant": float(np.clip(0.70 + 0.09 * normal(), 0.5, 0.9)),
         "liver_left_reach_mm": float(np.clip(70.0 + 13.0 * normal(), 44.0, 100.0)),
-        "small_bowel_m": spread(2.6 if female else 2.8, 0.10),
+        "small_bowel_m": spread(2.6 if female else 2.8, 0.10) * tall,
         "small_bowel_ml": spread(880.0 if female else 1000.0, 0.12) * size**0.5,
         "colon_calibre": spread(0.95, 0.09),
         "colon_droop_mm": float(np.clip(12.0 + 22.0 * normal(), -25.0, 60.0)),
@@ -161,6 +164,8 @@ class _Organs:
         every = (slice(None, None, 2),) * 3
         small = {name: np.ascontiguousarray(field[every]) for name, field in raw.items()}
         wanted = {name: float(self.spec[f"{name}_ml"]) for name, span in SPANS_MM.items() if self._whole(span)}
+        if "liver" in wanted:
+            wanted["liver"] *= 1.03  # its outermost layer is shared with the diaphragm
         if "pancreas" in wanted:
             wanted["pancreas"] *= 1.16  # its lobules are too fine for every other node
         growth, border = dict(INFLATED_MM), 0.0
