@@ -152,7 +152,24 @@ def test_lists_are_names_with_descriptions_also_as_json(kind):
 def test_list_of_phantoms_shows_those_of_third_parties(two_balls, monkeypatch):
     monkeypatch.setattr("medsynth.scene.body.bodies", lambda: {"two_balls": two_balls.BODY})
     row, = json.loads(call("list", "phantoms", "--json").stdout)
-    assert row == {"name": "two_balls", "description": "Two balls, for tests", "ranges": ["all"], "structures": 2}
+    structures = row.pop("structures")
+    assert row == {"name": "two_balls", "description": "Two balls, for tests", "ranges": ["all"],
+                   "spec": ["radius_mm"], "covariates": {}}
+    assert [(s["name"], s["label"], s["organ"]) for s in structures] == [("body", 1, "body"), ("ball", 2, "ball")]
+    assert structures[1]["snomed"] == "10200004"
+
+
+def test_list_of_phantoms_tells_what_of_a_subject_each_body_follows():
+    rows = {row["name"]: row for row in json.loads(call("list", "phantoms", "--json").stdout)}
+    thorax = rows["thorax"]
+    assert set(thorax["covariates"]) == {"sex", "age_years", "height_cm", "weight_kg"}
+    assert thorax["covariates"]["age_years"] == {"min": 18.0, "max": 95.0}
+    assert "liver_ml" in thorax["spec"]
+    by_name = {s["name"]: s for s in thorax["structures"]}
+    assert by_name["rib_left_5_marrow"]["organ"] == "rib_left_5"
+    assert by_name["rib_left_5"]["laterality"] == "left"
+    assert rows["qa-water"]["covariates"] == {}
+    assert rows["qa-water"]["spec"] == ["diameter_mm", "length_mm", "wall_mm"]
 
 
 def test_list_of_recipes_has_every_built_in_one():
