@@ -43,10 +43,11 @@ PERICALLOSAL: tuple[Row, ...] = (
     A1[-1], (1.7, -34.0, -12.5), (1.7, -46.0, -10.0), (1.7, -51.0, 0.0), (1.7, -48.0, 14.0), (1.7, -36.0, 25.0),
     (1.7, -18.0, 31.0), (1.7, 4.0, 32.0), (1.7, 20.0, 28.0), (1.7, 33.0, 22.0),
 )
+# The third is the callosomarginal artery, from which the next four leave.
 ANTERIOR_BRANCHES: tuple[tuple[Row, ...], ...] = (
     ((1.7, -46.0, -10.0), (1.8, -60.0, -14.0), (5.0, -72.0, -14.0)),
     ((1.7, -51.0, 0.0), (1.8, -66.0, 4.0), (4.0, -80.0, 14.0)),
-    ((1.7, -50.5, 4.0), (1.8, -60.0, 20.0), (1.8, -52.0, 38.0), (1.8, -34.0, 45.0), (1.8, -12.0, 48.0)),  # callosomarginal
+    ((1.7, -50.5, 4.0), (1.8, -60.0, 20.0), (1.8, -52.0, 38.0), (1.8, -34.0, 45.0), (1.8, -12.0, 48.0)),
     ((1.8, -60.0, 20.0), (2.0, -70.0, 34.0), (8.0, -68.0, 44.0)),
     ((1.8, -52.0, 38.0), (2.0, -52.0, 54.0), (10.0, -44.0, 62.0)),
     ((1.8, -34.0, 45.0), (2.0, -28.0, 62.0), (10.0, -20.0, 74.0)),
@@ -65,11 +66,15 @@ POSTERIOR_BRANCHES: tuple[tuple[Row, ...], ...] = (
 COMMUNICATING_START: Row = (11.5, -16.5, -13.5)
 COMMUNICATING: tuple[Row, ...] = (COMMUNICATING_START, (9.5, -8.0, -14.5), (7.0, 1.5, -13.5))
 VERTEBRAL: tuple[Row, ...] = ((11.5, 24.0, -70.0), (9.0, 19.0, -63.0), (5.0, 13.0, -55.0), (0.0, 8.5, -48.0))
-BASILAR: tuple[Row, ...] = ((0.0, 8.5, -48.0), (0.6, 3.5, -40.0), (-0.4, 0.0, -31.0), (0.0, -1.0, -22.0), (0.0, 0.0, -15.0))
+BASILAR: tuple[Row, ...] = (
+    (0.0, 8.5, -48.0), (0.6, 3.5, -40.0), (-0.4, 0.0, -31.0), (0.0, -1.0, -22.0), (0.0, 0.0, -15.0),
+)
 CEREBELLAR: tuple[tuple[tuple[Row, ...], float], ...] = (
-    (((0.0, -0.5, -18.0), (12.0, 5.0, -18.0), (20.0, 16.0, -16.0), (15.0, 30.0, -9.0), (18.0, 46.0, -10.0), (26.0, 62.0, -18.0)), 0.8),
+    (((0.0, -0.5, -18.0), (12.0, 5.0, -18.0), (20.0, 16.0, -16.0), (15.0, 30.0, -9.0), (18.0, 46.0, -10.0),
+      (26.0, 62.0, -18.0)), 0.8),
     (((0.0, 1.0, -34.0), (12.0, 3.0, -37.0), (22.0, 10.0, -39.0), (34.0, 22.0, -44.0), (46.0, 40.0, -42.0)), 0.6),
-    (((8.0, 17.5, -61.0), (13.0, 24.0, -60.0), (11.0, 33.0, -62.0), (8.0, 42.0, -58.0), (14.0, 62.0, -62.0), (24.0, 74.0, -52.0)), 0.7),
+    (((8.0, 17.5, -61.0), (13.0, 24.0, -60.0), (11.0, 33.0, -62.0), (8.0, 42.0, -58.0), (14.0, 62.0, -62.0),
+      (24.0, 74.0, -52.0)), 0.7),
 )
 
 
@@ -136,7 +141,8 @@ def build_arteries(bed: Bed, stem: SampledShape, spec: Mapping[str, Any]) -> dic
         posterior += [grow.vessel(_mirrored(rows, sign), 0.75, 0.4, 0.6) for rows in POSTERIOR_BRANCHES]
         found[f"posterior_cerebral_artery_{side}"] = joined(posterior)
         girth = float(spec["posterior_communicating_mm"][n]) / 2
-        found[f"posterior_communicating_artery_{side}"] = trunk.vessel(_mirrored(COMMUNICATING, sign), girth, girth, 0.6)
+        link = trunk.vessel(_mirrored(COMMUNICATING, sign), girth, girth, 0.6)
+        found[f"posterior_communicating_artery_{side}"] = link
     across = np.array([_mirrored(A1, -1)[-1], [0.0, A1[-1][1] - 0.6, A1[-1][2] + 0.3], A1[-1]])
     found["anterior_communicating_artery"] = grow.vessel(across, 0.6, 0.6, 0.2, settle=False)
     return found

@@ -85,7 +85,8 @@ def glands(space: BrainSpace, sella_mm: NDArray[np.float64]) -> dict[str, Tubes]
 
 
 def white_matter_lesions(
-    space: BrainSpace, lattice: Lattice, lateral_mm: Array, ribbon: SampledShape, depth: float, volume_ml: float, seed: int
+    space: BrainSpace, lattice: Lattice, lateral_mm: Array, ribbon: SampledShape, depth: float, volume_ml: float,
+    seed: int,
 ) -> SampledShape | None:
     """Return caps at the ventricles' horns, thin bands along their bodies and scattered foci, with a drawn volume.
 
@@ -109,4 +110,4 @@ def white_matter_lesions(
             high = grown
         else:
             low = grown
-    return lattice.shape_of(level)
+    return lattice.shape_of(level, np.broadcast_to(lattice.x > 0, lattice.shape).astype(np.uint8))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +40,7 @@ def _midsagittal() -> NDArray[np.float32]:
     y = TABLE_LOW_MM[0] + TABLE_STEP_MM * np.arange(TABLE_SHAPE[1])[None, :]
     z = TABLE_LOW_MM[1] + TABLE_STEP_MM * np.arange(TABLE_SHAPE[0])[:, None]
     best, above = np.full(TABLE_SHAPE, np.inf), np.zeros(TABLE_SHAPE)
-    for a, b in zip(line[:-1], line[1:], strict=True):
+    for a, b in pairwise(line):
         axis = b[:2] - a[:2]
         v, w = y - a[0], z - a[1]
         t = np.clip((v * axis[0] + w * axis[1]) / (axis @ axis), 0, 1)

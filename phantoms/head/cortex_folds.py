@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from medsynth.core.seed import Seed
-from medsynth.shapes.lattice import Field, Lattice
+from medsynth.shapes.lattice import Lattice
 from phantoms.head.brain_space import BrainSpace
 from phantoms.head.cortex_kernels import gather, polyline_distance
 from phantoms.head.cortex_sulci import courses
@@ -126,7 +126,9 @@ def named_sulci(
             gather(hull, (place - origin) / lattice.step_mm, sampled)
             slope = np.maximum(np.linalg.norm(sampled[:, 1:4], axis=1, keepdims=True), 0.4)
             place = place - sampled[:, :1] * sampled[:, 1:4] / slope**2
-        starts.append(place[:-1]), ends.append(place[1:]), number.append(np.full(len(place) - 1, n))
+        starts.append(place[:-1])
+        ends.append(place[1:])
+        number.append(np.full(len(place) - 1, n))
     distance = np.empty(len(surface.foot_mm), np.float32)
     which = np.empty(len(surface.foot_mm), np.int64)
     wander = np.stack([lattice.noise(int(s), 30.0)[surface.near] for s in spec["wander_seeds"]], axis=1)

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from medsynth.shapes.blend import smooth_max, smooth_min
 from medsynth.shapes.lattice import Field, Lattice
-from medsynth.shapes.primitives import Capsule, Ellipsoid
 from medsynth.shapes.sampled import SampledShape
 from phantoms.head.brain_space import BrainSpace
 from phantoms.head.callosum import callosum_distance

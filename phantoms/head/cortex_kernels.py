@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
 """Inner loops of the folded cortex: sampling on lattices, sulci as thin blades, and true distances by sweeping."""
 
 import numba
@@ -97,8 +98,8 @@ def _sheets(h, depth, crown):
 
 
 @numba.njit(cache=True, nogil=True, parallel=True)
-def carve_sulci(hull, drift, folds, depths, coarse_origin, coarse_step, origin, step, wave, width, crown, out):
-    """Write the cerebrum's surface: the hull less its sulci, negative inside.
+def carve_sulci(hull, drift, folds, depths, coarse_origin, coarse_step, origin, step, wave, width, crown, out, under):
+    """Write the cerebrum's surface (the hull less its sulci, negative inside) and the depth under the hull.
 
     hull : (2, z, y, x, 4 + 3 n) per side (0 right, 1 left; x is |x|): hull distance, negative inside, its gradient, and
         for each free fissure its level function, how far beyond its end a place is, and its half width.
@@ -106,7 +107,7 @@ def carve_sulci(hull, drift, folds, depths, coarse_origin, coarse_step, origin, 
     folds : (2, z, y, x, 8) two fold fields with their gradients; valleys are sulci.
     depths : (2, z, y, x, 3) depth of the sulci of both fields, relative width.
     wave : (2,) wavelengths of the two fields; width, crown in mm.
-    out : (z, y, x) lattice of the body at `origin`, `step`; x > 0 is left.
+    out, under : (z, y, x) lattice of the body at `origin`, `step`; x > 0 is left.
     """
     nz, ny, nx = out.shape
     for k in numba.prange(nz):
@@ -119,6 +120,7 @@ def carve_sulci(hull, drift, folds, depths, coarse_origin, coarse_step, origin, 
                 x = (abs(origin[0] + i * step) - coarse_origin[0]) / coarse_step
                 _sample(hull[side], x, y, z, h)
                 surface = h[0]
+                under[k, j, i] = -surface
                 if surface > 6.0 or surface < -FAR:
                     out[k, j, i] = surface
                     continue

@@ -54,7 +54,8 @@ FORNIX: Rows = (
     (4.5, 8.0, 18.0, 2.6, 1.5), (11.0, 19.0, 14.5, 2.8, 1.3), (19.0, 26.0, 6.5, 1.6, 1.6), (24.0, 22.0, -3.0, 1.3, 1.3),
 )
 ANTERIOR_COMMISSURE: Rows = (
-    (0.0, -13.0, -0.5, 1.5, 1.8), (8.0, -14.5, -2.5, 1.6, 1.8), (17.0, -12.5, -6.0, 1.5, 1.6), (25.0, -7.0, -9.0, 1.3, 1.3),
+    (0.0, -13.0, -0.5, 1.5, 1.8), (8.0, -14.5, -2.5, 1.6, 1.8), (17.0, -12.5, -6.0, 1.5, 1.6),
+    (25.0, -7.0, -9.0, 1.3, 1.3),
 )
 
 
@@ -73,7 +74,9 @@ class Nuclei:
     bulging_mm: Array
 
 
-def build_nuclei(space: BrainSpace, lattice: Lattice, volumes_ml: Mapping[str, Mapping[str, float]], seed: int) -> Nuclei:
+def build_nuclei(
+    space: BrainSpace, lattice: Lattice, volumes_ml: Mapping[str, Mapping[str, float]], seed: int
+) -> Nuclei:
     """Return the nuclei with the drawn volumes of each side."""
     noise = NOISE_MM * lattice.noise(seed, 14.0) + 0.5 * lattice.noise(seed + 1, 30.0)
 
@@ -105,17 +108,22 @@ def build_nuclei(space: BrainSpace, lattice: Lattice, volumes_ml: Mapping[str, M
     return Nuclei(best, owner, bulging)
 
 
-def build_midline(space: BrainSpace, lattice: Lattice) -> tuple[Array, NDArray[np.uint8]]:
+def build_midline(space: BrainSpace, lattice: Lattice) -> SampledShape:
     """Return callosum (owner 0) and fornix with septum pellucidum and anterior commissure (owner 1)."""
     x, y, z = space.axes(lattice)
     scale = np.float32(space.scale)
     distance = callosum_distance(x, y, z)[0] + 0.03 * np.maximum(np.abs(x) - 6.0, 0.0) ** 2
-    callosum = smooth_max((distance * scale).astype(np.float32), ((np.abs(x) - 14.0) * scale + 0 * distance).astype(np.float32), 4.0)
-    tubes = [sweep_distance(tube(space, rows, sign), lattice, 6.0)[0] for rows in (FORNIX, ANTERIOR_COMMISSURE) for sign in (-1, 1)]
+    beside = np.broadcast_to((np.abs(x) - 14.0) * scale, lattice.shape).astype(np.float32)
+    callosum = smooth_max((distance * scale).astype(np.float32), beside, 4.0)
+    tubes = [
+        sweep_distance(tube(space, rows, sign), lattice, 6.0)[0]
+        for rows in (FORNIX, ANTERIOR_COMMISSURE)
+        for sign in (-1, 1)
+    ]
     septum = np.maximum(np.abs(x) - 0.7, np.hypot((y + 22.0) / 20.0, (z - 13.0 + 0.35 * (y + 22)) / 8.5) * 8.5 - 8.5)
     fornix = np.minimum.reduce([*tubes, ((septum + 0 * distance) * scale).astype(np.float32)])
     both = np.minimum(callosum, fornix)
-    return both, (fornix < callosum).astype(np.uint8)
+    return lattice.shape_of(both, (fornix < callosum).astype(np.uint8))
 
 
 STEM: dict[str, tuple[Rows, ...]] = {
@@ -124,13 +132,14 @@ STEM: dict[str, tuple[Rows, ...]] = {
         ((4.5, 14.5, -3.0, 7.5, 4.5), (4.5, 17.5, -11.0, 9.5, 6.0), (4.0, 20.0, -21.0, 8.5, 6.0)),  # tegmentum
         ((5.2, 22.5, -4.5, 4.4, 3.8), (5.4, 26.0, -11.5, 4.4, 3.4)),  # colliculi
     ),
-    "pons": (
+    "pons": (  # belly, tegmentum, middle cerebellar peduncle
         ((4.5, 11.5, -22.5, 10.0, 7.5), (5.5, 12.0, -30.0, 12.5, 10.6), (5.0, 13.5, -38.0, 11.0, 8.6)),
         ((4.0, 20.0, -20.0, 8.5, 5.5), (4.0, 20.5, -33.0, 9.0, 6.5), (3.5, 23.0, -44.0, 7.5, 5.0)),
-        ((13.0, 13.5, -33.0, 8.0, 8.0), (19.0, 21.0, -35.0, 6.5, 7.5), (21.0, 30.0, -36.5, 4.0, 5.5)),  # middle peduncle
+        ((13.0, 13.5, -33.0, 8.0, 8.0), (19.0, 21.0, -35.0, 6.5, 7.5), (21.0, 30.0, -36.5, 4.0, 5.5)),
     ),
     "medulla": (
-        ((3.2, 22.5, -44.0, 7.0, 5.6), (2.6, 24.0, -52.0, 6.8, 6.2), (1.4, 26.8, -60.0, 5.6, 5.0), (0.2, 29.2, -66.0, 5.8, 4.4), (0.1, 31.0, -73.0, 5.8, 4.4)),
+        ((3.2, 22.5, -44.0, 7.0, 5.6), (2.6, 24.0, -52.0, 6.8, 6.2), (1.4, 26.8, -60.0, 5.6, 5.0),
+         (0.2, 29.2, -66.0, 5.8, 4.4), (0.1, 31.0, -73.0, 5.8, 4.4)),
     ),
 }
 STEM_ORDER = tuple(STEM)

@@ -59,7 +59,7 @@ def build_falx(space: BrainSpace, cavity: SampledShape, tent: Tentorium, seed: i
     """Return the falx: in the midline from the vault to a free edge 4-12 mm over the callosum, behind to the tent."""
     low, high = space.at([-3.0, -88.0, -26.0]), space.at([3.0, 98.0, 88.0])
     lattice = Lattice((-3.0, float(low[1]), float(low[2])), (3.0, float(high[1]), float(high[2])), 0.6)
-    x, y, z = space.axes(lattice)
+    _, y, z = space.axes(lattice)
     _, above = callosum_distance(np.zeros((1, 1, 1)), y, z)
     edge = np.interp(np.ravel(y), (-85, -50, -10, 25, 34), (16, 14, 9, 4, 2)).reshape(y.shape) - above
     hind = tent.height(np.zeros((1, 1, 1)), y) - z
@@ -82,4 +82,5 @@ def build_tent(space: BrainSpace, cavity: SampledShape, tent: Tentorium) -> Samp
     opening = (1 - np.hypot(x / wide, (y - middle) / long)) * wide
     ahead = petrous_y(side) - y
     inside = cavity.distance_mm(lattice.points_mm) - 0.5
-    return lattice.shape_of(np.maximum(np.maximum(sheet, np.maximum(opening, ahead) + 0 * z), inside).astype(np.float32))
+    edges = np.maximum(np.maximum(opening, ahead) + 0 * z, inside)
+    return lattice.shape_of(np.maximum(sheet, edges).astype(np.float32))

@@ -42,7 +42,11 @@ def build_sinuses(bed: Bed, tent: Tentorium, spec: Mapping[str, Any]) -> dict[st
     found = {"superior_sagittal_sinus": _along(sagittal, radius)}
     torcular = sagittal[-1]
     shift = tent.shift_mm
-    ridge = [(0.0, y, z + shift * float(np.clip((y - 34) / 40, 0, 1))) for y, z in zip(RIDGE_Y_MM, RIDGE_Z_MM, strict=True) if y > 30]
+    ridge = [
+        (0.0, y, z + shift * float(np.clip((y - 34) / 40, 0, 1)))
+        for y, z in zip(RIDGE_Y_MM, RIDGE_Z_MM, strict=True)
+        if y > 30
+    ]
     straight = np.concatenate([bed.space.at([[0.0, 28.0, 6.5], *ridge[:-1]]), torcular[None]])
     found["straight_sinus"] = tubes_along(path_mm(straight, 0.0, 1), 1.9, 2.5)
     vein = [path_mm(bed.space.at(np.array(rows) * [sign, 1, 1]), 0.6, 31) for rows in DEEP_VEINS_MM for sign in (-1, 1)]
@@ -70,7 +74,8 @@ def build_sinuses(bed: Bed, tent: Tentorium, spec: Mapping[str, Any]) -> dict[st
 def _inward(bed: Bed, points: Points) -> Points:
     step = 0.8
     moves = np.eye(3) * step
-    gradient = np.stack([bed.cavity.distance_mm(points + m) - bed.cavity.distance_mm(points - m) for m in moves], axis=1)
+    field = bed.cavity.distance_mm
+    gradient = np.stack([field(points + m) - field(points - m) for m in moves], axis=1)
     return np.asarray(gradient / np.maximum(np.linalg.norm(gradient, axis=1, keepdims=True), 0.5))
 
 

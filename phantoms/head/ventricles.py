@@ -135,7 +135,8 @@ def _fourth(space: BrainSpace, lattice: Lattice) -> Array:
     x, y, z = space.axes(lattice)
     along = np.interp(np.ravel(z), [-56.0, -46.0, -34.0, -24.0, -18.0], [1.5, 4.0, 6.6, 3.6, 1.2]).reshape(z.shape)
     floor = np.interp(np.ravel(z), [-56.0, -46.0, -34.0, -24.0, -18.0], [34.0, 30.5, 27.5, 27.0, 26.5]).reshape(z.shape)
-    roof = floor + np.interp(np.ravel(z), [-56.0, -44.0, -33.0, -24.0, -18.0], [0.8, 3.6, 11.0, 5.0, 1.5]).reshape(z.shape)
+    deep = np.interp(np.ravel(z), [-56.0, -44.0, -33.0, -24.0, -18.0], [0.8, 3.6, 11.0, 5.0, 1.5])
+    roof = floor + deep.reshape(z.shape)
     middle, half = (floor + roof) / 2, (roof - floor) / 2
     level = np.maximum(np.abs(y - middle) - half, np.abs(x) - along * (1 - 0.5 * np.clip((y - floor) / 12.0, 0, 1)))
     level = np.maximum(level, np.maximum(-54.0 - z, z + 19.0))
