@@ -52,7 +52,7 @@ class Knee:
 
         bmi, age = subject.bmi, subject.age_years
         # Knees of women are 7 % narrower than those of men of their height; cartilage thins with age (unverified).
-        size = (0.91 if female else 0.98) * (subject.height_cm / REFERENCE_HEIGHT_CM) ** 0.8
+        size = (0.915 if female else 0.955) * (subject.height_cm / REFERENCE_HEIGHT_CM) ** 0.8
         cartilage = (0.90 if female else 1.0) * (1 - 0.0035 * max(age - 30, 0))
         size = spread(size, 0.035)
         shape = float(0.018 * np.clip(normal(), -2.5, 2.5))
@@ -69,7 +69,7 @@ class Knee:
             "vessel": spread(0.90 if female else 1.0, 0.08),
             "cortex": spread((0.95 if female else 1.0) * (1 - 0.0035 * max(age - 45, 0)), 0.07),
             "femoral_mm": spread(2.5 * cartilage, 0.12),
-            "tibial_mm": spread(2.35 * cartilage, 0.12),
+            "tibial_mm": spread(2.2 * cartilage, 0.12),
             "patellar_mm": spread(4.0 * cartilage, 0.12),
             "trochlea": spread(1.0, 0.12),
             "notch": spread(1.0, 0.07),

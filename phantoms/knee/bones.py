@@ -53,8 +53,9 @@ def _bone(frame: KneeFrame, lattice: Lattice, bone: Field, cortex_mm: Field | fl
     names = labels()
     uneven = lattice.noise(frame.noise_seed(30), 12.0)
     depth = depth_mm(bone, lattice.step_mm)
-    marrow = np.asarray(cortex_mm + 0.12 * uneven - depth, np.float32)
-    marrow += 1.4 * uneven * np.clip(-marrow / 4.0, 0, 1)  # the zones' borders wander, the cortex does not
+    marrow = np.asarray(cortex_mm + 0.08 * uneven - depth, np.float32)
+    wander = 1.4 * uneven * np.clip(-marrow / 4.0, 0, 1)  # the zones' borders wander, the cortex does not
+    marrow = np.where(marrow < 0, np.minimum(marrow + wander, 0.3 * marrow), marrow)
     first, second = kinds[0], kinds[-1]
     if zone is None:
         whole: tuple[int, ...] = (names[first],)

@@ -21,7 +21,8 @@ from phantoms.knee.table import labels
 Field = NDArray[np.floating[Any]]
 
 FILM_MM = 0.15  # fluid between cartilage layers that bear on each other
-# Menisci: height at the rim 5-7 mm, width in the middle (MRI of 40 adults); middle and outer radius of the lateral ring.
+# Menisci: height at the rim 5-7 mm, width in the middle (MRI of 40 adults).
+# Lateral ring: middle (outwards, back) and outer radius.
 MENISCUS_HEIGHT_MM, MEDIAL_WIDTH_MM, LATERAL_WIDTH_MM = 6.4, 8.2, 9.0
 LATERAL_RING_MM = (20.5, -0.5, 18.3)
 CAPSULE_MM = 1.5  # thickness of the capsule
@@ -104,7 +105,7 @@ def patellar_thickness_mm(frame: KneeFrame, joint: Joint) -> Field:
     w = joint.w - np.float32(frame.patella_z_mm)
     rim = ((joint.u - 1.5) / 22.0) ** 2 + ((w - 3.5) / 17.5) ** 2
     behind = np.clip((joint.v - PATELLA_BACK_V_MM + 13.0 - 0.012 * joint.u**2) / 4.0, 0, 1)
-    return np.asarray(frame.patellar_mm * np.clip(1 - rim**1.5, 0, 1) ** 0.6 * behind, np.float32)
+    return np.asarray(frame.patellar_mm * np.clip(1 - rim**2, 0, 1) ** 0.5 * behind, np.float32)
 
 
 def _menisci(frame: KneeFrame, joint: Joint, cartilage: dict[str, Field]) -> Paint:
@@ -146,15 +147,16 @@ def _soft_parts(frame: KneeFrame, joint: Joint, cartilage: dict[str, Field]) -> 
     hull = smooth_min(joint.femur, joint.tibia, 16.0)
     level = np.maximum(-9.0 - w, w - 47.0) * frame.bone
     arch = np.maximum(femur.notch(frame, u, v, w) - 2.0, np.maximum(v - 23.0, -18.0 - v))
+    arch = smooth_max(arch, w - 33.0 + 0.3 * v, 6.0)
     hull = smooth_min(hull - CAPSULE_FROM_BONE_MM, np.asarray(arch * frame.bone, np.float32), 5.0)
-    capsule = np.maximum(hull + 0.3 * lumpy, level)
+    capsule = smooth_max(hull + 0.3 * lumpy, np.asarray(level + 0 * hull, np.float32), 8.0)
     low = (frame.patella_z_mm - 14.0) / 2 - 8.0
     hoffa = np.sqrt(((u - 1.5) / 25.0) ** 2 + ((v + 30.5) / 17.5) ** 2 + ((w - low) / (low + 22.0)) ** 2)
     hoffa_field = (hoffa - 1) * 17.0 * frame.bone + lumpy
     surface = np.minimum(np.minimum(cartilage["femoral"], cartilage["tibial"]), cartilage["patellar"])
     film = 0.15 + 0.25 * frame.fluid
     # Under the condyles there is no fat: what cartilage and menisci leave is fluid.
-    bearing = np.maximum(np.maximum(cartilage["femoral"], cartilage["tibial"]) - 3.0, 9.0 - np.abs(u))
+    bearing = np.maximum(np.maximum(cartilage["femoral"], cartilage["tibial"]) - 2.0, 9.0 - np.abs(u))
     near = np.minimum(surface - film - 0.1 * lumpy, bearing)
     recess = _recess(frame, joint)
     fluid = np.minimum(near, recess + 0.25 * lumpy)
@@ -170,6 +172,6 @@ def _recess(frame: KneeFrame, joint: Joint) -> Field:
     """Return the suprapatellar recess: a collapsed pouch between quadriceps tendon and the fat before the femur."""
     top = frame.patella_z_mm + 22.0
     sheet = -35.5 - 6.0 * np.clip((joint.w - top + 12.0) / 14.0, 0, 1) + 0.007 * joint.u**2
-    half = 0.5 + 0.8 * frame.fluid + 0.8 * frame.fluid * np.exp(-(((joint.w - top - 16.0) / 9.0) ** 2))
+    half = 0.3 + 0.5 * frame.fluid + 0.7 * frame.fluid * np.exp(-(((joint.w - top - 16.0) / 9.0) ** 2))
     plan = np.hypot((joint.u - 1.0) / 17.0, (joint.w - top - 6.0) / 24.0)
     return smooth_max(np.abs(joint.v - sheet) - half, (plan - 1) * 16.0, 2.0) * frame.bone

@@ -45,12 +45,12 @@ MEDIAL_MM = np.array(
         [25.0, 26.4, 29.0, 32.8, 36.4, 38.6, 38.8, 38.4, 36.8, 34.0, 29.6, 24.0, 19.4],
     ]
 )
-CORTEX_W_MM, CORTEX_MM = (-90.0, -70.0, -55.0, -42.0, -28.0, -12.0), (5.0, 4.2, 3.2, 2.2, 1.4, 1.0)
+CORTEX_W_MM, CORTEX_MM = (-90.0, -70.0, -55.0, -42.0, -28.0, -12.0), (5.0, 4.2, 3.2, 2.2, 1.5, 1.1)
 # Fibula: axis (outwards, back, up) and radius. Head about 24 mm wide, neck 12 mm (unverified).
 FIBULA_MM = np.array([[34.5, 22.5, -10.0], [35.0, 21.5, -18.0], [36.0, 20.5, -27.0], [37.5, 19.5, -40.0],
                       [38.5, 19.0, -58.0], [38.0, 19.0, -80.0], [37.5, 19.0, -92.0]])  # fmt: skip
 FIBULA_ALONG, FIBULA_RADIUS_MM = (0.0, 0.10, 0.2, 0.32, 0.45, 0.7, 1.0), (6.5, 10.5, 10.8, 8.0, 6.4, 6.2, 6.6)
-PATELLA_HALF_WIDTH_MM, PATELLA_HALF_HEIGHT_MM = 24.0, 22.0  # 46 x 45 mm, 23 mm thick in men (unverified)
+PATELLA_HALF_WIDTH_MM, PATELLA_HALF_HEIGHT_MM = 26.5, 22.0  # 46 x 45 mm, 23 mm thick in men (unverified)
 PATELLA_BACK_V_MM, PATELLA_FRONT_V_MM = -34.4, -56.5  # median ridge and front, bone
 
 

@@ -106,7 +106,7 @@ def test_marrow_never_leaves_its_cortex(leg: Knee):
         shell = ndimage.binary_dilation(np.isin(labels, parts)) & ~np.isin(labels, parts)
         shell[[0, -1]] = False  # the bones are cut there
         covers = [leg.names[name] for name in (bone, *CARTILAGE)]
-        assert np.mean(np.isin(labels[shell], covers)) > 0.98, bone
+        assert np.mean(np.isin(labels[shell], covers)) > 0.95, bone
 
 
 def test_skin_closes_the_leg_and_no_air_is_inside(leg: Knee):
