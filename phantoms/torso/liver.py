@@ -91,7 +91,7 @@ def segments(space: Space, liver: Field) -> NDArray[np.uint8]:
     segment[np.broadcast_to(middle > 0, segment.shape)] = 3  # IV
     lateral = np.broadcast_to(left > 0, segment.shape) & (middle > 0)
     segment[lateral] = np.where(upper_left > 0, 1, 2)[lateral]  # II, III
-    segment[caudate(space) < 1.0] = 0
+    segment[caudate(space) < 3.0] = 0
     return segment
 
 

@@ -24,10 +24,10 @@ PART_ENDS = (0.30, 0.44, 0.74)  # shares of the gland's length
 DUCT_MM = (1.6, 1.2, 0.8)  # radius in head, body, tail: 3.5, 2.5 and 1.5 mm wide at most
 
 
-def pancreas_field(space: Space) -> tuple[Field, Field]:
+def pancreas_field(space: Space, size: float) -> tuple[Field, Field]:
     """Return the gland before it meets its neighbours, with lobules at its edge, and the arc length along it."""
-    gland, arc = space.distance(space.tube(PANCREAS))
-    hook, _ = space.distance(space.tube(UNCINATE))
+    gland, arc = space.distance(space.tube(PANCREAS, size), 18.0)
+    hook, _ = space.distance(space.tube(UNCINATE, size), 18.0)
     lobules = 1.9 * space.noise[9.0] + 1.0 * space.noise[15.0]
     return (smooth_min(gland, hook, 4.0) + lobules).astype(np.float32), arc
 

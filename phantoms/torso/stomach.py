@@ -29,16 +29,16 @@ WALL_MM = 3.4  # 3-5 mm in the body of the stomach, more in the antrum
 FOLD_MM = 2.0
 
 
-def stomach_field(space: Space) -> tuple[Field, Field]:
+def stomach_field(space: Space, size: float) -> tuple[Field, Field]:
     """Return the stomach before it meets its neighbours, and the arc length along it."""
-    field, arc = space.distance(space.tube(STOMACH))
+    field, arc = space.distance(space.tube(STOMACH, size), 22.0)
     return (field + 3.0 * space.noise[46.0] + 1.4 * space.noise[30.0]).astype(np.float32), arc
 
 
-def duodenum_field(space: Space) -> tuple[Field, Field]:
-    """Return the duodenum before it meets its neighbours, and the arc length along it."""
-    field, arc = space.distance(space.tube(DUODENUM, 0.95))
-    return (field + 1.2 * space.noise[30.0] + 0.7 * space.noise[15.0]).astype(np.float32), arc
+def duodenum_field(space: Space, size: float) -> Field:
+    """Return the duodenum before it meets its neighbours."""
+    field, _ = space.distance(space.tube(DUODENUM, 0.95 * size), 20.0)
+    return (field + 1.2 * space.noise[30.0] + 0.7 * space.noise[15.0]).astype(np.float32)
 
 
 def spleen_field(space: Space, size: float) -> Field:

@@ -36,9 +36,12 @@ SPANS_MM = {
     "liver": (-200.0, -60.0), "spleen": (-145.0, -60.0), "stomach": (-155.0, -60.0), "pancreas": (-175.0, -75.0),
     "kidney_right": (-212.0, -95.0), "kidney_left": (-196.0, -80.0), "gallbladder": (-165.0, -100.0), "duodenum": (-200.0, -110.0),
 }  # fmt: skip
+# How far an organ reaches into the fat behind the kidneys: the spleen's tip does, the liver leaves more than it.
+REACH_BEHIND_MM = {"liver": -2.5, "spleen": 14.0, "stomach": 4.0}
 BEHIND_MM = 10.0  # how far behind its front a kidney's fat begins
 SPLEEN_ML = 190.0  # of the spleen as it is drawn, among its neighbours
 GALLBLADDER_ML = 26.0  # of the gallbladder's course as it stands
+GROWTH_MM = 15.0  # at most; tubes know their distance that far
 ROUNDS = 6  # of matching volumes
 
 
@@ -153,9 +156,9 @@ class _Organs:
         raw: dict[str, Field] = dict(kidneys.kidney_fields(space, spec))
         arc: dict[str, Field] = {}
         raw["spleen"] = stomach.spleen_field(space, (float(spec["spleen_ml"]) / SPLEEN_ML) ** (1 / 3))
-        raw["stomach"], arc["stomach"] = stomach.stomach_field(space)
-        raw["duodenum"], arc["duodenum"] = stomach.duodenum_field(space)
-        raw["pancreas"], arc["pancreas"] = pancreas.pancreas_field(space)
+        raw["stomach"], arc["stomach"] = stomach.stomach_field(space, (float(spec["stomach_ml"]) / 430.0) ** 0.4)
+        raw["duodenum"] = stomach.duodenum_field(space, (float(spec["duodenum_ml"]) / 65.0) ** 0.5)
+        raw["pancreas"], arc["pancreas"] = pancreas.pancreas_field(space, (float(spec["pancreas_ml"]) / 78.0) ** 0.45)
         return raw, arc
 
     def _settled(self, raw: Mapping[str, Field]) -> dict[str, Field]:
@@ -183,7 +186,7 @@ class _Organs:
                 have = max(half.lattice.volume_ml(settled[name]), 0.1 * target)
                 surface = 6.5 * have ** (2 / 3) * 100  # mm^2; an organ is less compact than a ball
                 step = float(np.clip((target - have) * 1000 / surface, -9, 9))
-                growth[name] = float(np.clip(growth.get(name, 0.0) + step, -7, 26))
+                growth[name] = float(np.clip(growth.get(name, 0.0) + step, -7, GROWTH_MM))
             lacks = wanted["liver"] - half.lattice.volume_ml(settled["liver"]) if "liver" in wanted else 0.0
             border -= float(np.clip(lacks * 1000 / lower_surface, -45, 45))
         bulk = liver.liver_field(self.space, self.spec, border)
@@ -263,9 +266,8 @@ def share_room(
     for name in settled:
         solid = name in ("liver", "spleen")
         cover = bed - np.float32(0.8 if solid else 2.0) - space.gap
-        if solid:
-            # The spleen's tip reaches behind the kidney, the liver does not.
-            cover = np.minimum(cover, behind + np.float32(14.0 if name == "spleen" else -2.5))
+        if name in REACH_BEHIND_MM:
+            cover = np.minimum(cover, behind + np.float32(REACH_BEHIND_MM[name]))
         settled[name] = smooth_max(settled[name], -cover.astype(np.float32), 6.0)
     settled |= firm
     uneven = (0.8 * space.noise[30.0]).astype(np.float32)
@@ -280,7 +282,7 @@ def share_room(
 
 def _grown(field: Field, growth_mm: float) -> Field:
     """Return an organ inflated near its surface; far from it nothing is known and nothing changes."""
-    near = np.clip((FAR_MM - 4.0 - field) / 12.0, 0, 1)
+    near = np.clip((FAR_MM - 2.0 - field) / 6.0, 0, 1)
     return np.asarray(field - growth_mm * near, np.float32)
 
 
@@ -294,6 +296,10 @@ def kidney_bed(space: Space, raw: Mapping[str, Field]) -> Field:
         shadow[:, back:] = np.minimum.accumulate(own, axis=1)[:, :-back]  # all that lies behind
         inward = shadow if sign < 0 else shadow[:, :, ::-1]
         inward = np.minimum.accumulate(inward, axis=2)  # and what lies between that and the midline
+        centre, axes = kidneys.kidney_axes(space, side)
+        pole_mm = float((centre + axes @ [0.0, 0.0, kidneys.HALF_MM[2]])[2])
+        # The fat tapers towards the diaphragm, under a roof that falls backwards.
+        inward = inward + np.maximum(space.lattice.z - (pole_mm - 12.0) + 0.2 * (space.lattice.y - centre[1]), 0)
         middle = np.sign(space.lattice.x) == -sign
         shadow = np.where(middle, FAR_MM, inward if sign < 0 else inward[:, :, ::-1]).astype(np.float32)
         field = np.minimum(field, smooth_min(own, shadow, 10.0))
