@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -35,13 +36,13 @@ LONG = [(k, d) for d in DIGITS for k in (KINDS if d != "thumb" else (KINDS[0], K
 class Person:
     """A built hand and its voxels."""
 
-    def __init__(self, name: str, step_mm: float = 0.8) -> None:
+    def __init__(self, name: str) -> None:
         self.subject = PEOPLE[name]
         self.spec = dict(BODY.sample_spec(self.subject, rng=Seed(5).child(name).rng()))
         self.scene = BODY.build(self.subject, self.spec)
         low, high = (np.array(end) for end in self.scene.bounds_mm)
         low[2] = self.scene.scan_range_mm["hand"][0]
-        self.phantom = rasterize(self.scene, Grid.covering(low - 4 * np.array([1, 1, 0]), high + 4, (step_mm,) * 3))
+        self.phantom = rasterize(self.scene, Grid.covering(low - 4 * np.array([1, 1, 0]), high + 4, (0.8, 0.8, 0.8)))
 
     def mask(self, name: str) -> np.ndarray:
         """Voxels of a structure and its parts."""
@@ -55,9 +56,14 @@ class Person:
         return self.points_mm(name).mean(axis=0)
 
 
-@pytest.fixture(scope="module", params=sorted(PEOPLE))
+@cache
+def built(name: str) -> Person:
+    return Person(name)
+
+
+@pytest.fixture(params=sorted(PEOPLE))
 def person(request):
-    return Person(request.param)
+    return built(request.param)
 
 
 @pytest.mark.parametrize(("kind", "digit"), LONG)
@@ -87,7 +93,7 @@ def test_carpal_bones_have_their_share_of_the_carpus(person):
 
 
 def test_a_mans_hand_is_larger_than_a_womans_and_weighs_what_hands_weigh():
-    man, woman = (sum(Person(name, 1.5).phantom.volumes_ml().values()) for name in ("man", "woman"))
+    man, woman = (sum(built(name).phantom.volumes_ml().values()) for name in ("man", "woman"))
     assert woman < man
     for ml in (man, woman):  # hands displace 250-450 ml of water; here with 2 cm of forearm
         assert 220 < ml < 650
@@ -165,9 +171,7 @@ def test_a_spec_is_plain_json_and_alone_rebuilds_the_same_hand(person):
 
 
 def test_volumes_agree_between_one_and_two_millimetres():
-    subject = PEOPLE["man"]
-    scene = BODY.build(subject, BODY.sample_spec(subject, rng=Seed(5).child("man").rng()))
-    changes = volume_changes(*at_two_and_one_mm(scene, "hand"), least_ml=2.0)
+    changes = volume_changes(*at_two_and_one_mm(built("man").scene, "hand"), least_ml=2.0)
     thin = {"flexor_tendons", "extensor_tendons", "joint_tissue", "lumbricals", "adductor_pollicis", "skin",
             *(f"interosseous_{n}" for n in range(1, 5))}
     assert {name: change for name, change in changes.items() if abs(change) > (0.10 if name in thin else 0.02)} == {}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -184,3 +186,15 @@ def _as_read(mask: np.ndarray, letter: str) -> tuple[str, ...]:
     cells = [[picture[int((rows[r] + rows[r + 1]) / 2), int((columns[c] + columns[c + 1]) / 2)]
               for c in range(len(columns) - 1)] for r in range(5)]
     return tuple("".join("#" if cell else "." for cell in row) for row in cells)
+
+
+def test_python_blocks_of_the_page_about_test_objects_run_in_order():
+    page = (Path(__file__).parents[2] / "docs" / "qa-objects.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    names: dict[str, object] = {}
+    for code in blocks:
+        exec(compile(code, "qa-objects.md", "exec"), names)
+    projection = np.asarray(names["projection"])
+    assert len(blocks) == 2
+    assert projection.shape == (181,)
+    assert projection.max() == pytest.approx(2.85, abs=0.1)  # 13.8 cm of head: 1.02 x 0.192 / cm, and the skull
