@@ -27,8 +27,8 @@ TURN_DEG = {"right": (12.0, -16.0, 0.0), "left": (10.0, 15.0, 0.0)}
 FORWARD = 0.80  # how far the hilum looks forward against inward
 HALF_MM = (28.0, 24.5, 54.0)  # towards the hilum, across it, along: a kidney of 11 x 5.6 x 4.9 cm
 REFERENCE_ML = 146.0  # of a kidney of these half-axes
-CORTEX_MM = 6.6  # +- 1.9 (BMC Urol 2009)
-PYRAMID_HALF_ANGLE = np.tan(np.radians(21.0))
+CORTEX_MM = 5.6  # 6.6 +- 1.9 (BMC Urol 2009), less the columns' share
+PYRAMID_SLOPE = np.tan(np.radians(30.0))  # of a pyramid's side
 URETER_MM = 2.1  # radius; 4.3-4.4 mm wide, 95 % below 6.9
 
 # Ureters: on the psoas, medial to the tips of the transverse processes, over the iliac bifurcation, along the pelvic
@@ -59,7 +59,8 @@ def settle_kidneys(space: Space, spec: Mapping[str, Any]) -> dict[str, NDArray[n
             np.stack([r * np.cos(turn), r * np.sin(turn), np.full(12, z)], axis=1)
             for z, r in ((-0.85, 0.53), (-0.5, 0.87), (0.0, 1.0), (0.5, 0.87), (0.85, 0.53))
         ])  # fmt: skip
-        moved[f"kidney_{side}"] = np.clip(pushed_together(space, centre + (ball * half) @ axes.T, 3.5), -22, 22)
+        shift = pushed_together(space, centre + (ball * half) @ axes.T, 3.5)
+        moved[f"kidney_{side}"] = np.clip(shift, -22, 22) * [1.0, 1.0, 0.3]  # hardly up or down
     return moved
 
 
@@ -105,7 +106,7 @@ def paint_kidneys(space: Space, settled: Mapping[str, Field], spec: Mapping[str,
         size = (float(spec[f"kidney_{side}_ml"]) / REFERENCE_ML) ** (1 / 3)
         sinus = _sinus(near, local, kidney, size, float(spec["sinus_fat"]))
         cones = _pyramids(local, size, seed.child("pyramids", side).rng())
-        medulla = np.maximum(np.maximum(cones + 0.8 * near.noise[9.0], kidney + CORTEX_MM), 1.0 - sinus)
+        medulla = np.maximum(np.maximum(cones + 0.8 * near.noise[9.0], kidney + CORTEX_MM), 0.3 - sinus)
         own = (names[f"kidney_{side}"],)
         paints += [
             Paint(near.part(kidney), (Layer(names[f"kidney_{side}"]),)),
@@ -149,7 +150,7 @@ def _pyramids(local: Field, size: float, rng: np.random.Generator) -> Field:
         away = local - tip.astype(np.float32)
         along = away @ way.astype(np.float32)
         across = np.sqrt(np.maximum(np.einsum("...i,...i", away, away) - along**2, 0))
-        cone = np.maximum((across - 2.0 - along * PYRAMID_HALF_ANGLE) * 0.93, -along)
+        cone = np.maximum((across - 2.5 - along * PYRAMID_SLOPE) * 0.87, -along)
         np.minimum(field, cone, out=field)
     return field
 

@@ -59,7 +59,7 @@ def liver_field(space: Space, spec: Mapping[str, Any], border_mm: float) -> Fiel
     liver = smooth_min(right, left, 16.0)
     liver = smooth_min(liver, caudate(space).astype(liver.dtype), 8.0)
     ligament = np.maximum(
-        np.abs(x - 6 - 0.25 * (y + 70) + 0.7 * noise[15.0]) - 0.9 - 0.03 * np.maximum(-75 - z, 0),
+        np.abs(x + 6 - 0.25 * (y + 70) + 0.7 * noise[15.0]) - 0.9 - 0.03 * np.maximum(-75 - z, 0),
         np.maximum(z + 63, y + 38),
     )
     return smooth_max(liver, -ligament, 3.0).astype(np.float32)
@@ -81,17 +81,17 @@ def segments(space: Space, liver: Field) -> NDArray[np.uint8]:
     wave = 4.0 * space.noise[46.0]
     dx, dy = x + 22, y + 6
     middle = dx * 0.905 - dy * 0.425 + 0.0 * z + wave  # < 0 right of Cantlie's plane, towards the gallbladder's bed
-    right = dy * 0.97 + dx * 0.22 + 0.10 * (z + 80) - wave  # > 0 behind the right hepatic vein
-    left = x - 6 - 0.25 * (y + 70) + 0.5 * wave  # > 0 left of the umbilical fissure
+    right = dy * 0.98 - dx * 0.05 - 0.15 * (z + 80) - wave  # > 0 behind the right hepatic vein
+    left = x + 6 - 0.25 * (y + 70) + 0.5 * wave  # > 0 left of the umbilical fissure
     upper = z + 86 - 0.08 * dx + wave
-    upper_left = z + 74 + 0.5 * (y + 50) + wave
+    upper_left = z + 86 + 0.4 * (y + 55) + wave
     segment = np.where(upper > 0, 7, 4).astype(np.uint8)  # VIII, V
     behind = np.broadcast_to(right > 0, segment.shape)
     segment[behind] = np.where(upper > 0, 6, 5)[behind]  # VII, VI
     segment[np.broadcast_to(middle > 0, segment.shape)] = 3  # IV
     lateral = np.broadcast_to(left > 0, segment.shape) & (middle > 0)
     segment[lateral] = np.where(upper_left > 0, 1, 2)[lateral]  # II, III
-    segment[caudate(space) < 3.0] = 0
+    segment[caudate(space) < 5.0] = 0
     return segment
 
 
