@@ -29,6 +29,8 @@ from phantoms.head.vessel_paths import Bed
 DURA_MM = 0.8
 # Drawn over reached volumes: what stem, callosum, vessels and dura cover of each (measured, benchmarks/brain.py).
 SURPLUS = {"cortex": 1.055, "white": 0.985, "cerebellum": 1.06, "stem": 1.0}
+NUCLEI_SURPLUS = {"caudate": 1.04, "thalamus": 1.05, "hippocampus": 1.13, "amygdala": 1.08}
+NUCLEI_EXPONENT = 0.7  # nuclei follow the intracranial volume less than in proportion (allometry, recalled)
 BELOW_TENT = 1.13  # room in the posterior fossa over what lies in it: the rest is fluid
 
 
@@ -84,7 +86,10 @@ class _Plan:
         """Return the plan for an intracranial volume."""
         parts = {name: float(spec[f"{name}_share"]) * more * intracranial_ml for name, more in SURPLUS.items()}
         size = intracranial_ml / ICV_ML
-        nuclei = {name: {side: ml * size for side, ml in both.items()} for name, both in spec["nuclei_ml"].items()}
+        nuclei = {
+            name: {side: ml * NUCLEI_SURPLUS.get(name, 1.0) * size**NUCLEI_EXPONENT for side, ml in both.items()}
+            for name, both in spec["nuclei_ml"].items()
+        }
         within = sum(sum(both.values()) for both in nuclei.values()) + float(spec["lateral_ml"] + spec["third_ml"])
         return cls(parts, nuclei, parts["cortex"] + parts["white"] + within, float(spec["lesions_ml"]) * size)
 

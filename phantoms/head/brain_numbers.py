@@ -23,12 +23,12 @@ STEM_SHARE, STEM_CV = 35.0 / ICV_ML, 0.06  # between FreeSurfer's 20-23 and the 
 # scaling gives.
 NUCLEI_ML: Final = {
     "caudate": (9.42, 0.075, -0.020),
-    "thalamus": (14.9, 0.06, -0.030),
+    "thalamus": (14.5, 0.06, -0.030),
     "pallidum": (3.3, 0.09, 0.0),
     "putamen": (10.41, 0.055, -0.030),
     "accumbens": (1.1, 0.14, -0.005),
-    "amygdala": (3.1, 0.12, 0.0),
-    "hippocampus": (7.6, 0.07, 0.0),
+    "amygdala": (2.9, 0.12, 0.0),
+    "hippocampus": (6.7, 0.07, 0.0),
 }
 # R > L hippocampus (3.32 against 3.21 ml).
 RIGHT_SHARE: Final = {"hippocampus": 0.5085}

@@ -46,9 +46,13 @@ def sulcal_depths(
 def second_order(
     lattice: Lattice, surface: Surface, first: NDArray[np.float32], spacing_mm: float, seed: int
 ) -> Field:
-    """Return the depth of the short sulci on the crowns between the first ones, mm at the surface's nodes."""
+    """Return the depth of the short sulci on the crowns between the first ones, mm at the surface's nodes.
+
+    They are fewer on the medial wall.
+    """
     level, slopes = first[surface.near][:, 0], first[surface.near][:, 1:]
     number = 2 * np.pi / spacing_mm
     across = np.arctan2(np.linalg.norm(slopes, axis=1) / number, -level) / number
     presence = np.clip(0.15 + 0.6 * lattice.noise(seed, 24.0)[surface.near], 0, 1.3)
+    presence *= 1 - 0.6 * smoothstep(10, 4, surface.foot_mm[:, 0])
     return SECOND_DEPTH_MM * presence * smoothstep(2.5, 4.5, across)

@@ -104,8 +104,22 @@ def build_nuclei(
     bulging = np.full(lattice.shape, 9.0, np.float32)
     for name in ("caudate", "thalamus", "hippocampus"):
         n = ORDER.index(name)
-        bulging = np.minimum(bulging, np.minimum(right[n], left[n]))
+        for sign, field in ((-1, right[n]), (1, left[n])):
+            bulging = np.minimum(bulging, field)
+            if name == "caudate":  # however wide the ventricle, it does not open beside the caudate's head and body
+                beside = np.minimum.reduce([_moved(field, sign * shift) for shift in (4, 8, 12)])
+                bulging = np.minimum(bulging, np.where(space.axes(lattice)[1] < 8.0, beside, 9.0))
     return Nuclei(best, owner, bulging)
+
+
+def _moved(field: Array, nodes: int) -> Array:
+    """Return a field moved along x by a number of nodes; what comes in from the edge is far."""
+    moved = np.full_like(field, 9.0)
+    if nodes >= 0:
+        moved[:, :, nodes:] = field[:, :, : field.shape[2] - nodes]
+    else:
+        moved[:, :, :nodes] = field[:, :, -nodes:]
+    return moved
 
 
 def build_midline(space: BrainSpace, lattice: Lattice) -> SampledShape:

@@ -39,7 +39,7 @@ def fissures(
     over = callosum_distance(x, y, z)[1] - 0.9
     # From the rostrum round the genu, over the body and round the splenium.
     ends = np.maximum(-y - 50.0, -10.0 - z)
-    callosal_limit = np.maximum(np.maximum(x - 8.0 + 2.5 * waves[2], -4.0 - x), ends)
+    callosal_limit = np.maximum(np.maximum(x - 6.5 + 2.5 * waves[2], -4.0 - x), ends)
     half = width_mm / 2
     valley = 1.6 * np.exp(-(((y + 30.0) / 12.0) ** 2) - ((x - 40.0) / 9.0) ** 2)  # the Sylvian cistern
     parts = [

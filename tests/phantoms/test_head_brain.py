@@ -21,7 +21,7 @@ from phantoms.head.brain import DURA_MM, build_brain
 from phantoms.head.brain_numbers import sample_brain
 from phantoms.head.frame import CAVITY_HIGH_MM, CAVITY_LOW_MM, Frame
 
-SUBJECTS = {"man": Subject("male", 45.0, 176.0, 80.0), "woman": Subject("female", 68.0, 163.0, 68.0)}
+SUBJECTS = {"man": Subject("male", 45.0, 176.0, 80.0), "woman": Subject("female", 55.0, 163.0, 68.0)}
 SIDED = ("cerebral_cortex", "cerebral_white_matter", "caudate", "putamen", "pallidum", "thalamus", "hippocampus",
          "amygdala", "accumbens", "lateral_ventricle", "cerebellar_cortex", "middle_cerebral_artery")  # fmt: skip
 
