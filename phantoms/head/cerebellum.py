@@ -79,5 +79,5 @@ def build_cerebellum(
     redistance(surface, STEP_MM, 4.0)
     surface -= np.float32(offset_for(lattice, surface, target_ml, -1.5, 1.5))
     dentate = np.abs(ball(side, y, z, (14.0, 44.0, -36.0), (6.5, 9.0, 4.5)) + 0.6 * wave[2]) - 0.75
-    owner = np.where(side < 6.0 + 0 * y + 0 * z, 2, (x > 0) + 0 * y + 0 * z).astype(np.uint8)
+    owner = np.where(side < 6.0 + 1.6 * wave[2], 2, np.broadcast_to(x > 0, lattice.shape)).astype(np.uint8)
     return Cerebellum(lattice, surface, owner, (dentate * scale).astype(np.float32))

@@ -25,6 +25,7 @@ from phantoms.head.ventricles import offset_for
 
 CORTEX_STEP_MM, TRIAL_STEP_MM = 0.8, 2.0
 SPACING_MM = 12.1  # between neighbouring sulci of a brain of usual size: gyri are 10-14 mm wide
+SPACING_EXPONENT = 0.5  # larger brains have more folds, not only larger ones (Germanaud 2012)
 SECOND_MM = 8.0  # between the short sulci of the second kind
 USUAL_SCALE = 0.925  # of a brain of usual size against the reference
 DRIFT = 0.42  # how far a sulcus leans aside per mm of depth (standard deviation): walls are not radial
@@ -37,6 +38,11 @@ RIBBON_MM = 2.5  # level of the white matter's surface in the ribbon's own measu
 REACH_MM = 8.0  # distances are known this far from the surface
 
 Array = NDArray[np.float32]
+
+
+def spacing_mm(space: BrainSpace) -> float:
+    """Return the distance of neighbouring sulci in a brain of this size."""
+    return float(SPACING_MM * (space.scale / USUAL_SCALE) ** SPACING_EXPONENT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +66,7 @@ def build_hemisphere(
     gz, gy, gx = np.gradient(level, lattice.step_mm)
     hull = np.stack([level, gx, gy, gz], axis=-1).astype(np.float32)
     surface = surface_of(lattice, hull)
-    spacing = SPACING_MM * space.scale / USUAL_SCALE
+    spacing = spacing_mm(space)
     named = named_sulci(space, lattice, hull, surface, spacing, own)
     first = grow_folds(lattice, surface, spacing, 0.2, 9, named.pull, seed.child(side, "first"))
     second = grow_folds(lattice, surface, SECOND_MM, 0.3, 3, 0 * named.pull, seed.child(side, "second"))
@@ -122,7 +128,7 @@ def build_cerebrum(
     hull, drift, folds, depths = (
         np.stack([getattr(h, name) for h in halves]) for name in ("hull", "drift", "folds", "depths")
     )
-    wave = np.array([SPACING_MM * space.scale / USUAL_SCALE, SECOND_MM])
+    wave = np.array([spacing_mm(space), SECOND_MM])
 
     def carved(step_mm: float) -> tuple[Lattice, Array, Array]:
         lattice = cerebrum_lattice(space, step_mm)

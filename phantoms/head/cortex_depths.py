@@ -11,7 +11,7 @@ from phantoms.head.cortex_folds import Named, Surface
 from phantoms.head.cortex_hull import joined_mm
 from phantoms.head.cortex_kernels import gather
 
-DEPTH_MM, SECOND_DEPTH_MM = 23.3, 4.5  # reference mm; the sulci of the first kind become 15-20 mm deep
+DEPTH_MM, SECOND_DEPTH_MM = 24.0, 4.5  # reference mm; the sulci of the first kind become 15-20 mm deep
 ROOM = 0.8  # the deepest sulcus as a part of the hemisphere's own depth under it
 
 
