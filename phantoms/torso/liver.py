@@ -45,14 +45,16 @@ def liver_field(space: Space, spec: Mapping[str, Any], border_mm: float) -> Fiel
     x, y, z = space.reference
     noise = space.noise
     rumple = 3.0 * noise[46.0] + 0.6 * noise[15.0]
-    # A large liver hangs lower and reaches farther to the left.
-    slant, reach = float(spec["liver_slant"]), float(spec["liver_left_reach_mm"]) - 0.4 * min(border_mm, 0.0)
+    # A large liver hangs lower, reaches farther to the left and lies thicker before the stomach.
+    large = -min(border_mm, 0.0)
+    slant, reach = float(spec["liver_slant"]) - 0.0015 * large, float(spec["liver_left_reach_mm"]) + 0.5 * large
     below = -197 + border_mm + slant * (x + 120) + 0.35 * np.maximum(y + 20, -40)
     right = smooth_max(
-        smooth_max(x + 8 - 0.10 * (z + 75) + 0.25 * y + rumple, below - z + rumple, 14.0), y - 92 - 0.1 * x, 10.0
+        smooth_max(x + 8 - 0.2 * large - 0.10 * (z + 75) + 0.25 * y + rumple, below - z + rumple, 14.0), y - 92 - 0.1 * x, 10.0
     )
+    above = -112 + 0.45 * border_mm + 0.22 * (x + 10)
     left = smooth_max(
-        smooth_max(y + 20 + 0.42 * x + rumple, (-112 + 0.35 * border_mm + 0.22 * (x + 10)) - z + rumple, 12.0),
+        smooth_max(y + 20 - 0.25 * large + 0.42 * x + rumple, above - z + rumple, 12.0),
         x - reach + 0.2 * np.abs(y + 60),
         12.0,
     )

@@ -24,11 +24,13 @@ SPANS_MM = {
     "kidney_right": (-212.0, -95.0), "kidney_left": (-196.0, -80.0), "gallbladder": (-165.0, -100.0),
     "duodenum": (-200.0, -110.0),
 }  # fmt: skip
-# How far an organ reaches into the fat behind the kidneys: the spleen's tip does, the liver leaves more than it.
-REACH_BEHIND_MM = {"liver": -2.5, "spleen": 14.0, "stomach": 4.0}
+# How far an organ reaches into the fat behind the kidneys.
+REACH_BEHIND_MM = {"liver": -2.5, "stomach": 4.0}
+SPLEEN_TIP_MM = 8.0  # how far the spleen reaches inward of the left kidney's middle
 BEHIND_MM = 10.0  # how far behind its front a kidney's fat begins
 GALLBLADDER_ML = 26.0  # of the gallbladder's course as it stands
 GROWTH_MM = {"spleen": 26.0}  # at most; 15 mm for tubes, which know their distance that far
+LOWEST_MM = -84.0  # a larger liver is as large as the room beside it lets it be
 LIVER_SURPLUS = 1.03  # the outermost layer of the liver is shared with the diaphragm
 PANCREAS_SURPLUS = 1.16  # lobules are too fine for every other node
 
@@ -76,7 +78,7 @@ def match_volumes(
         for name, target in wanted_ml.items():
             if name == "liver":
                 lacks = LIVER_SURPLUS * target - have[name]
-                border -= float(np.clip(lacks * 1000 / lower_surface, -45, 45))
+                border = max(border - float(np.clip(lacks * 1000 / lower_surface, -45, 45)), LOWEST_MM)
                 continue
             lacks = (PANCREAS_SURPLUS if name == "pancreas" else 1.0) * target - have[name]
             surface = 6.5 * have[name] ** (2 / 3) * 100  # mm^2; an organ is less compact than a ball
@@ -107,6 +109,9 @@ def share_room(
         cover = bed - np.float32(0.8 if solid else 2.0) - space.gap
         if name in REACH_BEHIND_MM:
             cover = np.minimum(cover, behind + np.float32(REACH_BEHIND_MM[name]))
+        if name == "spleen":
+            tip = float(kidneys.kidney_axes(space, "left")[0][0]) - SPLEEN_TIP_MM
+            cover = np.minimum(cover, space.lattice.x - np.float32(tip) + 2.0 * space.noise[30.0])
         settled[name] = smooth_max(settled[name], -cover.astype(np.float32), 6.0)
     settled |= firm
     uneven = (0.8 * space.noise[30.0]).astype(np.float32)
@@ -138,7 +143,7 @@ def kidney_bed(space: Space, raw: Mapping[str, Field]) -> Field:
         centre, axes = kidneys.kidney_axes(space, side)
         pole_mm = float((centre + axes @ [0.0, 0.0, kidneys.HALF_MM[2]])[2])
         # The fat tapers towards the diaphragm, under a roof that falls backwards.
-        inward = inward + np.maximum(space.lattice.z - (pole_mm - 12.0) + 0.2 * (space.lattice.y - centre[1]), 0)
+        inward = inward + np.maximum(space.lattice.z - (pole_mm - 14.0) + 0.35 * (space.lattice.y - centre[1]), 0)
         middle = np.sign(space.lattice.x) == -sign
         shadow = np.where(middle, FAR_MM, inward if sign < 0 else inward[:, :, ::-1]).astype(np.float32)
         field = np.minimum(field, smooth_min(own, shadow, 10.0))
