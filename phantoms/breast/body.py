@@ -29,8 +29,10 @@ GLANDULAR: Final[Mapping[str, tuple[float, float]]] = {
 # Classes of American women of all ages: about 10, 40, 40 and 10 % (BI-RADS atlas); as limits of a normal variable that
 # falls with age and BMI (signs published, e.g. CEBP 19:3096; slopes are working values).
 CLASS_LIMITS = (-1.28, 0.0, 1.28)
-AGE_SLOPE, BMI_SLOPE, AGE_MIDDLE, BMI_MIDDLE = -0.028, -0.075, 55.0, 28.0
-# Volume: 616 ml in the middle of three breast CT sizes, 1149, 690, 485 and 364 ml in classes A to D (403 women).
+AGE_SLOPE, BMI_SLOPE, AGE_MIDDLE, BMI_MIDDLE, CLASS_SPREAD = -0.023, -0.062, 55.0, 28.0, 0.75
+# Volume: 616 ml in the middle of three breast CT sizes; 1149, 690, 485 and 364 ml in classes A to D (403 women): beyond
+# what the BMI tells, dense breasts are small ones.
+VOLUME_OF_CLASS: Final[Mapping[str, float]] = {"A": 1.05, "B": 0.91, "C": 0.79, "D": 0.68}
 VOLUME_AT_BMI_28_ML, VOLUME_PER_BMI, VOLUME_CV = 620.0, 0.062, 0.36
 VOLUME_LIMITS_ML = (110.0, 2200.0)
 
@@ -62,11 +64,10 @@ class Breast:
 
         bmi = min(subject.bmi, 50.0)
         dense = AGE_SLOPE * (subject.age_years - AGE_MIDDLE) + BMI_SLOPE * (bmi - BMI_MIDDLE)
-        value = dense / float(np.sqrt(1 + 0.45**2 + 0.5**2)) + 0.75 * float(normal())
-        kind = "ABCD"[int(np.searchsorted(CLASS_LIMITS, value))]
+        kind = "ABCD"[int(np.searchsorted(CLASS_LIMITS, dense + CLASS_SPREAD * float(normal())))]
         mean, sd = GLANDULAR[kind]
-        volume = float(np.clip(spread(VOLUME_AT_BMI_28_ML * np.exp(VOLUME_PER_BMI * (bmi - BMI_MIDDLE)), VOLUME_CV),
-                               *VOLUME_LIMITS_ML))  # fmt: skip
+        mean_ml = VOLUME_AT_BMI_28_ML * VOLUME_OF_CLASS[kind] * np.exp(VOLUME_PER_BMI * (bmi - BMI_MIDDLE))
+        volume = float(np.clip(spread(mean_ml, VOLUME_CV), *VOLUME_LIMITS_ML))
         # Base 103, 125 and 150 mm wide at 276, 616 and 1174 ml (breast CT).
         radius = spread(62.5 * (volume / 616.0) ** 0.26, 0.04)
         return {

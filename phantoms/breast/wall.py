@@ -12,7 +12,7 @@ from phantoms.breast.frame import RIB_MM, BreastFrame, Field, cage_mm, muscle_mm
 from phantoms.breast.mound import Mound
 from phantoms.breast.table import labels
 
-STEP_MM = 2.0
+STEP_MM = 1.5
 RIB_PITCH_MM, RIB_FALL = 28.0, 0.42  # distance of neighbouring ribs, and how they fall towards the front
 RIB_HALF_HIGH_MM, RIB_HALF_THICK_MM, RIB_CORTEX_MM = 6.5, 3.9, 0.8
 PLEURA_MM = 0.7
@@ -53,7 +53,7 @@ def _muscles(frame: BreastFrame, lattice: Lattice, cage: Field, thick: Field, un
     major = smooth_max(np.maximum(split + 0.8 - cage, cage - thick), np.maximum(lower - z, x - 66.0 - 0.1 * z), 5.0)
     minor = smooth_max(np.maximum(cage - split, 0.6 - cage), np.maximum(8.0 - z, -12.0 - x) + 0 * cage, 4.0)
     serratus = smooth_max(np.maximum(cage - 0.85 * thick, 0.8 - cage), 38.0 - x + 0.25 * z + 0 * cage, 4.0)
-    gap = np.clip(1.0 + 0.7 * uneven, 0.2, 3.0).astype(np.float32)
+    gap = np.clip(1.8 + 0.6 * uneven, 1.0, 3.5).astype(np.float32)
     fields = {"pectoralis_major": major, "pectoralis_minor": minor, "serratus_anterior": serratus}
     return compete({name: np.asarray(field, np.float32) for name, field in fields.items()}, {}, gap)
 

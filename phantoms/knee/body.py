@@ -54,8 +54,8 @@ class Knee:
         # Knees of women are 7 % narrower than those of men of their height; cartilage thins with age (unverified).
         size = (0.915 if female else 0.955) * (subject.height_cm / REFERENCE_HEIGHT_CM) ** 0.8
         cartilage = (0.90 if female else 1.0) * (1 - 0.0035 * max(age - 30, 0))
-        size = spread(size, 0.035)
-        shape = float(0.018 * np.clip(normal(), -2.5, 2.5))
+        size = spread(size, 0.025)
+        shape = float(0.012 * np.clip(normal(), -2.5, 2.5))
         return {
             "version": 1,
             "side": "left" if rng.random() < 0.5 else "right",
@@ -68,9 +68,9 @@ class Knee:
             "fat": spread((FEMALE_FAT if female else 1.0) * float(np.interp(bmi, BMI_KNOTS, FAT_KNOTS)), 0.15),
             "vessel": spread(0.90 if female else 1.0, 0.08),
             "cortex": spread((0.95 if female else 1.0) * (1 - 0.0035 * max(age - 45, 0)), 0.07),
-            "femoral_mm": spread(2.5 * cartilage, 0.12),
+            "femoral_mm": spread(2.75 * cartilage, 0.12),
             "tibial_mm": spread(2.2 * cartilage, 0.12),
-            "patellar_mm": spread(4.0 * cartilage, 0.12),
+            "patellar_mm": spread(4.4 * cartilage, 0.12),
             "trochlea": spread(1.0, 0.12),
             "notch": spread(1.0, 0.07),
             "slope": float(np.clip(0.12 + 0.035 * normal(), 0.03, 0.22)),

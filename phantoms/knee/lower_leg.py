@@ -50,8 +50,8 @@ CORTEX_W_MM, CORTEX_MM = (-90.0, -70.0, -55.0, -42.0, -28.0, -12.0), (5.0, 4.2, 
 FIBULA_MM = np.array([[34.5, 22.5, -10.0], [35.0, 21.5, -18.0], [36.0, 20.5, -27.0], [37.5, 19.5, -40.0],
                       [38.5, 19.0, -58.0], [38.0, 19.0, -80.0], [37.5, 19.0, -92.0]])  # fmt: skip
 FIBULA_ALONG, FIBULA_RADIUS_MM = (0.0, 0.10, 0.2, 0.32, 0.45, 0.7, 1.0), (6.5, 10.5, 10.8, 8.0, 6.4, 6.2, 6.6)
-PATELLA_HALF_WIDTH_MM, PATELLA_HALF_HEIGHT_MM = 26.5, 22.0  # 46 x 45 mm, 23 mm thick in men (unverified)
-PATELLA_BACK_V_MM, PATELLA_FRONT_V_MM = -34.4, -56.5  # median ridge and front, bone
+PATELLA_HALF_WIDTH_MM, PATELLA_HALF_HEIGHT_MM = 27.2, 23.4  # 46 x 45 mm, 23 mm thick in men (unverified)
+PATELLA_BACK_V_MM, PATELLA_FRONT_V_MM = -34.4, -57.8  # median ridge and front, bone
 
 
 def tibia_lattice(frame: KneeFrame) -> Lattice:
@@ -104,7 +104,7 @@ def patella(frame: KneeFrame, lattice: Lattice) -> Field:
     u, v, w = frame.reference(lattice)
     u, w = u - 1.5, w - np.float32(frame.patella_z_mm)
     # Thick cartilage and a shallow groove carry it forward.
-    v = v + np.float32((frame.patellar_mm + frame.femoral_mm - 4.7) / frame.depth + 6.0 * (1 - frame.trochlea))
+    v = v + np.float32((frame.patellar_mm + frame.femoral_mm - 5.3) / frame.depth + 6.0 * (1 - frame.trochlea))
     low = np.clip(-w / PATELLA_HALF_HEIGHT_MM, 0, 1)
     half_width = PATELLA_HALF_WIDTH_MM * (1 - 0.35 * low**1.5)  # it narrows to the apex
     outline = ((np.abs(u) / half_width) ** 2.3 + (np.abs(w) / PATELLA_HALF_HEIGHT_MM) ** 2.3) ** (1 / 2.3)
