@@ -89,4 +89,3 @@ def paint_colon(space: Space, colon: Gut, field: Field, seed: Seed) -> list[Pain
         Paint(space.part(air), (Layer(names["colon_gas"]),)),
         Paint(appendix(space, colon, seed), (Layer(names["appendix"]),), over=(names["abdominal_fat"],)),
     ]
-

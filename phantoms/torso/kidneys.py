@@ -202,4 +202,3 @@ def paint_adrenals(space: Space, spec: Mapping[str, Any]) -> list[Paint]:
             Paint(lattice.shape_of(field), (Layer(names[f"adrenal_{side}"]),), over=(names["abdominal_fat"],))
         )
     return paints
-

@@ -50,7 +50,9 @@ def liver_field(space: Space, spec: Mapping[str, Any], border_mm: float) -> Fiel
     slant, reach = float(spec["liver_slant"]) - 0.0015 * large, float(spec["liver_left_reach_mm"]) + 0.5 * large
     below = -197 + border_mm + slant * (x + 120) + 0.35 * np.maximum(y + 20, -40)
     right = smooth_max(
-        smooth_max(x + 8 - 0.2 * large - 0.10 * (z + 75) + 0.25 * y + rumple, below - z + rumple, 14.0), y - 92 - 0.1 * x, 10.0
+        smooth_max(x + 8 - 0.2 * large - 0.10 * (z + 75) + 0.25 * y + rumple, below - z + rumple, 14.0),
+        y - 92 - 0.1 * x,
+        10.0,
     )
     above = -112 + 0.45 * border_mm + 0.22 * (x + 10)
     left = smooth_max(
