@@ -71,7 +71,7 @@ def build_leg(frame: KneeFrame, contents: SampledShape) -> tuple[Leg, list[Paint
     radii = _wrapped(frame, contents, z)
     fat = np.asarray(PchipInterpolator(FAT_W_MM, fat_mm(frame), axis=0)(np.clip(z / frame.height, -90, 96)))
     rounded = np.maximum(_wrapped(frame, _rounded(frame, contents), z) + 2.5, radii + fat)
-    outer = ndimage.gaussian_filter(rounded[:, :-1], (1.0, 1.2), mode=("nearest", "wrap")) + SKIN_MM
+    outer = ndimage.gaussian_filter(rounded[:, :-1], (1.0, 1.7), mode=("nearest", "wrap")) + SKIN_MM
     fascia_surface, skin_surface = _loft(frame, z, radii), _loft(frame, z, np.append(outer, outer[:, :1], axis=1))
     reach = float(outer.max()) + 8
     low, high = (BOTTOM_MM * frame.height, TOP_MM * frame.height)
