@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medsynth.shapes.lattice import Field, Lattice
+from medsynth.shapes.lattice import Field, Lattice, unit_slope
 from phantoms.head.brain_space import BrainSpace
 from phantoms.head.callosum import callosum_distance
 
@@ -24,10 +24,10 @@ def fissures(
     """Return (level, limit, half width) of each free fissure of one side, (z, y, x, 9), in mm."""
     x, y, z = space.axes(lattice)
     scale = space.scale
-    waves = [lattice.noise(seed, wavelength) for seed, wavelength in zip(seeds, (26.0, 30.0, 22.0, 22.0), strict=True)]
+    waves = [lattice.noise(seed, wavelength) for seed, wavelength in zip(seeds, (30.0, 30.0, 22.0, 24.0), strict=True)]
     back = float(own["sylvian_mm"])
     height = np.interp(y.ravel(), SYLVIAN_Y_MM, SYLVIAN_Z_MM).reshape(y.shape)
-    sheet = (z - height - 0.10 * (x - 50.0)) * 0.9 + 2.4 * waves[0] + 0.9 * waves[3]
+    sheet = (z - height - 0.10 * (x - 50.0)) * 0.9 + 2.1 * waves[0] + 0.7 * waves[3]
     limit = np.maximum(np.maximum(INSULA_X_MM - 1 - x, -(y + 39.0)), y - 33.0 - back)
     # Behind the insula the fissure is only a deep sulcus.
     behind = np.clip((y - 10.0) / 12.0, 0, 1)
@@ -42,13 +42,14 @@ def fissures(
     callosal_limit = np.maximum(np.maximum(x - 6.5 + 2.5 * waves[2], -4.0 - x), ends)
     half = width_mm / 2
     valley = 1.6 * np.exp(-(((y + 30.0) / 12.0) ** 2) - ((x - 40.0) / 9.0) ** 2)  # the Sylvian cistern
-    parts = [
+    parts: list[tuple[Field, Field, Field | float]] = [
         (sheet * scale, limit * scale, 0.75 * half + 0.25 + valley),
         (cleft * scale, rim_limit * scale, 0.8 * half + 0.3),
         (over * scale, callosal_limit * scale, 0.6 * half + 0.2),
     ]
     out = np.empty((*lattice.shape, 9), np.float32)
-    for n, part in enumerate(parts):
-        for m, value in enumerate(part):
-            out[..., 3 * n + m] = value
+    for n, (level, end, width) in enumerate(parts):
+        full = np.broadcast_to(level, lattice.shape).astype(np.float32)
+        out[..., 3 * n] = unit_slope(full, lattice.step_mm, 0.5, 3.0)  # else it gapes where its waves lie flat
+        out[..., 3 * n + 1], out[..., 3 * n + 2] = end, width
     return out

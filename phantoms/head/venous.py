@@ -15,6 +15,8 @@ from phantoms.head.vessel_paths import Bed, Points, joined, path_mm, tubes_along
 SAGITTAL_DEG = np.linspace(12.0, 186.0, 60)
 CENTRE_MM = (0.0, 8.0, 2.0)
 SIGMOID_MM = ((54.0, 36.0, -27.0), (53.0, 34.0, -36.0), (45.0, 30.0, -45.0), (34.0, 24.0, -52.0), (27.0, 19.0, -55.0))
+INFERIOR_MM = ((0.0, -48.0, 24.0), (0.0, -34.0, 32.0), (0.0, -12.0, 35.5), (0.0, 8.0, 33.5), (0.0, 24.0, 24.0),
+               (0.0, 28.0, 6.5))
 DEEP_VEINS_MM = (
     ((2.0, -9.0, 10.0), (2.2, 2.0, 13.5), (2.0, 14.0, 12.0), (0.8, 23.0, 8.0), (0.0, 28.0, 6.5)),
     ((16.0, 6.0, -14.0), (15.0, 16.0, -9.0), (9.0, 24.0, 0.0), (0.0, 28.0, 6.5)),
@@ -49,6 +51,7 @@ def build_sinuses(bed: Bed, tent: Tentorium, spec: Mapping[str, Any]) -> dict[st
     ]
     straight = np.concatenate([bed.space.at([[0.0, 28.0, 6.5], *ridge[:-1]]), torcular[None]])
     found["straight_sinus"] = tubes_along(path_mm(straight, 0.0, 1), 1.9, 2.5)
+    found["inferior_sagittal_sinus"] = tubes_along(path_mm(bed.space.at(INFERIOR_MM), 0.3, 17), 0.5, 0.9)
     vein = [path_mm(bed.space.at(np.array(rows) * [sign, 1, 1]), 0.6, 31) for rows in DEEP_VEINS_MM for sign in (-1, 1)]
     found["internal_cerebral_veins"] = joined([tubes_along(p, 0.8, 1.3) for p in vein])
     seed = int(spec["seed"]) + 9000
