@@ -321,9 +321,8 @@ def _axis_weights(first, step, count, nodes, index, weight):
 
 
 @numba.njit(nogil=True)
-def _upsample(values, first, steps, tile, index, weight, along_x, along_xy):
-    """Fill `tile` with the cubic interpolation from lattice position `first` (x, y, z) on, one axis at a time."""
-    nk, nj, ni = tile.shape
+def _upsample(values, first, steps, tile, nk, nj, ni, index, weight, along_x, along_xy):
+    """Fill nk x nj x ni of `tile` with the cubic interpolation from lattice position `first` (x, y, z) on, one axis at a time."""
     _axis_weights(first[0], steps[0, 2], ni, values.shape[2], index[0], weight[0])
     j_low, j_high = _axis_weights(first[1], steps[1, 1], nj, values.shape[1], index[1], weight[1])
     k_low, k_high = _axis_weights(first[2], steps[2, 0], nk, values.shape[0], index[2], weight[2])
@@ -355,9 +354,8 @@ def _upsample(values, first, steps, tile, index, weight, along_x, along_xy):
 
 
 @numba.njit(nogil=True)
-def _upsample_oblique(values, first, steps, tile):
+def _upsample_oblique(values, first, steps, tile, nk, nj, ni):
     """Fill `tile` with the cubic interpolation, voxel by voxel: any direction, any voxel size."""
-    nk, nj, ni = tile.shape
     for k in range(nk):
         for j in range(nj):
             u = first[0] + steps[0, 0] * k + steps[0, 1] * j
@@ -528,7 +526,7 @@ def paint_field(
         index, weight = np.empty((3, TILE_I + 2, 4), np.int64), np.empty((3, TILE_I + 2, 4), np.float32)
         along_x = np.empty((2 * TILE_J + 8, TILE_I + 2), np.float32)
         along_xy = np.empty((2 * TILE_K + 8, TILE_J + 2, TILE_I + 2), np.float32)
-        whole_tile = np.empty((TILE_K + 2, TILE_J + 2, TILE_I + 2), np.float32)
+        tile = np.empty((TILE_K + 2, TILE_J + 2, TILE_I + 2), np.float32)
         ks, js = low[0] + line // lines[1] * TILE_K, low[1] + line % lines[1] * TILE_J
         ke, je = min(ks + TILE_K, high[0]), min(js + TILE_J, high[1])
         run_begin, run_end, run_label = 0, 0, 0  # columns that wait to be filled together: long rows are fast
@@ -573,15 +571,15 @@ def paint_field(
                 continue
             if not everywhere and not _may_cover(labels, neighbour, ks, ke, js, je, is_, ie, over):
                 continue
-            tile = whole_tile[: ke - ks + 2, : je - js + 2, : ie - is_ + 2]
+            nk, nj, ni = ke - ks + 2, je - js + 2, ie - is_ + 2
             for axis in range(3):
                 first[axis] = (
                     start[axis] + steps[axis, 0] * (ks - 1) + steps[axis, 1] * (js - 1) + steps[axis, 2] * (is_ - 1)
                 )
             if axial:
-                _upsample(values, first, steps, tile, index, weight, along_x, along_xy)
+                _upsample(values, first, steps, tile, nk, nj, ni, index, weight, along_x, along_xy)
             else:
-                _upsample_oblique(values, first, steps, tile)
+                _upsample_oblique(values, first, steps, tile, nk, nj, ni)
             near = slope * (1.2 * half_diagonal + 0.05)
             for k in range(ks, ke):
                 for j in range(js, je):
