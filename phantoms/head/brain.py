@@ -29,7 +29,7 @@ from phantoms.head.vessel_paths import Bed
 DURA_MM = 0.8
 # Drawn over reached volumes: what stem, callosum, vessels and dura cover of each (measured, benchmarks/brain.py).
 SURPLUS = {"cortex": 1.055, "white": 0.985, "cerebellum": 1.06, "stem": 1.0}
-NUCLEI_SURPLUS = {"caudate": 1.04, "thalamus": 1.05, "hippocampus": 1.13, "amygdala": 1.08}
+NUCLEI_SURPLUS = {"caudate": 1.04, "thalamus": 1.05, "hippocampus": 1.2, "amygdala": 1.08}
 NUCLEI_EXPONENT = 0.7  # nuclei follow the intracranial volume less than in proportion (allometry, recalled)
 BELOW_TENT = 1.13  # room in the posterior fossa over what lies in it: the rest is fluid
 

@@ -24,7 +24,7 @@ from phantoms.head.meninges import Tentorium
 from phantoms.head.ventricles import offset_for
 
 CORTEX_STEP_MM, TRIAL_STEP_MM = 0.8, 2.0
-SPACING_MM = 12.1  # between neighbouring sulci of a brain of usual size: gyri are 10-14 mm wide
+SPACING_MM = 11.6  # between neighbouring sulci of a brain of usual size: gyri are 10-14 mm wide
 SPACING_EXPONENT = 0.5  # larger brains have more folds, not only larger ones (Germanaud 2012)
 SECOND_MM = 8.0  # between the short sulci of the second kind
 USUAL_SCALE = 0.925  # of a brain of usual size against the reference
