@@ -22,8 +22,8 @@ PERONEAL = [(4, 29, -56), (14, 27, -70), (20, 27, -94)]
 VEIN_BESIDE = np.array([3.0, 6.0, 0.0])  # the vein lies behind and outside the artery
 TIBIAL_NERVE = [(2, 46, 104), (6, 47, 80), (8, 48, 55), (8, 48, 30), (7, 46, 5), (5, 41, -20), (2, 35, -50),
                 (0, 33, -94)]  # fmt: skip
-PERONEAL_NERVE = [(8, 48, 84), (18, 47, 65), (27, 45, 45), (34, 41, 22), (39, 36, 0), (43, 29, -20), (45, 22, -32),
-                  (42, 12, -42), (38, 4, -56)]  # fmt: skip
+PERONEAL_NERVE = [(8, 48, 84), (18, 47, 65), (27, 45, 45), (34, 41, 22), (39, 36, 0), (46, 29, -20), (48, 21, -32),
+                  (46, 11, -42), (40, 4, -56)]  # fmt: skip
 GENICULARS = [
     [(0, 30, 50), (-14, 31, 52), (-30, 20, 50), (-40, 2, 46), (-36, -18, 42)],
     [(0, 30, 50), (14, 31, 51), (30, 20, 49), (40, 4, 45), (34, -18, 42)],
@@ -90,7 +90,7 @@ def build_vessels(frame: KneeFrame, leg: Leg, calcified: float) -> tuple[dict[st
     thin = {name: tube for name, tube in tubes.items() if name != "popliteal_artery"}
     paints = [Paint(tube, (Layer(names[name]),), over=soft) for name, tube in thin.items()]
     paints.append(Paint(artery, (Layer(names["popliteal_artery_wall"]), Layer(names["popliteal_artery"]))))
-    paints += [Paint(tube, (Layer(names[name]),)) for name, tube in nerves.items()]
+    paints += [Paint(tube, (Layer(names[name]),), over=soft) for name, tube in nerves.items()]
     if calcified > 0:
         paints.append(Paint(_plaques(frame, main, calcified), (Layer(names["arterial_calcification"]),),
                             over=(names["popliteal_artery_wall"], names["popliteal_artery"])))  # fmt: skip

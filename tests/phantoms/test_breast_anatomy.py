@@ -73,6 +73,12 @@ def test_gland_stays_under_the_skin_and_before_the_muscle(one: BuiltBreast):
     assert not (ndimage.binary_dilation(gland, iterations=2) & deep).any()
 
 
+def test_gland_and_ligaments_never_leave_the_breast(one: BuiltBreast):
+    for name in ("fibroglandular_tissue", "cooper_ligaments"):
+        points = one.phantom.grid.world_mm(np.argwhere(one.mask(name)))
+        assert one.scene.fields["breast"].distance_mm(points).max() < 1.2, name  # less than a voxel
+
+
 def test_skin_closes_the_breast(one: BuiltBreast):
     body = np.pad(one.phantom.labels > 0, ((0, 0), (0, 1), (1, 1)), mode="edge")  # it is cut at the sides and behind
     rim = (body & ~ndimage.binary_erosion(body, border_value=1))[:, :-1, 1:-1]

@@ -131,3 +131,17 @@ def test_patellar_tendon_joins_patella_and_tibia(leg: Knee):
     tendon = ndimage.binary_dilation(leg.mask("patellar_tendon"), iterations=1)
     for bone in ("patella", "tibia"):
         assert (tendon & leg.mask(bone)).sum() > 30, bone
+
+
+def test_vessels_nerves_and_muscles_leave_the_bones_alone(leg: Knee):
+    starts = ("popliteal", "genicular", "great_s", "small_s", "tibial_nerve", "common_p", "vastus_medialis", "soleus")
+    soft = [name for name in leg.names if name.startswith(starts)]
+    points = leg.phantom.grid.world_mm(np.argwhere(leg.mask(*soft)))
+    for bone in BONES:
+        assert leg.scene.fields[bone].distance_mm(points).min() > -0.9, bone  # less than a voxel
+
+
+def test_skin_is_as_thick_as_skin_and_fat_lies_under_it(leg: Knee):
+    depth = -leg.scene.fields["body"].distance_mm(leg.phantom.grid.world_mm(np.argwhere(leg.mask("skin"))))
+    assert 1.0 < 2 * np.median(depth) < 2.2
+    assert depth.max() < 3.5
