@@ -142,8 +142,10 @@ def kidney_bed(space: Space, raw: Mapping[str, Field]) -> Field:
         inward = np.minimum.accumulate(inward, axis=2)  # and what lies between that and the midline
         centre, axes = kidneys.kidney_axes(space, side)
         pole_mm = float((centre + axes @ [0.0, 0.0, kidneys.HALF_MM[2]])[2])
-        # The fat tapers towards the diaphragm, under a roof that falls backwards.
-        inward = inward + np.maximum(space.lattice.z - (pole_mm - 14.0) + 0.35 * (space.lattice.y - centre[1]), 0)
+        # The fat tapers towards the diaphragm, under a vault that falls backwards and outwards.
+        outward = np.maximum(sign * (space.lattice.x - centre[0]) + 25.0, 0)
+        vault = 0.25 * (space.lattice.y - centre[1]) + 0.010 * outward**2 - 12.0
+        inward = inward + np.maximum(space.lattice.z - (pole_mm - 12.0) + vault + 3.0 * space.noise[30.0], 0)
         middle = np.sign(space.lattice.x) == -sign
         shadow = np.where(middle, FAR_MM, inward if sign < 0 else inward[:, :, ::-1]).astype(np.float32)
         field = np.minimum(field, smooth_min(own, shadow, 10.0))
