@@ -322,7 +322,7 @@ def _axis_weights(first, step, count, nodes, index, weight):
 
 @numba.njit(nogil=True)
 def _upsample(values, first, steps, tile, nk, nj, ni, index, weight, along_x, along_xy):
-    """Fill nk x nj x ni of `tile` with the cubic interpolation from lattice position `first` (x, y, z) on, one axis at a time."""
+    """Fill nk x nj x ni of `tile` with the cubic interpolation from position `first` (x, y, z), one axis at a time."""
     _axis_weights(first[0], steps[0, 2], ni, values.shape[2], index[0], weight[0])
     j_low, j_high = _axis_weights(first[1], steps[1, 1], nj, values.shape[1], index[1], weight[1])
     k_low, k_high = _axis_weights(first[2], steps[2, 0], nk, values.shape[0], index[2], weight[2])
