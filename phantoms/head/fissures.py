@@ -33,7 +33,8 @@ def fissures(
     behind = np.clip((y - 10.0) / 12.0, 0, 1)
     limit = np.maximum(limit, behind * (-hull / scale - 19.0) + (1 - behind) * -50.0)
     bulge = 0.012 * ((z - 2.0) ** 2 + 0.45 * (y + 12.0) ** 2)
-    cleft = x - INSULA_X_MM + bulge + 1.2 * waves[1]
+    short_gyri = 0.8 * lattice.noise(seeds[1] + 1, 12.0)
+    cleft = x - INSULA_X_MM + bulge + 1.2 * waves[1] + short_gyri
     rim = np.sqrt(((y + 11.0 - 0.35 * (z - 3)) / 26.0) ** 2 + ((z - 3.0) / 16.5) ** 2)
     rim_limit = (rim - 1.0) * 17.0 + 1.5 * waves[2]
     over = callosum_distance(x, y, z)[1] - 0.9
