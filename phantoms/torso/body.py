@@ -13,7 +13,7 @@ from medsynth.scene.structure import Scene, Structure
 from medsynth.scene.subject import Subject
 from phantoms.torso.builder import Extent, build_scene
 from phantoms.torso.person import sample_person
-from phantoms.torso.table import structures
+from phantoms.torso.table import structures_of
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class TrunkBody:
 
     def structures(self) -> tuple[Structure, ...]:
         """Return every structure with its label and code."""
-        return structures()
+        return structures_of(self.name)
 
     def sample_spec(self, subject: Subject, *, rng: np.random.Generator) -> Mapping[str, Any]:
         """Draw one individual's numbers; all are plain JSON values."""

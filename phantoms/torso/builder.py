@@ -26,7 +26,7 @@ from phantoms.torso.loins import Loins, build_loins
 from phantoms.torso.pelvis_bones import PelvisBones, build_pelvis_bones, place
 from phantoms.torso.pelvis_organs import PelvisOrgans, build_pelvis_organs
 from phantoms.torso.spine import build_spine
-from phantoms.torso.table import structures
+from phantoms.torso.table import structures_of
 from phantoms.torso.trunk import Trunk, build_trunk
 from phantoms.torso.viscera import build_viscera
 
@@ -118,7 +118,7 @@ def build_scene(name: str, extent: Extent, subject: Subject, spec: Mapping[str, 
     low, high = wall[0].shape.bounds_mm()
     ranges = {n: tuple((np.array(SCAN_RANGES_MM[n]) * frame.height).tolist()) for n in extent.scan_ranges}
     return Scene(
-        name, ORIGIN, subject, individual_structures(spec), paints, fields, {**trees, **centrelines},
+        name, ORIGIN, subject, individual_structures(name, spec), paints, fields, {**trees, **centrelines},
         _landmarks(frame, extent), (low, high), ranges, texture_seed=int(spec["seed"]),
     )  # fmt: skip
 
@@ -167,13 +167,13 @@ def _landmarks(frame: Frame, extent: Extent) -> dict[str, tuple[float, float, fl
     return {name: tuple(np.asarray(p).tolist()) for name, p in points.items() if low <= p[2] <= high}
 
 
-def individual_structures(spec: Mapping[str, Any]) -> tuple[Structure, ...]:
+def individual_structures(body: str, spec: Mapping[str, Any]) -> tuple[Structure, ...]:
     """Return the structures with this individual's mixtures: lung air, marrow mineral, fat of organs."""
     tissue, mineral, fat = float(spec["lung_tissue"]), float(spec["marrow_mineral"]), float(spec["liver_fat"])
     # Blood pools in the dependent lung: density rises by about 4 HU per cm towards the back at full inspiration.
     slope = (0.0, 0.4 / (1000 * tissue), 0.0)
     made = []
-    for one in structures():
+    for one in structures_of(body):
         if one.name.startswith("lobe_"):
             texture = Texture(one.texture.octaves, one.texture.ridges, slope)
             one = replace(one, mixture=(("air", 1 - tissue),), texture=texture)

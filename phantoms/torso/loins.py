@@ -103,9 +103,10 @@ def _crura(frame: Frame, lattice: Lattice) -> Field:
     """Return the crura of the diaphragm: 10-12 mm thick on the right at L1, 8-10 on the left (unverified)."""
     y = frame.spine_y_mm(lattice.z.ravel())[:, None, None].astype(np.float32)
     z = lattice.z / frame.height
-    around = (np.sqrt((lattice.x / 26.5) ** 2 + ((lattice.y - y) / 22.5) ** 2) - 1) * 23.0
+    wide, deep = 22.5 * frame.bone, 18.5 * frame.bone
+    around = (np.sqrt((lattice.x / wide) ** 2 + ((lattice.y - y) / deep) ** 2) - 1) * 20.0
     half = 3.0 + 1.2 * (lattice.x < 0) - 0.03 * np.maximum(-120 - z, 0)
-    crus = np.maximum(np.abs(around - 4.0) - half, np.maximum(np.abs(z + 124) - 56, lattice.y - y - 4))
+    crus = np.maximum(np.abs(around - 4.2) - half, np.maximum(np.abs(z + 124) - 56, lattice.y - y - 1))
     return np.maximum(crus, 6.0 - np.abs(lattice.x - 7)).astype(np.float32)  # the aorta passes between them
 
 
