@@ -182,7 +182,7 @@ def collecting_system(space: Space, spec: Mapping[str, Any], seed: Seed) -> dict
 def paint_adrenals(space: Space, spec: Mapping[str, Any]) -> list[Paint]:
     """Return both adrenal glands: a ridge with two thin limbs that open backwards, like a Y turned over."""
     names, paints = labels(), []
-    thick = float(spec["adrenal"])
+    size = float(spec["adrenal"])
     for side, sign in SIDES:
         c = space.frame.at([-29, 13, -99] if sign < 0 else [33, 12, -102])
         limbs: list[Sweep] = []
@@ -191,10 +191,11 @@ def paint_adrenals(space: Space, spec: Mapping[str, Any]) -> list[Paint]:
             ([[0, -6, 1], [sign * 5, 1, -3], [sign * 9, 8, -8], [sign * 11, 14, -13]], (2.8, 2.2, 2.0, 1.5)),
         ):
             axis = spline_mm(c + np.array(path, float), 2.0)
-            width = thick * np.interp(np.linspace(0, 1, len(axis)), np.linspace(0, 1, 4), radii)
+            along = np.interp(np.linspace(0, 1, len(axis)), np.linspace(0, 1, 4), radii)
+            width = size * (1.25 if sign < 0 else 1.1) * along
             # A limb is a leaf: thin across, 20-40 mm high.
             upright = np.broadcast_to([0.0, 0.0, 1.0], axis.shape).copy()
-            limbs.append(Sweep(axis, upright, 3.6 * width, width))
+            limbs.append(Sweep(axis, upright, 4.2 * width, width))
         low, high = c - [24, 30, 32], c + [24, 30, 32]
         lattice = Lattice(tuple(low.tolist()), tuple(high.tolist()), 1.5)
         field = sweep_fields(limbs, lattice, 8.0).values_mm + 0.3 * lattice.noise(space.frame.noise_seed(78), 9.0)

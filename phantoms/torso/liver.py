@@ -33,6 +33,13 @@ BILE_DUCT: Course = (
     [[-31, -31, -97], [-30, -29, -108], [-27, -23, -122], [-30, -17, -140], [-40, -17, -158]],
     [1.9, 2.1, 2.1, 1.9, 1.5],
 )
+# The two hepatic ducts and their first branches, up to 2 mm wide inside the liver.
+HEPATIC_DUCTS: tuple[Course, ...] = (
+    ([[-31, -31, -97], [-38, -31, -91], [-50, -28, -86], [-66, -22, -78]], [1.7, 1.3, 1.0, 0.6]),
+    ([[-38, -31, -91], [-50, -36, -92], [-66, -42, -98]], [1.2, 0.9, 0.6]),
+    ([[-31, -31, -97], [-22, -36, -89], [-6, -44, -83], [6, -54, -78]], [1.6, 1.2, 0.9, 0.6]),
+    ([[-14, -40, -86], [-12, -56, -90], [-10, -66, -98]], [1.0, 0.8, 0.5]),
+)
 CYSTIC_MM = (1.6, 1.3, 1.3)
 SEGMENTS = tuple(f"liver_segment_{n}" for n in range(1, 9))
 
@@ -165,9 +172,10 @@ def paint_liver_trees(trees: Mapping[str, Tubes]) -> list[Paint]:
 
 
 def bile_ducts(space: Space, drop_mm: float) -> Tubes:
-    """Return the common bile duct from the porta to the papilla, with the cystic duct from the gallbladder's neck."""
+    """Return the common bile duct, the hepatic ducts it comes from, and the cystic duct from the gallbladder."""
     neck = hanging(space, GALLBLADDER, drop_mm)[0]
     common = tube_along(space.frame.at(BILE_DUCT[0]), BILE_DUCT[1], 2.5)
     join = common.points_mm[int(np.argmin(np.abs(common.points_mm[:, 2] - max(neck[2], common.points_mm[8, 2]))))]
     bend = 0.5 * (neck + join) + [0.0, 3.0, 2.0]
-    return concatenate(capsules(common), capsules(tube_along([neck, bend, join], CYSTIC_MM, 2.5)))
+    above = [capsules(tube_along(space.frame.at(points), radii, 2.5)) for points, radii in HEPATIC_DUCTS]
+    return concatenate(capsules(common), capsules(tube_along([neck, bend, join], CYSTIC_MM, 2.5)), *above)
