@@ -65,11 +65,8 @@ class Breast:
         bmi = min(subject.bmi, 50.0)
         dense = AGE_SLOPE * (subject.age_years - AGE_MIDDLE) + BMI_SLOPE * (bmi - BMI_MIDDLE)
         kind = "ABCD"[int(np.searchsorted(CLASS_LIMITS, dense + CLASS_SPREAD * float(normal())))]
-        mean, sd = GLANDULAR[kind]
         mean_ml = VOLUME_AT_BMI_28_ML * VOLUME_OF_CLASS[kind] * np.exp(VOLUME_PER_BMI * (bmi - BMI_MIDDLE))
         volume = float(np.clip(spread(mean_ml, VOLUME_CV), *VOLUME_LIMITS_ML))
-        # Base 103, 125 and 150 mm wide at 276, 616 and 1174 ml (breast CT).
-        radius = spread(62.5 * (volume / 616.0) ** 0.26, 0.04)
         return {
             "version": 1,
             "side": "left" if rng.random() < 0.5 else "right",
@@ -77,17 +74,17 @@ class Breast:
             "seed": int(rng.integers(1, 2**31)),
             "volume_ml": volume,
             "density_class": kind,
-            "glandular": float(np.clip(mean + sd * np.clip(normal(), -2, 2), 0.025, 0.62)),
-            "radius_mm": radius,
+            "density_deviate": float(np.clip(normal(), -2, 2)),
+            "broad": spread(1.0, 0.04),
             "tall": float(np.clip(1.03 + 0.04 * normal(), 0.93, 1.15)),
             "sag": spread(1.0 + 0.010 * (subject.age_years - 45), 0.2),
-            "outward_mm": float(np.clip(0.10 * radius + 4.0 * normal(), -6.0, 20.0)),
+            "outward_mm": float(np.clip(4.0 * normal(), -8.0, 8.0)),
             "blunt": float(np.clip(2.15 + 0.12 * normal(), 1.9, 2.5)),
             "fat_mm": spread(float(np.interp(bmi, (15, 20, 25, 30, 40, 50), (3.0, 6.0, 10.0, 15.0, 25.0, 34.0))), 0.12),
             "muscle": spread(1.0 - 0.004 * max(subject.age_years - 40, 0), 0.12),
             "chest": spread(0.97 * (subject.height_cm / 163.0) ** 0.7 * (bmi / 27.0) ** 0.12, 0.03),
             "skin": spread(1.0, 0.15),
-            "lobule_mm": spread(15.0 * (volume / 616.0) ** 0.12, 0.10),
+            "lobule": spread(1.0, 0.10),
             "lobes": int(rng.integers(6, 11)),
             "marrow_mineral": float(np.clip(1.0 - 0.008 * (subject.age_years - 30) + 0.12 * normal(), 0.3, 1.4)),
         }
@@ -113,11 +110,13 @@ class Breast:
 BODY = Breast()
 
 
-def glandular_fraction(density_class: str) -> float:
-    """Return the mean fibroglandular share of a BI-RADS density class, to set a spec's class by hand."""
-    if density_class not in GLANDULAR:
-        raise RecipeError(expected("density_class", density_class, f"one of {sorted(GLANDULAR)}"))
-    return GLANDULAR[density_class][0]
+def glandular_fraction(spec: Mapping[str, Any]) -> float:
+    """Return the fibroglandular share of the breast: its class's mean plus a deviate in units of the class's SD."""
+    kind = spec["density_class"]
+    if kind not in GLANDULAR:
+        raise RecipeError(expected("density_class", kind, f"one of {sorted(GLANDULAR)}"))
+    mean, sd = GLANDULAR[kind]
+    return float(np.clip(mean + sd * float(spec["density_deviate"]), 0.025, 0.62))
 
 
 def _check_sex(subject: Subject) -> None:
@@ -127,14 +126,23 @@ def _check_sex(subject: Subject) -> None:
 
 def breast_frame(spec: Mapping[str, Any]) -> BreastFrame:
     """Return the frame of a spec."""
-    scales = ("volume_ml", "glandular", "radius_mm", "tall", "outward_mm", "blunt", "fat_mm", "muscle", "chest", "skin",
-              "lobule_mm")  # fmt: skip
-    numbers: dict[str, Any] = {name: float(spec[name]) for name in scales}
+    size = float(spec["volume_ml"]) / 616.0
+    # Base 103, 125 and 150 mm wide at 276, 616 and 1174 ml (breast CT).
+    radius = 62.5 * size**0.26 * float(spec["broad"])
     # Gravity pulls a large upright breast down; a hanging one stays straight.
     pull = 0.38 if spec["position"] == "upright" else 0.06
-    droop = pull * float(spec["radius_mm"]) * float(spec["sag"]) * (float(spec["volume_ml"]) / 616.0) ** 0.2
-    return BreastFrame(**numbers, position=spec["position"], droop_mm=droop, lobes=int(spec["lobes"]),
-                       seed=int(spec["seed"]) % 99991)  # fmt: skip
+    numbers = {name: float(spec[name]) for name in ("volume_ml", "tall", "blunt", "fat_mm", "muscle", "chest", "skin")}
+    return BreastFrame(
+        **numbers,
+        glandular=glandular_fraction(spec),
+        radius_mm=radius,
+        position=spec["position"],
+        droop_mm=pull * radius * float(spec["sag"]) * size**0.2,
+        outward_mm=0.10 * radius + float(spec["outward_mm"]),
+        lobule_mm=15.0 * size**0.12 * float(spec["lobule"]),
+        lobes=int(spec["lobes"]),
+        seed=int(spec["seed"]) % 99991,
+    )
 
 
 def _left_breast(subject: Subject, spec: Mapping[str, Any]) -> Scene:

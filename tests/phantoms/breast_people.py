@@ -15,12 +15,11 @@ from medsynth.scene.rasterize import rasterize
 from medsynth.scene.structure import Scene
 from medsynth.scene.subject import Subject
 from phantoms.breast import BODY
-from phantoms.breast.body import glandular_fraction
 
 SUBJECTS = {"fatty": Subject("female", 64.0, 162.0, 80.0), "dense": Subject("female", 38.0, 168.0, 60.0)}
 SET = {
-    "fatty": {"density_class": "A", "glandular": glandular_fraction("A"), "side": "left"},
-    "dense": {"density_class": "D", "glandular": glandular_fraction("D"), "side": "right", "position": "upright"},
+    "fatty": {"density_class": "A", "density_deviate": 0.0, "side": "left"},
+    "dense": {"density_class": "D", "density_deviate": 0.0, "side": "right", "position": "upright"},
 }
 
 

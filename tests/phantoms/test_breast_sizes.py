@@ -42,7 +42,7 @@ def test_density_classes_are_as_common_as_in_women():
 
 def test_glandular_share_over_women_is_as_published():
     # Mean 19.3 % (13.7-25.6 % by group), 80 % below 27 %, 95 % below 45 % (Yaffe 2009, doi:10.1118/1.3250863).
-    share = np.array([spec["glandular"] for _, spec in population(600)])
+    share = np.array([glandular_fraction(spec) for _, spec in population(600)])
     assert 0.137 < share.mean() < 0.256
     assert np.mean(share < 0.27) == pytest.approx(0.80, abs=0.10)
     assert np.mean(share < 0.45) > 0.93
@@ -59,7 +59,7 @@ def test_fatty_breasts_are_large_and_dense_ones_small():
 
 def test_density_falls_and_volume_rises_with_age_and_weight():
     women = population(600)
-    share = np.array([s["glandular"] for _, s in women])
+    share = np.array([glandular_fraction(s) for _, s in women])
     volume = np.array([s["volume_ml"] for _, s in women])
     age, bmi = np.array([w.age_years for w, _ in women]), np.array([w.bmi for w, _ in women])
     assert -0.6 < np.corrcoef(share, age)[0, 1] < -0.15
@@ -78,11 +78,9 @@ def test_a_man_is_refused():
 
 def test_bad_specs_are_refused():
     spec = spec_of(SUBJECTS["dense"], "bad")
-    for key, value in (("version", 2), ("side", "middle"), ("position", "supine")):
+    for key, value in (("version", 2), ("side", "middle"), ("position", "supine"), ("density_class", "E")):
         with pytest.raises(RecipeError, match=key):
             BODY.build(SUBJECTS["dense"], spec | {key: value})
-    with pytest.raises(RecipeError, match="density_class"):
-        glandular_fraction("E")
 
 
 def test_a_spec_is_json_and_rebuilds_the_same_breast():
@@ -110,7 +108,7 @@ def test_extreme_women_have_whole_breasts(age: float, bmi: float, position: str)
     ml = voxels(scene, 2.0).volumes_ml()
     assert {name for name, volume in ml.items() if volume <= 0} <= {"breast_veins", "axillary_lymph_nodes"}
     held = (ml["fibroglandular_tissue"] + ml["ducts"]) / spec["volume_ml"]
-    assert held == pytest.approx(spec["glandular"], rel=0.12, abs=0.006)  # strands are thinner than these voxels
+    assert held == pytest.approx(glandular_fraction(spec), rel=0.12, abs=0.006)  # strands are thinner than these voxels
 
 
 @pytest.mark.slow
@@ -119,6 +117,7 @@ def test_one_and_two_millimetres_hold_the_same_volumes_and_labels():
     coarse, fine = at_two_and_one_mm(BODY.build(subject, spec_of(subject, "resolution")), "breast")
     off = volume_changes(coarse, fine, 10.0)
     assert {n: d for n, d in off.items() if n in ("lung", "breast_fat") and abs(d) > 0.01} == {}
-    films = ("intermuscular_fat", "pleura", "cooper_ligaments")
+    # Air, thin skin and fat meet in one voxel, and this slim woman's fat is 6 mm thick.
+    films = ("intermuscular_fat", "pleura", "cooper_ligaments", "subcutaneous_fat")
     assert {n: d for n, d in off.items() if abs(d) > 0.05 and n not in films} == {}
     assert equal_labels(coarse, fine) > 0.97
