@@ -1,6 +1,7 @@
-"""Rasterising the real thorax against filling the same arrays, peak memory, and the time to build the scene.
+"""Rasterising the bodies against filling the same arrays, peak memory, and the time to build the scenes.
 
-Bars: rasterising (textures included) 20 x the filling, building 5 s. Run: python benchmarks/raster.py [--steps]
+Bars: rasterising (textures included) 20 x the filling of a trunk at 0.8 mm and 30 x of a head at 0.5 mm, 1 s at 128^3
+on one core; building torso and head 10 s, the others 5 s. Run: python benchmarks/raster.py [BODY ...] [--steps]
 """
 
 from __future__ import annotations
@@ -22,7 +23,17 @@ from medsynth.scene.body import load_body
 from medsynth.scene.structure import Scene
 from medsynth.scene.subject import Subject
 
-CASES = {"512 x 512 x 400 of 0.8 mm": ((400, 512, 512), 0.8), "128^3 of 3.2 mm": ((128, 128, 128), 3.2)}
+# Body -> voxels (k, j, i) and voxel size in mm of a clinical image, and how often the filling its rasterising may take.
+CASES: dict[str, tuple[tuple[int, int, int], float, float]] = {
+    "thorax": ((400, 512, 512), 0.8, 20.0),
+    "abdomen": ((400, 512, 512), 0.8, 20.0),
+    "pelvis": ((400, 512, 512), 0.8, 20.0),
+    "torso": ((400, 512, 512), 0.8, 20.0),
+    "head": ((400, 400, 400), 0.5, 30.0),
+    "knee": ((320, 320, 320), 0.5, 20.0),
+    "breast": ((320, 320, 320), 0.5, 20.0),
+}
+MAN, WOMAN = Subject("male", 50, 175, 78), Subject("female", 50, 165, 66)
 DTYPES = (np.uint16, np.uint16, np.uint8, np.int16)
 
 
@@ -53,40 +64,39 @@ def print_steps(scene: Scene, grid: Grid, most: int = 15) -> None:
     print(f"  {least.sum() * 1000:7.1f} ms  all painting steps, without textures")
 
 
-def main() -> None:
-    """Print the table."""
-    print(f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-    body, subject = load_body("thorax"), Subject("male", 50, 175, 78)
+def measure(name: str, shape: tuple[int, int, int], voxel_mm: float, bar: float) -> None:
+    """Build one body and print its lines of the table."""
+    body, subject = load_body(name), WOMAN if name == "breast" else MAN
     spec = body.sample_spec(subject, rng=Seed(1).rng())
     body.build(subject, spec)
-    build_s = least_s(lambda: body.build(subject, spec), 3)
+    build_s = least_s(lambda: body.build(subject, spec), 2)
     scene = body.build(subject, spec)
-    print(f"building the scene: {build_s:.1f} s, {len(scene.paints)} painting steps (bar 5 s)")
     middle = tuple(np.mean(scene.bounds_mm, axis=0).tolist())
-    raster.rasterize(
-        scene, Grid.centred((32, 32, 32), (12.0,) * 3, middle)
-    )  # warm-up: compiles, or loads what was compiled
-    raster.rasterize(scene, Grid.centred((200, 64, 64), (2.0, 8.0, 8.0), middle))
-    print(f"{'grid':28} {'threads':>7} {'raster':>9} {'fill':>9} {'refill':>9} {'/ fill':>7} {'/ refill':>8}")
-    for name, (shape, voxel_mm) in CASES.items():
-        grid = Grid.centred(shape, (voxel_mm,) * 3, middle)
-        arrays = [np.full(shape, 1, dtype) for dtype in DTYPES]
-        refill_s = least_s(lambda arrays=arrays: [array.fill(2) for array in arrays], 5)
-        del arrays
-        fill_s = least_s(lambda shape=shape: [np.full(shape, 1, dtype) for dtype in DTYPES], 5)
+    extent = np.subtract(scene.bounds_mm[1], scene.bounds_mm[0]).max()
+    print(f"{name}: built in {build_s:.1f} s, {len(scene.structures)} structures, {len(scene.paints)} painting steps")
+    raster.rasterize(scene, Grid.centred((32, 32, 32), (float(extent) / 32,) * 3, middle))  # compiles, or loads
+    for size, voxel in ((shape, voxel_mm), ((128,) * 3, float(extent) / 128)):
+        grid = Grid.centred(size, (voxel,) * 3, middle)
+        fill_s = least_s(lambda size=size: [np.full(size, 1, dtype) for dtype in DTYPES], 5)
         for threads in sorted({1, numba.get_num_threads()}):
             before = numba.get_num_threads()
             numba.set_num_threads(threads)
-            raster_s = least_s(lambda grid=grid: raster.rasterize(scene, grid), 3)
+            raster_s = least_s(lambda grid=grid: raster.rasterize(scene, grid), 2)
             numba.set_num_threads(before)
-            print(
-                f"{name:28} {threads:7} {raster_s:7.2f} s {fill_s * 1000:6.1f} ms {refill_s * 1000:6.1f} ms "
-                f"{raster_s / fill_s:7.0f} {raster_s / refill_s:8.0f}"
-            )
-    print("fill: the phantom's four arrays allocated and filled; refill: filled again, in place (bar 20 x fill)")
-    print(f"peak memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
+            text = f"{size[0]} x {size[1]} x {size[2]} of {voxel:.2f} mm"
+            told = f"{raster_s / fill_s:5.0f} x (bar {bar:.0f})" if size == shape else "(bar 1 s on one thread)"
+            print(f"  {text:28} {threads} threads {raster_s:6.2f} s   fill {fill_s * 1000:5.1f} ms   {told}")
     if "--steps" in sys.argv:
-        print_steps(scene, Grid.covering(*scene.bounds_mm, (1.0,) * 3))
+        print_steps(scene, Grid.covering(*scene.bounds_mm, (max(1.0, voxel_mm),) * 3))
+
+
+def main() -> None:
+    """Print the tables of the bodies named, or of all of `CASES`."""
+    print(f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    for name in [a for a in sys.argv[1:] if not a.startswith("-")] or CASES:
+        measure(name, *CASES[name])
+    print("fill: the phantom's four arrays allocated and filled")
+    print(f"peak memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
 
 
 if __name__ == "__main__":
