@@ -107,17 +107,21 @@ def _bladder(
     field = np.minimum(oval, funnel) + 0.6 * pelvis.bumps
     wall = smooth_max(pelvis.cavity + 2.0, np.float32(1.2) - hard, 4.0)
     wall = smooth_max(wall, np.broadcast_to(np.float32(behind), wall.shape).astype(np.float32), 10.0)
-    for _ in range(4):  # what neighbours and walls take is made good elsewhere
+    target = volume + 5.5 * volume ** (2 / 3) * _wall_mm(volume) / 10  # urine and the wall around it
+    for _ in range(9):  # what neighbours and walls take is made good elsewhere
         held = smooth_max(field, wall, 6.0)
-        lacks = volume * 1.08 - pelvis.lattice.volume_ml(held)
-        field = field - np.float32(np.clip(lacks * 1000 / (6.0 * volume ** (2 / 3) * 100), -9, 9))
+        lacks = target - pelvis.lattice.volume_ml(held)
+        field = field - np.float32(np.clip(lacks * 1000 / (4.5 * volume ** (2 / 3) * 100), -9, 9))
     return smooth_max(field, wall, 6.0)
+
+
+def _wall_mm(volume_ml: float) -> float:
+    return BLADDER_WALL_MM * float(np.clip((170.0 / volume_ml) ** 0.35, 0.6, 1.6))
 
 
 def _paint_bladder(pelvis: Pelvis, field: Field, spec: Mapping[str, Any]) -> Paint:
     names = labels()
-    wall = BLADDER_WALL_MM * float(np.clip((170.0 / spec["bladder_ml"]) ** 0.35, 0.6, 1.6))
-    layers = (Layer(names["bladder"]), Layer(names["bladder_urine"], wall))
+    layers = (Layer(names["bladder"]), Layer(names["bladder_urine"], _wall_mm(float(spec["bladder_ml"]))))
     return Paint(pelvis.lattice.shape_near(field), layers)
 
 
@@ -247,7 +251,8 @@ def _flat(pelvis: Pelvis, points: ArrayLike, half_widths: ArrayLike, half_depths
     """Return a flat tube along midline points: half a width to either side, half a depth to front and back."""
     points, wide, deep = (np.asarray(v, float) for v in (points, half_widths, half_depths))
     across = np.maximum(wide - deep, 0.5)
-    return np.minimum.reduce([pelvis.rope(points + [[s * a, 0, 0] for a in across], deep) for s in (-1, -0.33, 0.33, 1)])
+    strands = [points + [[share * a, 0, 0] for a in across] for share in (-1, -0.33, 0.33, 1)]
+    return np.minimum.reduce([pelvis.rope(strand, deep) for strand in strands])
 
 
 def _uterus(pelvis: Pelvis, spec: Mapping[str, Any]) -> tuple[Field, Field, Field, Field]:
@@ -280,4 +285,4 @@ def _uterus(pelvis: Pelvis, spec: Mapping[str, Any]) -> tuple[Field, Field, Fiel
     c = pelvis.frame.at(cervix)
     behind = (lattice.y - c[1]) * up[1] + (lattice.z - c[2]) * up[2] + 0 * lattice.x
     lining = np.maximum(lining, -above - 4.0).astype(np.float32)
-    return field, lining, -above.astype(np.float32), (behind + 4.0).astype(np.float32)
+    return field, lining, -above.astype(np.float32), (behind - 2.0).astype(np.float32)

@@ -66,14 +66,14 @@ def test_femoral_heads_sit_in_their_sockets_with_cartilage_between(person: Perso
 
 
 def test_the_hips_are_as_wide_apart_and_the_outlet_as_wide_as_published(person: Person):
-    """Heads 170-190 mm apart; inlet 120 mm across in men, 127 in women (facts, 6 mm of spread)."""
+    """Heads 170-190 mm apart; ischial spines 95 mm apart in men, 113 in women (facts, 9 mm of spread)."""
     left, right = (np.array(person.scene.landmarks[f"hip_centre_{s}"]) for s in ("left", "right"))
     assert 158 < np.linalg.norm(left - right) < 195
     bone = person.scene.fields["pelvis_bones"]
-    z = person.scene.landmarks["symphysis"][2] + 45.0
-    x = np.linspace(-90, 90, 361)
-    across = max(_gap(bone, x, y, z) for y in range(0, 50, 10))
-    assert 100 < across < 150
+    z = person.scene.landmarks["symphysis"][2] - 13.0 * person.subject.height_cm / 175
+    gaps = [_gap(bone, np.linspace(-90, 90, 361), y, z) for y in range(40, 66, 3)]
+    low, high = (75, 118) if person.subject.sex == "male" else (85, 130)
+    assert low < min(gap for gap in gaps if gap > 0) < high
 
 
 def _gap(bone, x: np.ndarray, y: float, z: float) -> float:
@@ -86,7 +86,7 @@ def _gap(bone, x: np.ndarray, y: float, z: float) -> float:
 
 def test_the_order_from_front_to_back_is_that_of_a_pelvis(person: Person):
     y = {n: person.centre_mm(n)[1] for n in ("pubic_symphysis", "bladder", "sacrum", "coccyx")}
-    assert y["pubic_symphysis"] < y["bladder"] < y["coccyx"] < y["sacrum"]
+    assert y["pubic_symphysis"] < y["bladder"] < min(y["coccyx"], y["sacrum"])
     z = {n: person.centre_mm(n)[2] for n in ("bladder", "sacrum", "coccyx", "vertebra_L5", "pubic_symphysis")}
     assert z["vertebra_L5"] > z["sacrum"] > z["coccyx"] > z["pubic_symphysis"] - 40
     if person.subject.sex == "male":
@@ -153,10 +153,10 @@ def test_the_body_has_no_holes_and_skin_all_around(person: Person):
 
 
 def test_thighs_are_two_and_the_trunk_is_one(person: Person):
-    grid, body = person.phantom.grid, person.phantom.labels > 0
+    grid, body = person.phantom.grid, (person.phantom.labels > 0) & ~person.mask("penis", "scrotum", "testis")
     z = grid.origin_mm[2] + grid.steps_mm[2, 0] * np.arange(grid.shape_kji[0])
     height = person.subject.height_cm / 175
     for at, parts in ((-300.0, 1), (-496.0, 2)):
         k = int(np.argmin(np.abs(z - at * height)))
-        whole = ndimage.binary_opening(body[k], iterations=4)
+        whole = ndimage.binary_opening(body[k], iterations=5)
         assert ndimage.label(whole)[1] == parts, at
