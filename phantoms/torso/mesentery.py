@@ -144,20 +144,28 @@ def fan(trunk: F64, targets: F64, tip_mm: float, *, groups: int, rng: np.random.
     radii: list[float] = []
     parents: list[int] = []
 
+    def lay(start: F64, end: F64, radius: float, parent: int) -> int:
+        bend = 0.5 * (start + end) + rng.normal(0, 0.09 * float(np.linalg.norm(end - start)), 3)
+        for a, b in ((start, bend), (bend, end)):
+            starts.append(a)
+            ends.append(b)
+            radii.append(radius)
+            parents.append(parent)
+            parent = len(parents) - 1
+        return parent
+
     def grow(origin: F64, parent: int, own: F64, anchor: F64, level: int) -> None:
         middle = own.mean(axis=0)
         share = 1.0 if len(own) == 1 else 1 - 0.58**level
-        node = anchor + share * (middle - anchor) + (rng.normal(0, 2.5, 3) if len(own) > 1 else 0.0)
-        starts.append(origin)
-        ends.append(node)
-        radii.append(tip_mm * len(own) ** (1 / FAN_EXPONENT))
-        parents.append(parent)
+        stray = 2.0 + 0.06 * float(np.linalg.norm(middle - anchor))
+        node = anchor + share * (middle - anchor) + (rng.normal(0, stray, 3) if len(own) > 1 else 0.0)
+        here = lay(origin, node, tip_mm * len(own) ** (1 / FAN_EXPONENT), parent)
         if len(own) > 1:
-            here, half = len(parents) - 1, len(own) // 2
+            half = len(own) // 2
             grow(node, here, own[:half], anchor, level + 1)
             grow(node, here, own[half:], anchor, level + 1)
 
-    leave = np.linspace(0.18, 0.97, groups) * (len(trunk) - 1)
+    leave = np.sort(rng.uniform(0.12, 0.97, groups)) * (len(trunk) - 1)
     for group, at in zip(np.array_split(targets, groups), leave, strict=True):
         if len(group):
             anchor = trunk[int(at)]
