@@ -53,7 +53,7 @@ def _muscles(frame: BreastFrame, lattice: Lattice, cage: Field, thick: Field, un
     major = smooth_max(np.maximum(split + 0.8 - cage, cage - thick), np.maximum(lower - z, x - 66.0 - 0.1 * z), 5.0)
     minor = smooth_max(np.maximum(cage - split, 0.6 - cage), np.maximum(8.0 - z, -12.0 - x) + 0 * cage, 4.0)
     serratus = smooth_max(np.maximum(cage - 0.85 * thick, 0.8 - cage), 38.0 - x + 0.25 * z + 0 * cage, 4.0)
-    gap = np.clip(1.8 + 0.6 * uneven, 1.0, 3.5).astype(np.float32)
+    gap = np.clip(2.0 + 0.6 * uneven, 1.7, 3.5).astype(np.float32)
     fields = {"pectoralis_major": major, "pectoralis_minor": minor, "serratus_anterior": serratus}
     return compete({name: np.asarray(field, np.float32) for name, field in fields.items()}, {}, gap)
 
