@@ -184,7 +184,7 @@ def individual_structures(body: str, spec: Mapping[str, Any]) -> tuple[Structure
             one = replace(one, mixture=tuple((t, share if t == "cortical_bone" else v) for t, v in one.mixture))
         elif one.name == "liver" or one.name.startswith("liver_segment"):
             one = replace(one, mixture=(("adipose", fat),))
-        elif one.name == "pancreas":
+        elif one.tissue == "pancreas":
             one = replace(one, mixture=(("adipose", float(spec["pancreas_fat"])),))
         elif one.name == "thymus":
             one = replace(one, mixture=(("adipose", float(spec["thymus_fat"])),))
