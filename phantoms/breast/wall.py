@@ -50,8 +50,12 @@ def _muscles(frame: BreastFrame, lattice: Lattice, cage: Field, thick: Field, un
     x, z = lattice.x, lattice.z
     lower = -52.0 + 0.55 * np.clip(x, 0, None)  # the lower edge of pectoralis major climbs to the armpit
     split = frame.muscle * 4.5 * np.clip((z - 8.0) / 14.0, 0, 1) * np.clip((x + 12.0) / 14.0, 0, 1)
-    major = smooth_max(np.maximum(split + 0.8 - cage, cage - thick), np.maximum(lower - z, x - 66.0 - 0.1 * z), 5.0)
-    minor = smooth_max(np.maximum(cage - split, 0.6 - cage), np.maximum(8.0 - z, -12.0 - x) + 0 * cage, 4.0)
+    major = smooth_max(np.maximum(split + 0.8 - cage, cage - thick), np.maximum(lower - z, x - 56.0 - 0.2 * z), 5.0)
+    minor = smooth_max(
+        np.maximum(cage - split, 0.6 - cage),
+        np.maximum(np.maximum(8.0 - z, -12.0 - x), x - 36.0 - 0.25 * z) + 0 * cage,
+        4.0,
+    )
     serratus = smooth_max(np.maximum(cage - 0.85 * thick, 0.8 - cage), 38.0 - x + 0.25 * z + 0 * cage, 4.0)
     gap = np.clip(2.0 + 0.6 * uneven, 1.7, 3.5).astype(np.float32)
     fields = {"pectoralis_major": major, "pectoralis_minor": minor, "serratus_anterior": serratus}
