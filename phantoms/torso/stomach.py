@@ -38,7 +38,7 @@ def stomach_field(space: Space, size: float) -> tuple[Field, Field]:
 def duodenum_field(space: Space, size: float) -> Field:
     """Return the duodenum before it meets its neighbours."""
     field, _ = space.distance(space.tube(DUODENUM, 0.95 * size), 20.0)
-    return (field + 1.2 * space.noise[30.0] + 0.7 * space.noise[15.0]).astype(np.float32)
+    return np.asarray(field + 1.2 * space.noise[30.0] + 0.7 * space.noise[15.0], np.float32)
 
 
 def spleen_field(space: Space, size: float) -> Field:
