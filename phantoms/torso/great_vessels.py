@@ -87,7 +87,8 @@ def paint_great_vessels(frame: Frame, sweeps: Mapping[str, Sweep], plaque: float
     owner = np.where(below, len(arteries), owner).astype(np.uint8)
     inner = tuple(names[n] for n in (*arteries, "abdominal_aorta"))
     thoracic = names["aortic_wall"]
-    outer = tuple(thoracic if n == "descending_aorta" else names["abdominal_aorta_wall"] for n in (*arteries, ""))
+    outer = tuple(thoracic if n == "descending_aorta" else names["iliac_artery_wall"] for n in arteries)
+    outer = (*outer, names["abdominal_aorta_wall"])
     shape = lattice.shape_near(red + rough, owner)
     paints.append(Paint(shape, (Layer(outer), Layer(inner, WALL_MM))))
     if plaque > 0.01:
