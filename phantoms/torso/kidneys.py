@@ -22,7 +22,7 @@ from phantoms.torso.viscera_space import FAR_MM, Field, Space, capsules, pushed_
 SIDES: tuple[tuple[str, int], ...] = (("right", -1), ("left", 1))
 # Middles in reference mm: T12-L3, the right one 1-2 cm lower. The poles diverge downwards along the psoas; the hilum
 # looks forward and inward, its plane 42-44 degrees to the coronal one.
-CENTRE = {"right": (-68.0, 22.0, -155.0), "left": (67.0, 23.0, -138.0)}
+CENTRE = {"right": (-68.0, 24.5, -155.0), "left": (67.0, 25.5, -138.0)}
 TURN_DEG = {"right": (12.0, -16.0, 0.0), "left": (10.0, 15.0, 0.0)}
 FORWARD = 0.80  # how far the hilum looks forward against inward
 HALF_MM = (28.0, 24.5, 54.0)  # towards the hilum, across it, along: a kidney of 11 x 5.6 x 4.9 cm
