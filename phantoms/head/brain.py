@@ -101,7 +101,7 @@ class _Parts:
     near: Lattice
     cerebrum: SampledShape
     ribbon: SampledShape
-    nuclei: SampledShape
+    nuclei: tuple[SampledShape, ...]
     water: ventricles.Ventricles
     ventricles: SampledShape
     midline: SampledShape
@@ -133,7 +133,7 @@ class _Parts:
             near,
             whole.lattice.shape_of(whole.surface_mm),
             whole.lattice.shape_of(whole.ribbon_mm, left),
-            near.shape_of(nuclei.distance_mm, nuclei.owner),
+            nuclei.layers,
             water,
             near.shape_of(water.distance_mm, water.owner),
             deep.build_midline(space, near),
@@ -163,7 +163,10 @@ def _tissues(cavity: SampledShape, parts: _Parts) -> list[Paint]:
         ),
         Paint(hind.lattice.shape_of(hind.dentate_mm, side), (Layer(_both("dentate_nucleus")),), over=tree + bark),
         Paint(parts.stem, (Layer(tuple(names[n] for n in deep.STEM_ORDER)),)),
-        Paint(parts.nuclei, (Layer(tuple(label for name in deep.ORDER for label in _both(name))),)),
+        *(
+            Paint(shape, (Layer(tuple(label for name in group for label in _both(name))),))
+            for group, shape in zip(deep.LAYERS, parts.nuclei, strict=True)
+        ),
         Paint(parts.ventricles, (Layer(fluid),)),
         Paint(parts.midline, (Layer((names["corpus_callosum"], names["fornix"])),)),
     ]

@@ -47,6 +47,8 @@ NUCLEI: dict[str, Rows] = {
 }
 # What keeps its place where two nuclei meet: an earlier one cuts a later one.
 ORDER = ("caudate", "thalamus", "pallidum", "putamen", "accumbens", "amygdala", "hippocampus")
+# Painted one group after the other: neighbours lie in different ones, so that each is drawn at its own border.
+LAYERS = (("thalamus", "putamen", "amygdala"), ("caudate", "pallidum", "hippocampus", "accumbens"))
 NOISE_MM = 0.7
 
 FORNIX: Rows = (
@@ -67,10 +69,15 @@ def deep_lattice(space: BrainSpace) -> Lattice:
 
 @dataclass(frozen=True, eq=False)
 class Nuclei:
-    """All nuclei of both sides: the distance to them, and which one is nearest (right and left in turn by `ORDER`)."""
+    """The nuclei of both sides.
 
-    distance_mm: Array
-    owner: NDArray[np.uint8]
+    Attributes
+    ----------
+    layers : one shape for each group of `LAYERS`; its owners are right and left in turn, in the group's order.
+    bulging_mm : distance to what bulges into the lateral ventricles.
+    """
+
+    layers: tuple[SampledShape, ...]
     bulging_mm: Array
 
 
@@ -97,10 +104,13 @@ def build_nuclei(
 
     with ThreadPoolExecutor(max_workers=2) as pool:
         right, left = pool.map(one, ("right", "left"))
-    best, owner = np.full(lattice.shape, 9.0, np.float32), np.zeros(lattice.shape, np.uint8)
-    for n, field in enumerate(f for pair in zip(right, left, strict=True) for f in pair):
-        owner[field < best] = n
-        best = np.minimum(best, field)
+    layers = []
+    for group in LAYERS:
+        best, owner = np.full(lattice.shape, 9.0, np.float32), np.zeros(lattice.shape, np.uint8)
+        for n, field in enumerate(side[ORDER.index(name)] for name in group for side in (right, left)):
+            owner[field < best] = n
+            best = np.minimum(best, field)
+        layers.append(lattice.shape_of(best, owner))
     bulging = np.full(lattice.shape, 9.0, np.float32)
     for name in ("caudate", "thalamus", "hippocampus"):
         n = ORDER.index(name)
@@ -109,7 +119,7 @@ def build_nuclei(
             if name == "caudate":  # however wide the ventricle, it does not open beside the caudate's head and body
                 beside = np.minimum.reduce([_moved(field, sign * shift) for shift in (4, 8, 12)])
                 bulging = np.minimum(bulging, np.where(space.axes(lattice)[1] < 8.0, beside, 9.0))
-    return Nuclei(best, owner, bulging)
+    return Nuclei(tuple(layers), bulging)
 
 
 def _moved(field: Array, nodes: int) -> Array:
@@ -175,6 +185,6 @@ def build_stem(space: BrainSpace, cavity: SampledShape, target_ml: float) -> Sam
     whole = smooth_min(smooth_min(parts[0], parts[1], 2.5), parts[2], 3.0)
     whole = (whole - np.float32(offset_for(lattice, whole, target_ml, -3.0, 3.0))).astype(np.float32)
     whole = smooth_max(whole, (inside + 2.0).astype(np.float32), 2.0)
-    along = z + 0.12 * (y - 15.0) + 0 * x
+    along = z - 0.26 * (y - 15.0) + 0 * x  # borders stand square on the axis, which falls backwards
     owner = np.where(along > -20.5, 0, np.where(along > -45.5, 1, 2)).astype(np.uint8)
     return lattice.shape_of(whole, owner)
