@@ -87,7 +87,8 @@ def build_scene(name: str, extent: Extent, subject: Subject, spec: Mapping[str, 
             low_mm=extent.low_z_mm * frame.height, high_mm=min(extent.high_z_mm, 60.0) * frame.height, pelvic=pelvic,
         )  # fmt: skip
     viscera, trees, belly, centrelines = digesting.result()
-    fields: dict[str, Shape] = {**viscera, "body": wall[0].shape, "spine": spine.bone}
+    body = lattice.shape_near(trunk.skin)
+    fields: dict[str, Shape] = {**viscera, "body": body, "spine": spine.bone}
     behind: list[Paint] = []
     front: list[Paint] = []
     if breathing is not None:
@@ -115,7 +116,7 @@ def build_scene(name: str, extent: Extent, subject: Subject, spec: Mapping[str, 
         *ribs,
         *front,
     )
-    low, high = wall[0].shape.bounds_mm()
+    low, high = body.bounds_mm()
     ranges = {n: tuple((np.array(SCAN_RANGES_MM[n]) * frame.height).tolist()) for n in extent.scan_ranges}
     return Scene(
         name, ORIGIN, subject, individual_structures(name, spec), paints, fields, {**trees, **centrelines},

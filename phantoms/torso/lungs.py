@@ -86,7 +86,7 @@ def lung_field(frame: Frame, lattice: Lattice, trunk: Trunk, above: Field, outli
 def build_lungs(
     frame: Frame, lattice: Lattice, lung: Field, tubes: Mapping[str, Sweep], seed: Seed, *, whole: bool = True
 ) -> Lungs:
-    """Return lobes, fissures and trees; where only the lungs' bases are built, no trees, and fissures at a usual place."""
+    """Return lobes, fissures and trees; of the lungs' bases alone no trees, and fissures at their usual places."""
     names = labels()
     fields: dict[str, SampledShape] = {}
     paints: list[Paint] = []
@@ -118,7 +118,8 @@ def build_lungs(
             upper = np.maximum(upper, -across)
         upper_lobes[half] = own[half]
         fields[f"lung_{side}"] = lattice.shape_near(own)
-        fields[f"lobe_{side}_upper"], fields[f"lobe_{side}_lower"] = lattice.shape_near(upper), lattice.shape_near(lower)
+        fields[f"lobe_{side}_upper"] = lattice.shape_near(upper)
+        fields[f"lobe_{side}_lower"] = lattice.shape_near(lower)
     owner = left.astype(np.uint8)
     both = tuple(names[f"lobe_{side}_upper"] for side in SIDES)
     middle = (both[0], names["lobe_right_middle"], names["fissure_right"])

@@ -60,8 +60,10 @@ CANAL_MM = [[0, 58, -290], [0, 71, -303], [0, 84, -325], [0, 92, -350], [0, 95, 
 ROOF_MM = [[0, 73, -294], [0, 86, -304], [0, 97, -326], [0, 103, -348], [0, 101, -370]]
 CREST_KNOBS_MM = [[0, 96, -306], [0, 106, -326], [0, 109, -347]]
 FORAMINA_MM = ([24, -309, 5.5], [23, -333, 5.2], [20, -357, 4.2], [16, -379, 3.4])  # x, z, radius
-COCCYX = ([[0, 82, -394], [0, 76, -406], [0, 66, -417], [0, 56, -424]], [8.5, 7, 5, 3.2])
-SHAFT = ([[131, 33, -418], [129, 31, -440], [124, 25, -500], [117, 18, -570], [110, 13, -660]], [17, 16, 14.5, 14, 14])
+Course = tuple[list[list[float]], list[float]]
+COCCYX: Course = ([[0, 82, -394], [0, 76, -406], [0, 66, -417], [0, 56, -424]], [8.5, 7, 5, 3.2])
+SHAFT: Course = ([[131, 33, -418], [129, 31, -440], [124, 25, -500], [117, 18, -570], [110, 13, -660]],
+                 [17, 16, 14.5, 14, 14])  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,8 +102,8 @@ def build_pelvis_bones(frame: Frame) -> PelvisBones:
     left = np.broadcast_to(whole.x > 0, whole.shape)
     tip = np.broadcast_to(whole.z < -393.0 * frame.height, whole.shape)
     owner = np.select([owner == 0, owner == 1], [left * 1, 2 + tip], 4 + left).astype(np.uint8)
-    paints = _paints(frame, whole, bone, owner, parts)
-    return PelvisBones(paints[-2].shape, paints)
+    shape = whole.shape_near(bone, owner)
+    return PelvisBones(shape, _paints(frame, whole, bone, shape, owner, parts))
 
 
 def _half_lattice(frame: Frame) -> Lattice:
@@ -116,8 +118,8 @@ def _mirrored(field: Field) -> Field:
 
 def _tube(frame: Frame, points: ArrayLike, radii: ArrayLike, lattice: Lattice) -> Field:
     axis = spline_mm(place(frame, points), 3.0)
-    places = np.linspace(0, 1, len(np.asarray(radii)))
-    radius = np.interp(np.linspace(0, 1, len(axis)), places, radii) * frame.bone
+    given = np.asarray(radii, float)
+    radius = np.interp(np.linspace(0, 1, len(axis)), np.linspace(0, 1, len(given)), given) * frame.bone
     return rope_distance(axis, radius, lattice, FAR_MM)
 
 
@@ -169,7 +171,7 @@ def _sacrum(frame: Frame, lattice: Lattice) -> Field:
 
 
 def _coccyx(frame: Frame, lattice: Lattice) -> Field:
-    bone = _tube(frame, *COCCYX, lattice)
+    bone = _tube(frame, COCCYX[0], COCCYX[1], lattice)
     z = lattice.z / frame.height
     return bone + 1.0 * np.cos((z + 399) * 2 * np.pi / 11.0).astype(np.float32).clip(0, 1)  # three little vertebrae
 
@@ -181,12 +183,14 @@ def _femur(frame: Frame, lattice: Lattice) -> Field:
     neck = _tube(frame, [c, c + [18, 4, -11], c + [36, 9, -24]], [18, 15.5, 18], lattice)
     greater = _tube(frame, [[133, 35, -424], [139, 42, -408], [140, 46, -395]], [16, 14, 10], lattice)
     lesser = _tube(frame, [[124, 38, -440], [113, 46, -446], [110, 48, -449]], [10, 7.5, 5.5], lattice)
-    shaft = _tube(frame, *SHAFT, lattice)
+    shaft = _tube(frame, SHAFT[0], SHAFT[1], lattice)
     bone = smooth_min(np.minimum(head, FAR_MM), neck, 4.0)
     return smooth_min(smooth_min(bone, smooth_min(shaft, greater, 9.0), 7.0), lesser, 6.0)
 
 
-def _paints(frame: Frame, lattice: Lattice, bone: Field, owner: NDArray[np.uint8], parts: Field) -> list[Paint]:
+def _paints(
+    frame: Frame, lattice: Lattice, bone: Field, shape: SampledShape, owner: NDArray[np.uint8], parts: Field
+) -> list[Paint]:
     """Return the two shafts, then cartilage, cortex and marrow of the pelvis."""
     names = labels()
     hip, sacrum, femur = parts
@@ -208,7 +212,7 @@ def _paints(frame: Frame, lattice: Lattice, bone: Field, owner: NDArray[np.uint8
     return [
         *_shafts(frame),
         Paint(lattice.shape_near(np.minimum(joints, disc), kind), (cartilage,)),
-        Paint(lattice.shape_near(bone, owner), (Layer(tuple(names[n] for n in bones)),)),
+        Paint(shape, (Layer(tuple(names[n] for n in bones)),)),
         Paint(lattice.shape_near(bone + cortex, inner.astype(np.uint8)), (Layer(tuple(names[n] for n in marrow)),)),
     ]
 

@@ -51,8 +51,9 @@ class Pelvis:
     def rope(self, points: ArrayLike, radii: ArrayLike, margin_mm: float = FAR_MM) -> Field:
         """Return the distance to a thick line through reference points."""
         axis = spline_mm(self.frame.at(points), 3.0)
-        places = np.linspace(0, 1, len(np.asarray(radii)))
-        return rope_distance(axis, np.interp(np.linspace(0, 1, len(axis)), places, radii), self.lattice, margin_mm)
+        given = np.asarray(radii, float)
+        radius = np.interp(np.linspace(0, 1, len(axis)), np.linspace(0, 1, len(given)), given)
+        return rope_distance(axis, radius, self.lattice, margin_mm)
 
     def oval(self, centre: ArrayLike, radii: ArrayLike) -> Field:
         """Return the first-order distance to an upright ellipsoid about an LPS point."""
@@ -267,8 +268,8 @@ def _uterus(pelvis: Pelvis, spec: Mapping[str, Any]) -> tuple[Field, Field, Fiel
     forward = np.array([0.0, -np.cos(lift), np.sin(lift)])
     bend = 0.5 * forward + 0.5 * np.array([0.0, -0.35, 0.94])
     side = float(spec["uterus_shift_mm"])
-    points = np.array([cervix, cervix + 14 * k * bend, cervix + 28 * k * bend, cervix + 28 * k * bend + 18 * k * forward,
-                       cervix + 28 * k * bend + 34 * k * forward])  # fmt: skip
+    waist = cervix + 28 * k * bend
+    points = np.array([cervix, cervix + 14 * k * bend, waist, waist + 18 * k * forward, waist + 34 * k * forward])
     points[:, 0] += side * np.linspace(0, 1, 5)
     field = _flat(pelvis, points, np.array([13, 12, 15, 22, 26]) * k, np.array([12, 10.5, 12, 16, 17]) * k)
     field = smooth_max(field + 0.7 * pelvis.bumps, pelvis.cavity + 2.5, 5.0)

@@ -80,7 +80,7 @@ def _pelvis(subject: Subject, rng: np.random.Generator) -> dict[str, Any]:
     calcified = float(np.clip((age - 58) / 30 + (0.0 if female else 0.1) + 0.22 * normal(), 0.0, 1.0))
     return {
         "pelvis_width": spread((1.04 if female else 1.0) * size, 0.035),
-        "pelvis_depth": spread((1.0 if female else 1.0) * size, 0.035),
+        "pelvis_depth": spread(size, 0.035),
         "hip_fat": float(np.clip((0.32 if female else -0.08) + 0.10 * normal(), -0.15, 0.8)),
         "outlet": float(np.clip((1.13 if female else 1.0) + 0.025 * normal(), 0.94, 1.2)),
         "bladder_ml": float(np.clip(rng.lognormal(np.log(170.0), 0.55), 40.0, 480.0)),

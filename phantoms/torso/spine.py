@@ -54,7 +54,7 @@ def build_spine(frame: Frame, sway_rad: NDArray[np.float64]) -> tuple[Spine, lis
     arch, disc = body.copy(), body.copy()
     body_owner, disc_owner = np.zeros(lattice.shape, np.uint8), np.zeros(lattice.shape, np.uint8)
     arch_owner = body_owner.copy()
-    for n in shown:
+    for n in shown.tolist():
         middle = z[n]
         ks = np.flatnonzero(np.abs(lattice.z.ravel() - middle) < 48 * frame.height)
         if not ks.size:

@@ -97,9 +97,9 @@ def _settle(frame: Frame, lattice: Lattice, trunk: Trunk, fine: F32, *, chest: b
     for name, field in settled.items():
         if name in FAT:
             continue
-        inner = 0.7 - trunk.cavity if name in BELLY or hips else 1.2 - outside
-        if name == "levator_ani":
-            inner = np.float32(-50.0)
+        inner = bound  # the pelvic floor closes the cavity itself
+        if name != "levator_ani":
+            inner = 0.7 - trunk.cavity if name in BELLY or hips else 1.2 - outside
         kept[name] = np.maximum(field, np.maximum(bound, inner)).astype(np.float32)
     return paint_in_groups(lattice, kept, ALIASES)
 

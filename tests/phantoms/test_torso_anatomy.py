@@ -95,9 +95,12 @@ def test_every_body_of_a_person_has_the_same_skin_and_bones():
     subject = SUBJECTS["woman"]
     spec = TORSO.sample_spec(subject, rng=Seed(4).rng())
     whole = TORSO.build(subject, spec)
-    for body, low, high, names in ((BODY, -140, 150, ("vertebra_T8", "rib_left_6", "erector_spinae_left")),
-                                   (ABDOMEN, -280, -30, ("vertebra_L2", "psoas_left", "rectus_abdominis_left")),
-                                   (PELVIS, -470, -230, ("sacrum", "hip_bone_left", "gluteus_maximus_left"))):  # fmt: skip
+    shared = (
+        (BODY, -140, 150, ("vertebra_T8", "rib_left_6", "erector_spinae_left")),
+        (ABDOMEN, -280, -30, ("vertebra_L2", "psoas_left", "rectus_abdominis_left")),
+        (PELVIS, -470, -230, ("sacrum", "hip_bone_left", "gluteus_maximus_left")),
+    )
+    for body, low, high, names in shared:
         part = body.build(subject, spec)
         (x0, y0, _), (x1, y1, _) = whole.bounds_mm
         h = subject.height_cm / 175

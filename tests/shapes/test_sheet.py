@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -52,7 +54,7 @@ def test_a_rope_is_a_chain_of_capsules_that_may_taper_quickly():
     field = rope_distance(points, np.full(3, 4.0), LATTICE, 8.0)
     nodes = LATTICE.points_mm.astype(float)
     truth = np.full(LATTICE.shape, np.inf)
-    for a, b in zip(points[:-1], points[1:], strict=True):
+    for a, b in pairwise(points):
         t = np.clip(((nodes - a) @ (b - a)) / np.sum((b - a) ** 2), 0, 1)
         truth = np.minimum(truth, np.linalg.norm(nodes - a - t[..., None] * (b - a), axis=-1) - 4)
     np.testing.assert_allclose(field, np.minimum(truth, 8.0), atol=1e-3)
