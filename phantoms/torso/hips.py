@@ -87,8 +87,8 @@ ALIASES = {
 SWELL_MM = {
     "sartorius": 9.0, "tensor_fasciae_latae": 13.0, "gracilis": 10.0, "piriformis": 6.0, "obturator_internus": 3.0,
     "obturator_tendon": 4.0, "quadratus_femoris": 8.0, "obturator_externus": 9.0, "gluteus_minimus": 9.0,
-    "gluteus_medius": 14.0, "gluteus_maximus": 15.0, "pectineus": 9.0, "femoral_sheath": 0.0, "sciatic_nerve": 0.0, "ischioanal_fossa": 6.0,
-    "inner_thigh_fat": 4.0,
+    "gluteus_medius": 14.0, "gluteus_maximus": 15.0, "pectineus": 9.0, "femoral_sheath": 0.0, "sciatic_nerve": 0.0,
+    "ischioanal_fossa": 6.0, "inner_thigh_fat": 4.0,
 }  # fmt: skip
 
 
