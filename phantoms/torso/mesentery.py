@@ -74,8 +74,12 @@ def build_arteries(space: Space, vessels: Mapping[str, Sweep], seed: Seed) -> di
     for side, sign in SIDES:
         start = at_height(aorta, RENAL_Z * f.height)
         gate = _hilum(space, side, [33.0, 0.0, 4.0])
-        way = 0.5 * (start + gate) + [0.0, 7.0 if sign < 0 else 2.0, 2.0]  # the right one passes behind the cava
-        made[f"renal_artery_{side}"] = tube_along(np.stack([start, way, gate]), np.array([3.1, 2.9, 2.5]) * v, 2.5)
+        if sign < 0:  # behind the vena cava, before the crus
+            way = np.stack([start + [-13.0, 8.0, 1.0], start + [-27.0, 13.0, 1.0]])
+        else:
+            way = (0.5 * (start + gate) + [0.0, 2.0, 2.0])[None]
+        course = np.concatenate([start[None], way, gate[None]])
+        made[f"renal_artery_{side}"] = tube_along(course, np.linspace(3.1, 2.5, len(course)) * v, 2.5)
     return made
 
 
@@ -278,7 +282,8 @@ def paint_vessels(
     for name, sweep in (*veins.items(), *arteries.items()):
         label = "portal_vein" if name == "portal_vein_trunk" else name
         parts = concatenate(capsules(sweep), trees[name]) if name in trees else capsules(sweep)
-        paints.append(Paint(parts, (Layer(names[label]),), over=(*fat, *gland, *sinus)))
+        crus = (names["diaphragm"],) if "renal" in name else ()  # they lie on it
+        paints.append(Paint(parts, (Layer(names[label]),), over=(*fat, *gland, *sinus, *crus)))
     for side, _ in SIDES:
         tubes: Any = ureters[f"ureter_{side}"]
         paints.append(Paint(tubes, (Layer(names[f"ureter_{side}"]),), over=(*fat, *sinus)))
