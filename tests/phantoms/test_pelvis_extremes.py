@@ -14,7 +14,7 @@ from tests.phantoms.trunk_people import built, spec_of
 # sex, age, height, body mass index
 EXTREMES = [("female", 18, 145, 17.0), ("female", 95, 145, 45.0), ("female", 50, 185, 40.0), ("male", 18, 155, 17.0),
             ("male", 95, 160, 17.5), ("male", 60, 200, 45.0)]
-SOLID = ("hip_bone", "sacrum", "femur", "gluteus", "psoas", "bladder", "prostate", "uterus", "subcutaneous_fat")
+SOLID = ("femur", "gluteus", "psoas", "bladder", "prostate", "uterus", "subcutaneous_fat")
 
 
 @pytest.mark.slow
@@ -39,4 +39,6 @@ def test_one_and_two_millimetres_hold_the_same_pelvis(who: str):
     coarse, fine = at_two_and_one_mm(built("pelvis", who, 2.5).scene, "pelvis")
     off = volume_changes(coarse, fine, 5.0)
     assert {n: d for n, d in off.items() if n.startswith(SOLID) and abs(d) > 0.01} == {}
+    # The wing of the ilium is 5 mm thick: cortex, marrow and muscle meet in one voxel.
+    assert max(abs(off[n]) for n in ("hip_bone_left", "hip_bone_right", "sacrum")) < 0.03
     assert equal_labels(coarse, fine) > 0.97
