@@ -240,7 +240,8 @@ def paint_ears(frame: Frame, space: Space, bones: Assembly, inner: Field, spec: 
         ears[box] = canal * frame.size
     middle, deep = (np.full(lattice.shape, FAR_MM, np.float32) for _ in range(2))
     for _, sign in SIDES:
-        box, s = space.part(*sorted(((sign * 12.0, -4, -48), (sign * 42.0, 28, -24)), key=lambda p: p[0]))
+        near_x, far_x = sorted((sign * 12.0, sign * 42.0))
+        box, s = space.part((near_x, -4, -48), (far_x, 28, -24))
         middle[box] = np.minimum(middle[box], ellipsoid(s, (sign * 35.5, 5.0, -39.5), (2.2, 5.0, 7.0)) * frame.size)
         x = s.x * sign
         hall = ellipsoid(s, (sign * 29.0, 9.0, -37.0), (2.6, 2.6, 3.2))

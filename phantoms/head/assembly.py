@@ -28,7 +28,7 @@ class Assembly:
     names : structures, in the order of their first part.
     """
 
-    def __init__(self, frame: Frame, space: Space, margin_mm: float = 3.0) -> None:
+    def __init__(self, frame: Frame, space: Space, margin_mm: float = 4.2) -> None:
         self.frame, self.space, self.margin_mm = frame, space, margin_mm
         self.values = np.full(space.lattice.shape, margin_mm, np.float32)
         self.owner = np.zeros(space.lattice.shape, np.uint8)

@@ -23,7 +23,7 @@ REACH_MM = 5.0  # how far a muscle's distance is followed
 # Thickness after CT and MR atlases (unverified): temporalis 12-15, masseter 12-14, sternomastoid 10-14 mm.
 PAIRED: Final[dict[str, tuple[Bar, ...]]] = {
     "masseter_{}": (([(60, -40, -60), (59, -29, -75), (55.5, -17, -95), (52.5, -10, -108)], (1, 0.2, 0),
-                     (4.5, 6.8, 6.5, 4), (13, 16, 15, 11)),),
+                     (5.0, 8.0, 8.0, 5.5), (14, 18, 18, 14)),),
     "medial_pterygoid_{}": (([(18, -27, -58), (29, -19, -76), (38, -11, -92), (42, -7, -104)], (0.8, -0.3, 0.3),
                              (4, 5.5, 5, 3), (8, 11, 12, 10)),),
     "lateral_pterygoid_{}": (([(20, -33, -53), (32, -20, -53), (46, -6, -54)], (0, 0, 1), (9, 7, 3.5), (6, 7.5, 4)),),
@@ -96,7 +96,7 @@ def build_soft_parts(
     fields["pharyngeal_wall"] = np.where(space.y < 12, wall - 2.0 * lower, REACH_MM)
     wobble = (0.9 * lattice.noise(frame.noise_seed(62), 22.0) + 0.5 * lattice.noise(frame.noise_seed(63), 9.0))
     gap = np.clip(0.7 + 0.8 * lattice.noise(frame.noise_seed(64), 16.0), 0.1, 2.6).astype(np.float32)
-    thick = 2.2 + 7.0 * (frame.muscle - 1)
+    thick = 2.4 + 4.0 * (frame.muscle - 1)
     firm = {"soft_palate", "pharyngeal_wall", "lips", "facial_muscles_{}"}
     full = {}
     for number, (name, field) in enumerate(fields.items()):
@@ -141,7 +141,7 @@ def _temporalis(frame: Frame, space: Space, outer: Field) -> Field:
     part.pair("temporalis", [(52, -26, -38), (50.5, -25, -54), (48.5, -24, -70)], (1, 0, 0), (7, 6.5, 3), (17, 13, 6))
     thick = temporalis_mm(frame, space)
     field = smooth_max(outer - thick, -36.0 - 0.0 * space.y - space.z - 12.0, 3.0)
-    field = np.where(space.z > -52, field, REACH_MM)
+    field = np.where((space.z > -52) & (space.side > 30), field, REACH_MM)
     return np.minimum(smooth_min(np.asarray(field, np.float32), part.values, 4.0), np.float32(REACH_MM))
 
 

@@ -79,10 +79,12 @@ def build_skin(frame: Frame, space: Space, skull: Field, face_bones: Field) -> t
     nose = _nose(space) * frame.size
     skin = smooth_min(skin, nose, 4.0)
     skin = _hollows(frame, space, skin)
-    skin = smooth_min(skin, _ears(space) * frame.size, 2.0)
-    skin = np.asarray(skin, np.float32)
+    ears = _ears(space) * frame.size
+    plates = np.maximum(ears, 1.5 - skin)
+    skin = np.asarray(smooth_min(skin, ears, 2.0), np.float32)
     return skin, [
         Paint(lattice.shape_of(skin), (Layer(names["skin"]), Layer(names["subcutaneous_fat"], SKIN_MM))),
+        Paint(lattice.shape_of(plates, space.left), (Layer((names["auricle_right"], names["auricle_left"])),)),
         Paint(lattice.shape_of(np.maximum(nose + 2.4, skin + 2.0)), (Layer(names["nasal_cartilage"]),)),
     ]
 

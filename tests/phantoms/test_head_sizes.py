@@ -12,9 +12,8 @@ from tests.phantoms.head_people import SUBJECTS, Head, built
 LENGTH_MM = {"male": (195.0, 8.0), "female": (180.0, 7.0)}
 BREADTH_MM = {"male": (155.0, 6.0), "female": (145.0, 6.0)}
 VOLUMES_ML = {
-    "eye_left": (6.9, 0.8),
-    "masseter_left": (26.0, 8.0),
-    "parotid_left": (25.0, 8.0),
+    "masseter_left": (23.0, 7.5),
+    "parotid_left": (25.0, 9.0),
     "mandible": (58.0, 14.0),
     "tongue": (74.0, 18.0),
 }
@@ -35,7 +34,7 @@ def test_head_length_and_breadth_are_those_of_adults(head: Head):
     body = head.phantom.labels > 0
     body[head.mask("auricle")] = False
     points = head.phantom.grid.world_mm(np.argwhere(body))
-    upper = points[(points[:, 2] > -20) & (points[:, 2] < 60)]
+    upper = points[(points[:, 2] > 6) & (points[:, 2] < 60)]  # above the ears
     length, breadth = np.ptp(upper[:, 1]), np.ptp(upper[:, 0])
     for value, (mean, sd) in ((length, LENGTH_MM[head.subject.sex]), (breadth, BREADTH_MM[head.subject.sex])):
         assert abs(value - mean) < 2.5 * sd
@@ -45,6 +44,11 @@ def test_head_length_and_breadth_are_those_of_adults(head: Head):
 def test_organs_hold_what_has_been_measured(head: Head, name: str):
     mean, sd = VOLUMES_ML[name]
     assert abs(head.phantom.volumes_ml()[name] - mean) < 2 * sd
+
+
+def test_an_eyeball_is_as_large_as_its_length_tells(head: Head):
+    length_mm = head.spec["eye_mm"][1]
+    assert head.phantom.volumes_ml()["eye_left"] == pytest.approx(np.pi / 6 * length_mm**3 / 1000, rel=0.1)
 
 
 @pytest.mark.parametrize("site", sorted(THICKNESS_MM))
