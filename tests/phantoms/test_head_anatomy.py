@@ -37,7 +37,7 @@ def test_structures_lie_on_the_side_that_their_laterality_tells(head: Head):
 
 def test_nothing_of_the_brain_touches_what_lies_outside_the_skull(head: Head):
     brain = ndimage.binary_dilation(head.mask(*BRAIN), CROSS)
-    assert np.count_nonzero(brain & head.mask(*OUTSIDE)) <= 2e-4 * np.count_nonzero(brain)  # bone thinner than a voxel
+    assert np.count_nonzero(brain & head.mask(*OUTSIDE)) <= 4e-4 * np.count_nonzero(brain)  # bone thinner than a voxel
     assert np.count_nonzero(brain & (head.phantom.labels == 0)) == 0
 
 

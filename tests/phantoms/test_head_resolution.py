@@ -12,17 +12,17 @@ THIN = ("tooth", "sutures", "dura", "falx", "tentorium", "artery", "vein", "sinu
 
 
 @pytest.fixture(scope="module")
-def pair():  # noqa: ANN201
+def pair():
     return at_two_and_one_mm(built("man").scene, "head-neck")
 
 
 @pytest.mark.slow
-def test_organs_have_the_same_volume_at_one_and_two_millimetres(pair):  # noqa: ANN001
+def test_organs_have_the_same_volume_at_one_and_two_millimetres(pair):
     changes = volume_changes(*pair, least_ml=5.0)
     wrong = {n: c for n, c in changes.items() if abs(c) > (0.05 if any(t in n for t in THIN) else 0.01)}
     assert not wrong
 
 
 @pytest.mark.slow
-def test_labels_agree_on_97_percent_of_the_head(pair):  # noqa: ANN001
+def test_labels_agree_on_97_percent_of_the_head(pair):
     assert equal_labels(*pair) >= 0.97
