@@ -40,7 +40,8 @@ def build_cavities(frame: Frame, space: Space, inner: Field, spec: Mapping[str, 
     nose = _nasal_cavity(space) * np.float32(frame.size)
     sinus = np.full(space.lattice.shape, FAR_MM, np.float32)
     owner = np.zeros(space.lattice.shape, np.uint8)
-    rough = 1.0 * space.lattice.noise(frame.noise_seed(50), 12.0) + 0.8 * space.lattice.noise(frame.noise_seed(52), 26.0)
+    rough = space.lattice.noise(frame.noise_seed(50), 12.0)
+    rough += np.float32(0.8) * space.lattice.noise(frame.noise_seed(52), 26.0)
     for number, name in enumerate(SINUSES):
         sign = -1.0 if name.endswith("right") else 1.0
         kind = name.split("_")[0]
@@ -85,7 +86,8 @@ def _inflated(field: Field, keep: Field, target_ml: float, step_mm: float) -> Fi
     count = int(target_ml * 1000 / step_mm**3)
     free = np.sort(field[keep < 0])
     shift = float(free[min(count, free.size - 1)]) if free.size else 0.0
-    return np.maximum(field - min(shift, 6.0), keep)
+    out: Field = np.maximum(field - min(shift, 6.0), keep)
+    return out
 
 
 def _maxillary(space: Space, sign: float, spec: Mapping[str, Any]) -> tuple[Any, Field]:
@@ -126,8 +128,8 @@ def _nasal_cavity(space: Space) -> NDArray[np.float32]:
     floor = (-80.5 + 0.18 * (s.y + 80)) - s.z
     roof = np.interp(s.y, (-92, -84, -76, -66, -44, -38, -28), (-62, -46, -31, -24.5, -25.5, -46, -51))
     field[box] = smooth_max(
-        smooth_max(s.side - half, floor, 3.0), np.maximum(s.z - roof.astype(np.float32), np.maximum(-88 - s.y, s.y + 29)),
-        2.0)
+        smooth_max(s.side - half, floor, 3.0),
+        np.maximum(s.z - roof.astype(np.float32), np.maximum(-88 - s.y, s.y + 29)), 2.0)
     return field
 
 

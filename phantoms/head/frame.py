@@ -114,8 +114,8 @@ class Frame:
             width,
             size**3 / (width * height),
             height,
-            *(float(spec[name]) for name in ("face", "vault_mm", "frontal_mm", "fat", "muscle", "jaw", "neck")),
-            int(spec["seed"]),
+            seed=int(spec["seed"]),
+            **{name: float(spec[name]) for name in ("face", "vault_mm", "frontal_mm", "fat", "muscle", "jaw", "neck")},
         )
 
     @property
@@ -157,10 +157,11 @@ class Frame:
         """
         around = self.box(np.subtract(CAVITY_LOW_MM, NEAR_MM), np.add(CAVITY_HIGH_MM, NEAR_MM), lattice.step_mm)
         low, high = np.asarray(around.low_mm), np.asarray(around.high_mm)
-        box = tuple(
-            slice(*np.searchsorted(axis.ravel(), (low[n], high[n])))
+        k, j, i = (
+            slice(*np.searchsorted(axis.ravel(), (low[n], high[n])).tolist())
             for n, axis in ((2, lattice.z), (1, lattice.y), (0, lattice.x))
         )
+        box = k, j, i
         distance = np.full(lattice.shape, NEAR_MM, np.float32)
         if min(distance[box].shape) > 1:
             bent = cavity_mm(*self.reference(lattice.part(box)))
@@ -209,13 +210,15 @@ def _vault(x: Field, y: Field, z: Field) -> Field:
     around = np.where(v < 0, (u**2.4 + np.abs(v) ** 2.4), (u**2.1 + np.abs(v) ** 2.1) ** np.float32(2.4 / 2.1))
     level = (around + np.abs(w) ** 2.4) ** np.float32(1 / 2.4)
     keel = 0.8 * np.exp(-((x / 9.0) ** 2))  # the groove of the sagittal sinus is a little higher than the sides
-    return (level - 1) * 72.0 - keel
+    vault: Field = (level - 1) * 72.0 - keel
+    return vault
 
 
 def _anterior_floor(side: Field, y: Field) -> Field:
     """Return the height of the floor under the frontal lobes; behind the sphenoid wings it leaves the rest open."""
     roof = -14.0 - 0.008 * (side - 27.0) ** 2 - 0.006 * (y + 58.0) ** 2  # domed over the orbits
-    groove = 5.5 * np.exp(-((side / 6.5) ** 2)) * np.clip((-40.0 - y) / 6.0, 0, 1) * np.clip((y + 76.0) / 6.0, 0, 1)  # cribriform plate between them
+    groove = 5.5 * np.exp(-((side / 6.5) ** 2))  # the cribriform plate lies deeper between them
+    groove = groove * np.clip((-40.0 - y) / 6.0, 0, 1) * np.clip((y + 76.0) / 6.0, 0, 1)
     crest = 9.0 * np.exp(-((side / 2.0) ** 2)) * np.exp(-(((y + 66.0) / 5.0) ** 2))  # crista galli
     wing = -14.0 + 0.08 * np.clip(side - 10.0, 0, 60)  # the lesser wings rise to the side
     behind = -15.5 + 0 * side
@@ -223,12 +226,14 @@ def _anterior_floor(side: Field, y: Field) -> Field:
     share = np.clip((y + 44.0) / 10.0, 0, 1)
     floor = front + (wing - front) * share
     share = np.clip((y + 25.0) / 4.0, 0, 1)
-    return floor + (behind - floor) * share
+    height: Field = floor + (behind - floor) * share
+    return height
 
 
 def _middle_fossa(side: Field, y: Field, z: Field) -> Field:
     """Return the distance to the hollow of a temporal lobe, bounded behind by the slope of the petrous pyramid."""
-    u, v, w = (side - 43.0) / np.where(side < 43.0, 28.0, 44.0), (y + 4.0) / 40.0, (z + 18.0) / np.where(z < -18.0, 25.0, 40.0)
+    u, v = (side - 43.0) / np.where(side < 43.0, 28.0, 44.0), (y + 4.0) / 40.0
+    w = (z + 18.0) / np.where(z < -18.0, 25.0, 40.0)
     level = (np.abs(u) ** 2.6 + np.abs(v) ** 2.4 + np.abs(w) ** 2.4) ** np.float32(1 / 2.5)
     along = (side - 9.0) * 0.78 + (y + 1.0) * 0.62  # from the petrous apex to the side
     ahead = (side - 9.0) * 0.62 - (y + 1.0) * 0.78  # in front of the ridge

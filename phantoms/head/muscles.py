@@ -101,7 +101,8 @@ def build_soft_parts(
     full = {}
     for number, (name, field) in enumerate(fields.items()):
         uneven = np.clip((REACH_MM - field) / 2, 0, 1) * wobble * (1 if number % 2 else -1)
-        full[name] = np.asarray(field - (0 if name in firm else thick) + (0.3 if name in firm else 1.0) * uneven, np.float32)
+        swollen, share = (0.0, 0.3) if name in firm else (thick, 1.0)
+        full[name] = np.asarray(field - swollen + share * uneven, np.float32)
     settled = compete(full, {"pharyngeal_wall": 2.0, "soft_palate": 2.0}, gap)
     cover = skin + np.float32(1.8) + 2.2 * np.float32(frame.fat) * np.where(space.y < -66, 0.4, 1.0)
     values = np.full(lattice.shape, REACH_MM, np.float32)
@@ -115,7 +116,8 @@ def build_soft_parts(
         table += [names[name.format(side)] for side, _ in SIDES] if "{}" in name else [names[name]]
     deep = smooth_max(skin + 8.0 * frame.fat, space.z + 24.0, 6.0)
     return [
-        Paint(lattice.shape_of(_galea(frame, space, outer)), (Layer(names["galea"]),), over=(names["subcutaneous_fat"],)),
+        Paint(lattice.shape_of(_galea(frame, space, outer)), (Layer(names["galea"]),),
+              over=(names["subcutaneous_fat"],)),
         Paint(lattice.shape_of(deep), (Layer(names["deep_fat"]),), over=(names["subcutaneous_fat"],)),
         Paint(lattice.shape_of(values, owner), (Layer(tuple(table)),)),
         Paint(lattice.shape_of(leaf.values), (Layer(names["larynx"]),)),
@@ -149,7 +151,8 @@ def temporalis_mm(frame: Frame, space: Space) -> Field:
     """Return how thick the temporalis lies on the skull, negative beyond its edge."""
     v, w = (space.y + 14) / 48.0, (space.z + 46) / 78.0
     fan = np.clip(1 - v * v - w * w, -0.3, 1)
-    return 15.0 * frame.muscle * np.sign(fan) * np.abs(fan) * np.clip((space.side - 34) / 12, 0, 1)
+    thick: Field = 15.0 * frame.muscle * fan * np.clip((space.side - 34) / 12, 0, 1)
+    return thick
 
 
 def _airway(frame: Frame, space: Space, spec: Mapping[str, Any]) -> Field:
@@ -164,7 +167,9 @@ def _airway(frame: Frame, space: Space, spec: Mapping[str, Any]) -> Field:
 
 def _galea(frame: Frame, space: Space, outer: Field) -> Field:
     """Return the distance to the galea: a thin sheet over the vault, muscular at the forehead and the occiput."""
-    muscle = np.clip((-60 - space.y) / 14, 0, 1) + np.clip((space.y - 62) / 14, 0, 1) * np.clip((30 - space.z) / 20, 0, 1)
+    muscle = np.clip((-60 - space.y) / 14, 0, 1)
+    muscle = muscle + np.clip((space.y - 62) / 14, 0, 1) * np.clip((30 - space.z) / 20, 0, 1)
     thick = 0.5 + 1.3 * muscle * frame.muscle + 0.25 * space.lattice.noise(frame.noise_seed(66), 18.0)
     lower = -18.0 - 10.0 * np.clip((space.y - 50) / 20, 0, 1) + 26.0 * np.clip((space.side - 50) / 14, 0, 1)
-    return np.maximum(np.abs(outer - 1.9) - np.maximum(thick, 0.15), lower - space.z)
+    sheet: Field = np.maximum(np.abs(outer - 1.9) - np.maximum(thick, 0.15), lower - space.z)
+    return sheet

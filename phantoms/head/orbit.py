@@ -9,10 +9,9 @@ import numpy as np
 
 from medsynth.scene.structure import Layer, Paint
 from medsynth.shapes.blend import smooth_min
-from phantoms.head.assembly import SIDES, Assembly, ellipsoid
-from phantoms.head.frame import Frame
 from phantoms.head.airspaces import Cavities, Field
-from phantoms.head.frame import Space
+from phantoms.head.assembly import SIDES, Assembly, ellipsoid
+from phantoms.head.frame import Frame, Space
 from phantoms.head.table import labels
 
 STEP_MM = 0.8
@@ -42,7 +41,8 @@ def build_orbits(frame: Frame, face: Space, cavities: Cavities, spec: Mapping[st
     fat = tuple(names[f"orbital_fat_{side}"] for side, _ in SIDES)
     soft = tuple(value for name, value in names.items() if name in {"subcutaneous_fat", "deep_fat", "galea"}
                  or name.startswith("temporalis"))
-    paints = [Paint(face.lattice.shape_of(np.maximum(cavities.orbit, face.y + 22.0), face.left), (Layer(fat),), over=soft)]
+    room = face.lattice.shape_of(np.maximum(cavities.orbit, face.y + 22.0), face.left)
+    paints = [Paint(room, (Layer(fat),), over=soft)]
     for side, sign in SIDES:
         low, high = sorted((sign * 5.0, sign * 56.0))
         space = frame.space(frame.box((low, -92, -60), (high, -22, -10), STEP_MM))

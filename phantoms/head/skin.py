@@ -67,7 +67,7 @@ NOSE_MM: Final = np.array([(-32, -91, 6.5), (-40, -94, 8), (-50, -99.5, 9.5), (-
 
 
 def build_skin(frame: Frame, space: Space, skull: Field, face_bones: Field) -> tuple[NDArray[np.float32], list[Paint]]:
-    """Return the distance to the skin, given those to the brain case and the facial bones, and the paints of skin and fat."""
+    """Return the distance to the skin, given those to brain case and facial bones, and the paints of skin and fat."""
     names = labels()
     lattice = space.lattice
     temple = np.maximum(temporalis_mm(frame, space), 0) ** 1.5 / 9.0 * np.clip((space.z + 46) / 30, 0, 1)

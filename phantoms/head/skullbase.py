@@ -11,7 +11,8 @@ from phantoms.head.assembly import Assembly
 def add_skull_base(bones: Assembly) -> None:
     """Add the base of the brain case; the cranial cavity is cut out of it later."""
     jaw = bones.frame.jaw
-    bones.sweep("sphenoid_bone", [(0, -41, -36), (0, -28, -39), (0, -12, -38)], (0, 0, 1), (9, 14, 13), (9, 17, 17), 2.6)
+    bones.sweep("sphenoid_bone", [(0, -41, -36), (0, -28, -39), (0, -12, -38)], (0, 0, 1), (9, 14, 13),
+                (9, 17, 17), 2.6)
     bones.sweep("occipital_bone", [(0, -9, -37), (0, -3, -48), (0, 5, -59), (0, 8, -62)], (0, 1, 0), (9, 7, 5, 3),
                 (16, 14, 11, 8), 2.4)
     bones.blobs("occipital_bone", (16.5, 23.0, -63.5), (6.0, 11.0, 6.0), (-0.5, 0.0))

@@ -43,8 +43,8 @@ def build_spine(frame: Frame) -> tuple[list[Paint], list[Paint]]:
     table = [names[f"disc_{a}_{b}"] for a, b in pairwise(("C2", *BODIES_MM))]
     bands = Assembly(frame, space)
     bands.sweep("craniocervical_ligaments", [(0, 13, -57), (0, 14.5, -63)], (0, 1, 0), (1.8, 3.0), (5, 6))
-    bands.sweep("craniocervical_ligaments", [(0, 22.0, -60), (0, 22.5, -74), (0, 24.5, -90)], (0, 1, 0), (1.2, 1.6, 1.0),
-                (7, 8, 6))
+    bands.sweep("craniocervical_ligaments", [(0, 22.0, -60), (0, 22.5, -74), (0, 24.5, -90)], (0, 1, 0),
+                (1.2, 1.6, 1.0), (7, 8, 6))
     nuchal = np.maximum(np.abs(space.x) - 0.9, np.maximum(48 - space.y, space.y - 80)).astype(np.float32)
     shape = lattice.shape_of
     inside = [

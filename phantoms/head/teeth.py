@@ -106,7 +106,8 @@ def _tooth(a: Any, b: Any, c: Any, n: int, sizes: tuple[float, ...]) -> tuple[An
     half_b = deep / 2 * ((1 - 0.72 * rise**1.3) if n < 3 else (1 - 0.18 * rise**2))  # front teeth end in an edge
     level = (np.abs(a / half_a) ** 2.8 + np.abs(b / half_b) ** 2.8) ** np.float32(1 / 2.8)
     cusps = 0.0 if n < 3 else 1.0 * np.cos(2 * np.pi * b / deep) + (0.5 * np.cos(2 * np.pi * a / wide) if n > 4 else 0)
-    crown = np.maximum((level - 1) * np.minimum(half_a, half_b), np.maximum(-c - 0.5, c - high - 0.6 * cusps * -1 + 0.3))
+    ends = np.maximum(-c - 0.5, c - high + 0.6 * cusps + 0.3)
+    crown = np.maximum((level - 1) * np.minimum(half_a, half_b), ends)
     fall = np.clip(-c / long, 0, 1)
     taper = np.sqrt(1 - 0.92 * fall)
     if n < 5:

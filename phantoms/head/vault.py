@@ -28,7 +28,8 @@ def thickness_mm(frame: Frame, space: Space) -> Field:
     t = frame.vault_mm + 0.5 * lattice.noise(frame.noise_seed(30), 45.0) + 0.2 * lattice.noise(frame.noise_seed(31), 20)
     t += frame.frontal_mm * np.clip((-50 - y) / 25, 0, 1)
     t += 1.0 * np.clip((y - 55) / 25, 0, 1) * np.clip((z + 30) / 20, 0, 1)
-    t -= (frame.vault_mm - 4.2) * np.exp(-(((z + 12) / 24) ** 2) - ((y + 2) / 42) ** 2) * np.clip((side - 46) / 10, 0, 1)
+    squama = np.exp(-(((z + 12) / 24) ** 2) - ((y + 2) / 42) ** 2) * np.clip((side - 46) / 10, 0, 1)
+    t -= (frame.vault_mm - 4.2) * squama
     front = np.clip((-36 - y) / 12, 0, 1) * np.clip((14 - z) / 14, 0, 1) * np.clip((side - 36) / 8, 0, 1)
     t += (4.5 - t) * front * 0.9
     t -= 1.0 * np.exp(-((x / 5) ** 2)) * np.clip((z - 40) / 20, 0, 1)  # the sagittal sinus grooves the inner table
