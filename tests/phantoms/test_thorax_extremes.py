@@ -16,7 +16,8 @@ EXTREMES = [("female", 18, 145, 17.0), ("female", 95, 145, 45.0), ("female", 30,
             ("male", 40, 200, 17.0), ("male", 60, 200, 45.0), ("male", 95, 155, 40.0), ("male", 25, 190, 30.0)]
 # Lean men have no gland to speak of, wasted ones a deltoid that ends below the lattice's top, and a mediastinum that is
 # full leaves no room for nodes.
-MAY_VANISH = {"breast_left", "breast_right", "deltoid_left", "deltoid_right", "mediastinal_lymph_nodes"}
+MAY_VANISH = {"breast_left", "breast_right", "deltoid_left", "deltoid_right", "mediastinal_lymph_nodes",
+                "arterial_plaque"}
 
 
 @pytest.mark.slow
@@ -31,9 +32,10 @@ def test_extreme_adults_are_built_whole(sex: str, age: float, height: float, bmi
     heart = sum(volume[n] for n in ("left_ventricle", "right_ventricle", "left_atrium", "right_atrium", "myocardium"))
     assert 1.04 * lungs == pytest.approx(spec["lung_ml"], rel=0.15)
     assert heart == pytest.approx(spec["heart_ml"], rel=0.3)
-    assert volume["liver"] == pytest.approx(spec["liver_ml"], rel=0.15)
+    assert 0.75 < volume["liver"] / spec["liver_ml"] < 1.15  # a huge one reaches below what the thorax builds
     assert volume["spleen"] == pytest.approx(spec["spleen_ml"], rel=0.35)
-    assert {name for name, ml in volume.items() if ml == 0} <= MAY_VANISH
+    organs = {s.name for s in scene.structures if not 500 <= s.label < 1400}  # the abdomen's may lie below
+    assert {name for name, ml in volume.items() if ml == 0} & organs <= MAY_VANISH
     lobes = phantom.grid.world_mm(np.argwhere(np.isin(phantom.labels, range(50, 55))))
     assert scene.fields["body"].distance_mm(lobes).max() < -6
     low, high = scene.scan_range_mm["chest"]
