@@ -104,8 +104,9 @@ class Lattice:
         It paints the same and holds less memory: one box for all its parts.
         """
         values = np.broadcast_to(distance_mm, self.shape)
-        near = values < margin_mm
-        box, rows = [], near.any(axis=2)
+        near: NDArray[np.bool_] = np.asarray(values < margin_mm)
+        rows: NDArray[np.bool_] = near.any(axis=2)
+        box = []
         for hit in (rows.any(axis=1), rows.any(axis=0), near.any(axis=(0, 1))):
             nodes = np.flatnonzero(hit)
             first, last = (int(nodes[0]), int(nodes[-1])) if nodes.size else (0, 1)
