@@ -105,9 +105,9 @@ class Lattice:
         """
         values = np.broadcast_to(distance_mm, self.shape)
         near: NDArray[np.bool_] = np.asarray(values < margin_mm)
-        rows: NDArray[np.bool_] = near.any(axis=2)
+        rows = np.asarray(near.any(axis=2))
         box = []
-        for hit in (rows.any(axis=1), rows.any(axis=0), near.any(axis=(0, 1))):
+        for hit in map(np.asarray, (rows.any(axis=1), rows.any(axis=0), near.any(axis=(0, 1)))):
             nodes = np.flatnonzero(hit)
             first, last = (int(nodes[0]), int(nodes[-1])) if nodes.size else (0, 1)
             first = min(max(first - 1, 0), len(hit) - 2)
