@@ -15,11 +15,10 @@ Run: python benchmarks/brain.py [--count 20] [--workers 2] [--seed 1]
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import time
 from concurrent.futures import ProcessPoolExecutor
-
-os.environ.setdefault("NUMBA_NUM_THREADS", "1")  # the people are built side by side instead
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,7 +137,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    with ProcessPoolExecutor(options.workers) as pool:
+    os.environ.setdefault("NUMBA_NUM_THREADS", "1")  # the people are built side by side instead
+    with ProcessPoolExecutor(options.workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         people = list(pool.map(_one, range(options.count), [options.seed] * options.count))
     table = {name: np.array([p[name] for p in people]) for name in people[0]}
     ages = table["age"]

@@ -19,8 +19,6 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-os.environ.setdefault("NUMBA_NUM_THREADS", "1")  # the people are built side by side instead
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
@@ -239,6 +237,7 @@ def people(count: int, workers: int, seed: int, trees: bool) -> list[Person]:
     """Return `count` adults, by as many processes; the same for any number of them."""
     if workers == 1:
         return [person(seed, n, trees) for n in range(count)]
+    os.environ.setdefault("NUMBA_NUM_THREADS", "1")  # the people are built side by side instead
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         return list(pool.map(person, [seed] * count, range(count), [trees] * count))
 

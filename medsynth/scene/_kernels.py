@@ -454,15 +454,34 @@ def _may_cover(labels, neighbour, ks, ke, js, je, is_, ie, over):
 
 
 @numba.njit(nogil=True)
+def _owner_at(owner, values, u, v, w, reach):
+    """Return the owner of the nearest node, or where that lies outside the shape, of the deepest node within reach.
+
+    What owns a node outside is nothing to rely on, and the middle of a voxel that is cut may lie there.
+    """
+    nz, ny, nx = values.shape
+    k = min(max(int(w + 0.5), 0), nz - 1)
+    j = min(max(int(v + 0.5), 0), ny - 1)
+    i = min(max(int(u + 0.5), 0), nx - 1)
+    best, least = owner[k, j, i], values[k, j, i]
+    if least <= 0.0:
+        return best
+    for kk in range(max(k - reach, 0), min(k + reach, nz - 1) + 1):
+        for jj in range(max(j - reach, 0), min(j + reach, ny - 1) + 1):
+            for ii in range(max(i - reach, 0), min(i + reach, nx - 1) + 1):
+                if values[kk, jj, ii] < least:
+                    best, least = owner[kk, jj, ii], values[kk, jj, ii]
+    return best
+
+
+@numba.njit(nogil=True)
 def _sole_owner(owner, u, v, w, half):
-    """Return the owner of a box of lattice coordinates, -1 where it has more than one."""
+    """Return the owner of a box of lattice coordinates and the nodes around it, -1 where it has more than one."""
     nz, ny, nx = owner.shape
     first = _nearest_owner(owner, u, v, w)
-    for k in range(min(max(int(w - half[2] + 0.5), 0), nz - 1), min(max(int(w + half[2] + 0.5), 0), nz - 1) + 1):
-        for j in range(min(max(int(v - half[1] + 0.5), 0), ny - 1), min(max(int(v + half[1] + 0.5), 0), ny - 1) + 1):
-            for i in range(
-                min(max(int(u - half[0] + 0.5), 0), nx - 1), min(max(int(u + half[0] + 0.5), 0), nx - 1) + 1
-            ):
+    for k in range(min(max(int(w - half[2]) - 1, 0), nz - 1), min(max(int(w + half[2]) + 2, 0), nz - 1) + 1):
+        for j in range(min(max(int(v - half[1]) - 1, 0), ny - 1), min(max(int(v + half[1]) + 2, 0), ny - 1) + 1):
+            for i in range(min(max(int(u - half[0]) - 1, 0), nx - 1), min(max(int(u + half[0]) + 2, 0), nx - 1) + 1):
                 if owner[k, j, i] != first:
                     return -1
     return np.int64(first)
@@ -505,6 +524,7 @@ def paint_field(
     for axis in range(3):
         reach += steps[axis, 0] ** 2 + steps[axis, 1] ** 2 + steps[axis, 2] ** 2
     half_diagonal = 0.5 * np.sqrt(reach)
+    reach_nodes = int(np.ceil(half_diagonal)) if half_diagonal > 1.0 else 1
     short = _splits(steps, 0) * _splits(steps, 1) * _splits(steps, 2) == 1
     axial = (
         short
@@ -606,7 +626,7 @@ def paint_field(
                             v = start[1] + steps[1, 0] * k + steps[1, 1] * j + steps[1, 2] * i
                             w = start[2] + steps[2, 0] * k + steps[2, 1] * j + steps[2, 2] * i
                             if sole < 0:
-                                own = _nearest_owner(owner, u, v, w)
+                                own = _owner_at(owner, values, u, v, w, reach_nodes)
                         if value < -near - deepest:
                             _fill(
                                 flat_l,

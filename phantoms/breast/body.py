@@ -12,7 +12,7 @@ from medsynth.core.errors import RecipeError, expected
 from medsynth.core.seed import Seed
 from medsynth.scene.structure import Scene, Structure
 from medsynth.scene.subject import Subject
-from phantoms.breast.frame import BACK_Y_MM, MEDIAL_X_MM, BreastFrame
+from phantoms.breast.frame import MEDIAL_X_MM, BreastFrame
 from phantoms.breast.mound import build_mound, skin_paints
 from phantoms.breast.stroma import build_stroma
 from phantoms.breast.table import structures
@@ -153,8 +153,8 @@ def _left_breast(subject: Subject, spec: Mapping[str, Any]) -> Scene:
     stroma, stroma_paints = build_stroma(frame, mound.close(frame.step_mm), rng=seed.child("stroma").rng())
     vessels, vessel_paints = build_vessels(frame, mound, rng=seed.child("vessels").rng())
     lattice = mound.lattice
-    low = (MEDIAL_X_MM + 2, lattice.origin_mm[1], lattice.origin_mm[2])
-    high = (float(lattice.x.ravel()[-1]), BACK_Y_MM - 2, float(lattice.z.ravel()[-1]))
+    low = (min(MEDIAL_X_MM, lattice.origin_mm[0]), lattice.origin_mm[1], lattice.origin_mm[2])
+    high = tuple(float(axis.ravel()[-1]) for axis in (lattice.x, lattice.y, lattice.z))
     return Scene(
         body="breast",
         origin=ORIGIN,

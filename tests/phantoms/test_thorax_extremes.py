@@ -33,7 +33,8 @@ def test_extreme_adults_are_built_whole(sex: str, age: float, height: float, bmi
     assert 1.04 * lungs == pytest.approx(spec["lung_ml"], rel=0.15)
     assert heart == pytest.approx(spec["heart_ml"], rel=0.3)
     assert 0.75 < volume["liver"] / spec["liver_ml"] < 1.15  # a huge one reaches below what the thorax builds
-    assert volume["spleen"] == pytest.approx(spec["spleen_ml"], rel=0.35)
+    # A large spleen in a narrow body ends where the room does (docs/anatomy-abdomen.md).
+    assert 0.5 < volume["spleen"] / spec["spleen_ml"] < 1.2
     organs = {s.name for s in scene.structures if not 500 <= s.label < 1400}  # the abdomen's may lie below
     assert {name for name, ml in volume.items() if ml == 0} & organs <= MAY_VANISH
     lobes = phantom.grid.world_mm(np.argwhere(np.isin(phantom.labels, range(50, 55))))

@@ -251,6 +251,20 @@ def test_neighbour_never_holds_more_than_half_a_voxel_and_differs_from_the_label
     assert not phantom.neighbour[~shared].any()
 
 
+@pytest.mark.parametrize("voxel_mm", [0.7, 2.0, 5.0])
+def test_who_owns_the_nodes_outside_a_shape_does_not_matter(voxel_mm: float):
+    axis = np.arange(-20.0, 21.0)
+    z, y, x = np.meshgrid(axis, axis, axis, indexing="ij")
+    values = (np.minimum(np.hypot(np.hypot(x - 9, y), z), np.hypot(np.hypot(x + 9, y), z)) - 6.0).astype(np.float32)
+    owner = np.where(values > 0, 2, x > 0).astype(np.uint8)  # two balls; outside stands a third name
+    shape = SampledShape(values, (-20.0, -20.0, -20.0), 1.0, owner)
+    grid = Grid.covering((-20.0,) * 3, (20.0,) * 3, (voxel_mm,) * 3)
+    phantom = rasterize(scene(Paint(shape, (Layer((1, 2, 3)),))), grid)
+    assert not np.any(phantom.labels == 3)
+    assert not np.any(phantom.neighbour == 3)
+    assert ml(phantom, 1) == pytest.approx(ml(phantom, 2), rel=0.01)
+
+
 def test_threads_do_not_change_a_voxel():
     if numba.config.NUMBA_NUM_THREADS < 2:
         pytest.skip("numba was started with one thread")
