@@ -154,7 +154,7 @@ def _left_breast(subject: Subject, spec: Mapping[str, Any]) -> Scene:
     vessels, vessel_paints = build_vessels(frame, mound, rng=seed.child("vessels").rng())
     lattice = mound.lattice
     low = (min(MEDIAL_X_MM, lattice.origin_mm[0]), lattice.origin_mm[1], lattice.origin_mm[2])
-    high = tuple(float(axis.ravel()[-1]) for axis in (lattice.x, lattice.y, lattice.z))
+    high = (float(lattice.x.ravel()[-1]), float(lattice.y.ravel()[-1]), float(lattice.z.ravel()[-1]))
     return Scene(
         body="breast",
         origin=ORIGIN,
