@@ -455,7 +455,7 @@ def _may_cover(labels, neighbour, ks, ke, js, je, is_, ie, over):
 
 @numba.njit(nogil=True)
 def _owner_at(owner, values, u, v, w, reach):
-    """Return the owner of the nearest node, or where that lies outside the shape, of the deepest node within reach.
+    """Return the owner of the nearest node inside the shape, of the deepest one where none within reach is inside.
 
     What owns a node outside is nothing to rely on, and the middle of a voxel that is cut may lie there.
     """
@@ -463,15 +463,20 @@ def _owner_at(owner, values, u, v, w, reach):
     k = min(max(int(w + 0.5), 0), nz - 1)
     j = min(max(int(v + 0.5), 0), ny - 1)
     i = min(max(int(u + 0.5), 0), nx - 1)
-    best, least = owner[k, j, i], values[k, j, i]
+    deepest, least = owner[k, j, i], values[k, j, i]
     if least <= 0.0:
-        return best
+        return deepest
+    nearest, closest = deepest, 1e30
     for kk in range(max(k - reach, 0), min(k + reach, nz - 1) + 1):
         for jj in range(max(j - reach, 0), min(j + reach, ny - 1) + 1):
             for ii in range(max(i - reach, 0), min(i + reach, nx - 1) + 1):
-                if values[kk, jj, ii] < least:
-                    best, least = owner[kk, jj, ii], values[kk, jj, ii]
-    return best
+                value = values[kk, jj, ii]
+                square = (w - kk) ** 2 + (v - jj) ** 2 + (u - ii) ** 2
+                if value <= 0.0 and square < closest:
+                    nearest, closest = owner[kk, jj, ii], square
+                if value < least:
+                    deepest, least = owner[kk, jj, ii], value
+    return nearest if closest < 1e30 else deepest
 
 
 @numba.njit(nogil=True)
