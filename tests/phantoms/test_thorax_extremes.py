@@ -34,7 +34,7 @@ def test_extreme_adults_are_built_whole(sex: str, age: float, height: float, bmi
     assert heart == pytest.approx(spec["heart_ml"], rel=0.3)
     assert 0.75 < volume["liver"] / spec["liver_ml"] < 1.15  # a huge one reaches below what the thorax builds
     # A large spleen in a narrow body ends where the room does (docs/anatomy-abdomen.md).
-    assert 0.5 < volume["spleen"] / spec["spleen_ml"] < 1.2
+    assert 0.5 < volume["spleen"] / spec["spleen_ml"] < 1.35
     organs = {s.name for s in scene.structures if not 500 <= s.label < 1400}  # the abdomen's may lie below
     assert {name for name, ml in volume.items() if ml == 0} & organs <= MAY_VANISH
     lobes = phantom.grid.world_mm(np.argwhere(np.isin(phantom.labels, range(50, 55))))
