@@ -189,7 +189,8 @@ def measure(scene: Scene) -> dict[str, float]:
     return {"lungs ml": lungs, **{f"lobe {name} %": 100 * ml / lungs for name, ml in lobes.items()},
             "heart ml": sum(raster[name] for name in HEART), "liver ml": raster["liver"] + raster["hepatic_vein"]
             + raster["portal_vein"],
-            **{name: raster[organ] for organ, name in ORGANS.items() if raster.get(organ, 0.0) > 0},
+            **{name: raster[organ] + (raster["cervix"] if organ == "uterus" else 0.0)
+               for organ, name in ORGANS.items() if raster.get(organ, 0.0) > 0},
             **chest_cm(scene, T8_MM),
             "abdomen diameter cm": float(2 * np.sqrt(mask.sum() / np.pi)) / 10,
             **aorta_mm(scene, PULMONARY_MM * height)}

@@ -45,7 +45,7 @@ def build_chest(
     middle = heart.build_mediastinum(frame, spine, diaphragm, fit.heart_scale, turn, float(spec["aorta"]), fat)
     outline = lattice.sample(middle.outline)
     lung = lungs.lung_field(frame, lattice, trunk, above, outline)
-    breath = lungs.build_lungs(frame, lattice, lung, middle.tubes, seed, whole=whole)
+    breath = lungs.build_lungs(frame, lattice, lung, middle.tubes, spec["lobe_share"], seed, whole=whole)
     muscle = np.maximum(np.abs(above) - 1.2 - 0.4 * lattice.noise(frame.noise_seed(70), 16.0), trunk.cavity - 0.5)
     behind = [
         Paint(lattice.shape_near(trunk.cavity), (Layer(names["mediastinal_fat"]),)),

@@ -192,7 +192,7 @@ def paint_adrenals(space: Space, spec: Mapping[str, Any]) -> list[Paint]:
         ):
             axis = spline_mm(c + np.array(path, float), 2.0)
             along = np.interp(np.linspace(0, 1, len(axis)), np.linspace(0, 1, 4), radii)
-            width = size * (1.25 if sign < 0 else 1.1) * along
+            width = size * (1.36 if sign < 0 else 1.12) * along
             # A limb is a leaf: thin across, 20-40 mm high.
             upright = np.broadcast_to([0.0, 0.0, 1.0], axis.shape).copy()
             limbs.append(Sweep(axis, upright, 4.2 * width, width))

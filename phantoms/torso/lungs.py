@@ -27,8 +27,6 @@ from phantoms.torso.trunk import Trunk
 Field = NDArray[np.floating[Any]]
 
 # Share of each lobe of its own lung (supine CT, PMC7490509 table 3): RUL 17.9, RML 9.3, RLL 26.5, LUL 23.1, LLL 23.2 %.
-LOWER_SHARE = {"right": 26.5 / 53.7, "left": 23.2 / 46.3}
-MIDDLE_SHARE_OF_UPPER = 9.3 / (9.3 + 17.9)
 SIDES = ("right", "left")
 # Where the fissures lie when only the lungs' bases are built: medians of whole ones (reference mm of the two levels).
 OBLIQUE_LEVEL_MM, ACROSS_LEVEL_MM = -4.0, 18.0
@@ -84,9 +82,19 @@ def lung_field(frame: Frame, lattice: Lattice, trunk: Trunk, above: Field, outli
 
 
 def build_lungs(
-    frame: Frame, lattice: Lattice, lung: Field, tubes: Mapping[str, Sweep], seed: Seed, *, whole: bool = True
+    frame: Frame,
+    lattice: Lattice,
+    lung: Field,
+    tubes: Mapping[str, Sweep],
+    shares: Mapping[str, float],
+    seed: Seed,
+    *,
+    whole: bool = True,
 ) -> Lungs:
-    """Return lobes, fissures and trees; of the lungs' bases alone no trees, and fissures at their usual places."""
+    """Return lobes, fissures and trees; of the lungs' bases alone no trees, and fissures at their usual places.
+
+    shares : what the `right_lower` and `left_lower` lobes hold of their lung, and the `right_middle` lobe of the rest.
+    """
     names = labels()
     fields: dict[str, SampledShape] = {}
     paints: list[Paint] = []
@@ -107,13 +115,13 @@ def build_lungs(
             + 4.5 * wave[0 if sign < 0 else 1]
             + 1.0 * fine
         )
-        oblique = _split(lattice, own, oblique, LOWER_SHARE[side] if whole else OBLIQUE_LEVEL_MM, share=whole)
+        oblique = _split(lattice, own, oblique, shares[f"{side}_lower"] if whole else OBLIQUE_LEVEL_MM, share=whole)
         upper, lower = np.maximum(own, -oblique), np.maximum(own, oblique)
         half = left if sign > 0 else ~left
         lower_split[half] = oblique[half]
         if side == "right":
             across = z - 0.06 * y - 0.05 * x + 3.5 * wave[1] + 1.0 * fine
-            across = _split(lattice, upper, across, MIDDLE_SHARE_OF_UPPER if whole else ACROSS_LEVEL_MM, share=whole)
+            across = _split(lattice, upper, across, shares["right_middle"] if whole else ACROSS_LEVEL_MM, share=whole)
             fields["lobe_right_middle"] = lattice.shape_near(np.maximum(upper, across))
             upper = np.maximum(upper, -across)
         upper_lobes[half] = own[half]

@@ -12,6 +12,8 @@ from medsynth.scene.subject import Subject
 from phantoms.torso.frame import VERTEBRAE
 from phantoms.torso.viscera import sample_viscera
 
+# What a lower lobe holds of its lung, and the middle lobe of the rest of it: mean, SD (supine CT, PMC7490509).
+LOBE_SHARE = {"right_lower": (0.493, 0.042), "left_lower": (0.501, 0.045), "right_middle": (0.342, 0.05)}
 # Subcutaneous fat against a BMI of 25, by BMI: fitted to the girth of the chest, 2.0 cm per BMI unit.
 BMI_KNOTS, FAT_KNOTS = (15, 18, 22, 25, 30, 35, 40, 50), (0.25, 0.4, 0.7, 1.0, 1.75, 2.55, 3.35, 4.9)
 
@@ -36,7 +38,7 @@ def sample_person(subject: Subject, *, rng: np.random.Generator) -> Mapping[str,
             (0.82 if female else 1.0) * (1 + 0.012 * (min(bmi, 45.0) - 25)) * (1 - 0.003 * max(age - 40, 0)), 0.06
         ),
         "belly_mm": float(
-            np.interp(bmi, [16, 25, 32, 45], [-29.0, -13.0, -1.0, 16.0]) + (2.0 if female else 0.0) + 2.0 * normal()
+            np.interp(bmi, [16, 25, 32, 45], [-33.0, -14.0, -1.0, 20.0]) + (7.0 if female else 0.0) + 2.0 * normal()
         ),
         "chest_shape": float(np.clip(-0.015 - 0.0025 * (min(bmi, 40.0) - 25) + 0.03 * normal(), -0.10, 0.06)),
         "kyphosis": spread(1.0 + 0.006 * (age - 45), 0.10),
@@ -53,7 +55,11 @@ def sample_person(subject: Subject, *, rng: np.random.Generator) -> Mapping[str,
         "liver_fat": float(np.clip(rng.lognormal(np.log(0.03 + 0.004 * max(bmi - 25, 0)), 0.7), 0.005, 0.35)),
         "thymus_fat": float(np.clip(0.35 + 0.012 * (age - 20) + 0.1 * normal(), 0.2, 0.98)),
     }
-    return chest | sample_viscera(subject, rng=rng) | _pelvis(subject, rng)
+    person = chest | sample_viscera(subject, rng=rng) | _pelvis(subject, rng)
+    person["lobe_share"] = {
+        name: float(mean + sd * np.clip(normal(), -2.2, 2.2)) for name, (mean, sd) in LOBE_SHARE.items()
+    }
+    return person
 
 
 def _domes_mm(bmi: float, breath: float, right: float, left: float) -> list[float]:

@@ -52,7 +52,7 @@ def sample_viscera(subject: Subject, *, rng: np.random.Generator) -> dict[str, A
         "sinus_fat": float(np.clip(0.35 + 0.010 * (age - 40) + 0.015 * heavy + 0.1 * normal(), 0.1, 1.2)),
         "pancreas_ml": spread(84.0 * size**0.6 * (1 - 0.006 * max(age - 45, 0)), 0.24),
         "pancreas_fat": float(np.clip(0.04 + 0.003 * (age - 30) + 0.006 * heavy + 0.04 * normal(), 0, 0.45)),
-        "gallbladder_ml": float(np.clip(spread(27.0, 0.40), 8.0, 70.0)),
+        "gallbladder_ml": float(np.clip(spread(26.5, 0.40), 8.0, 70.0)),
         "stomach_ml": spread(370.0 if female else 400.0, 0.30),
         "duodenum_ml": spread(65.0 * size**0.8, 0.18),
         "stomach_gas": float(rng.uniform(0.12, 0.5)),
