@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.floating[Any]]
+KernelName = Literal["soft", "standard", "sharp"]
 
 # Weights below this share of the largest are left out, and those farther out than this many pixels or sigmas.
 SMALLEST_TAP = 2e-3

@@ -6,9 +6,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from medsynth.acquire.ct.kernel import KernelName
 from medsynth.tissues.contrast import Phase
 
-KernelName = Literal["soft", "standard", "sharp"]
 DEFAULT_MATRIX = 512
 
 
