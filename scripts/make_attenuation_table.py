@@ -12,9 +12,9 @@ import numpy as np
 import xraylib
 
 # What bodies, contrast agents, implants, tubes, filters and detectors are made of.
-SYMBOLS = ("H", "Be", "B", "C", "N", "O", "F", "Na", "Mg", "Al", "Si", "P", "S", "Cl", "Ar", "K", "Ca", "Ti", "Cr",
-           "Mn", "Fe", "Co", "Ni", "Cu", "Zn", "Se", "Br", "Mo", "Rh", "Ag", "Sn", "I", "Cs", "Ba", "Gd", "Lu", "Ta",
-           "W", "Pt", "Au", "Hg", "Pb", "Bi")
+SYMBOLS = ("H", "Li", "Be", "B", "C", "N", "O", "F", "Na", "Mg", "Al", "Si", "P", "S", "Cl", "Ar", "K", "Ca", "Ti", "V",
+           "Cr", "Mn", "Fe", "Co", "Ni", "Cu", "Zn", "Se", "Br", "Mo", "Rh", "Ag", "Sn", "I", "Cs", "Ba", "Gd", "Lu",
+           "Ta", "W", "Pt", "Au", "Hg", "Pb", "Bi")
 # Every half keV, and on both sides of each absorption edge, so that nothing is interpolated across a jump.
 ENERGIES_KEV = np.arange(10.0, 150.01, 0.5)
 EDGE_GAP_KEV = 1e-3  # wider than the table's own rounding of the edge
