@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsynth.acquire.ct.hu import ct_beam, structure_tissue
-from medsynth.acquire.ct.physics import _maps as kernels
+from medsynth.acquire.ct.physics import _kernels as kernels
 from medsynth.scene.phantom import Phantom
 from medsynth.scene.structure import Structure
 from medsynth.tissues.attenuation import linear_attenuation

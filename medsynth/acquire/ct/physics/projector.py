@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from medsynth.acquire.ct.physics import _maps, _projector
+from medsynth.acquire.ct.physics import _kernels as kernels
 from medsynth.acquire.ct.physics.scanner import Scanner
 from medsynth.core.errors import RecipeError
 
@@ -44,16 +44,16 @@ def project(maps: NDArray[np.float32], spacing_mm: float, corner_mm: tuple[float
     if scanner.geometry == "fan" and far >= scanner.sid_mm:
         raise RecipeError(f"the object must lie within the source's circle of {scanner.sid_mm:g} mm about the "
                           f"isocentre, got one that reaches {far:.0f} mm")
-    sums = _maps.running_sums(maps, low_j, low_i, high_j - low_j, high_i - low_i)
+    sums = kernels.running_sums(maps, low_j, low_i, high_j - low_j, high_i - low_i)
     sources = scanner.sid_mm * np.stack([np.sin(angles), -np.cos(angles)], axis=1)
-    _projector.project(*sums, x0, y0, spacing_mm, sources, angles, scanner.edges(), scanner.centres(),
+    kernels.project(*sums, x0, y0, spacing_mm, sources, angles, scanner.edges(), scanner.centres(),
                        scanner.geometry == "fan", out)
     return out
 
 
 def _window(maps: NDArray[np.float32]) -> tuple[tuple[int, int], tuple[int, int]] | None:
     """Return the first row and column that hold anything and those after the last, or None."""
-    rows, columns = _maps.occupied(maps)
+    rows, columns = kernels.occupied(maps)
     if not rows.any():
         return None
     j, i = np.flatnonzero(rows), np.flatnonzero(columns)

@@ -10,7 +10,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from medsynth.acquire.ct.kernel import KERNELS
-from medsynth.acquire.ct.physics import _reconstruct as kernels
+from medsynth.acquire.ct.physics import _kernels as kernels
 from medsynth.acquire.ct.physics.scanner import Scanner
 
 Response = Callable[[NDArray[np.float64]], NDArray[np.float64]]
