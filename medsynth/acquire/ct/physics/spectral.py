@@ -8,11 +8,15 @@ basis materials and nearly so for others. Basis images give attenuation at any e
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from medsynth.acquire.ct.physics.detector import response
+from medsynth.acquire.ct.physics.scanner import Scanner
+from medsynth.acquire.ct.physics.source import beam
 from medsynth.acquire.ct.physics.spectral_kernels import decompose_rays
 from medsynth.core.errors import RecipeError, expected
 from medsynth.tissues.attenuation import linear_attenuation
@@ -30,6 +34,8 @@ READINGS = (-2.0, 20.0)
 # Steps in mean free paths, and residuals, after which a ray is at rest: the error left goes with the step's square.
 STILL = 1e-4
 STILL_READING = 2e-7
+# Condition number beyond which spectra count as alike (80 and 140 kVp: about 10, 110 and 120 kVp: about 60).
+WORST = 1e4
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +89,7 @@ def spectral_inverse(weights: ArrayLike, linear_per_cm: ArrayLike) -> Inverse:
     Raises
     ------
     RecipeError
-        If there are fewer than two bins, or a bin detects nothing.
+        If there are fewer than two bins, a bin detects nothing, or all bins detect the same energies.
     """
     w = np.asarray(weights, float)
     mu = np.asarray(linear_per_cm, float)
@@ -99,6 +105,9 @@ def spectral_inverse(weights: ArrayLike, linear_per_cm: ArrayLike) -> Inverse:
     mean = w.sum(axis=(0, 1))
     per_cm = mu @ mean / mean.sum()
     seen = mean > 1e-6 * mean.max()
+    change = w @ mu.T / totals[..., None]  # of a reading per cm, (bin, channel, 2)
+    if not (np.linalg.cond(change.swapaxes(0, 1) / per_cm) < WORST).all():
+        raise RecipeError(expected("spectra", f"{len(w)} alike", "of different energy, to tell two materials apart"))
     skew = 0.5 * float((mu[0] / mu[1])[seen].min())  # what remains still attenuates at every energy
     (low_a, high_a), (low_d, high_d) = ((low / part, high / part) for (low, high), part in
                                         zip(DEPTHS, per_cm.tolist(), strict=True))
@@ -113,6 +122,31 @@ def spectral_inverse(weights: ArrayLike, linear_per_cm: ArrayLike) -> Inverse:
     return Inverse(tables.astype(np.float32), np.ascontiguousarray(totals.T),
                    (low_a, high_a - low_a, BENDS[0], low_d, high_d - low_d, BENDS[1], skew), bounds,
                    (float(per_cm[0]), float(per_cm[1])), channels)
+
+
+def scanner_inverse(scanner: Scanner, kvps: Sequence[float], *, bowtie: str | None = None,
+                    monoenergetic: bool = False) -> Inverse:
+    """Return the inverse for water and iodine of a scanner at one or two voltages.
+
+    Its bins are those of the detector at the first voltage, then those at the second.
+
+    Raises
+    ------
+    RecipeError
+        If voltages and bins are too few, or alike.
+    """
+    beams = [beam(scanner, kvp, bowtie=bowtie, monoenergetic=monoenergetic) for kvp in kvps]
+    energies = np.concatenate([one.energies_keV for one in beams])
+    weights, first = [], 0
+    for one in beams:
+        last = first + len(one.energies_keV)
+        for signal in response(scanner, one.energies_keV).signal:
+            weights.append(np.zeros((scanner.channels, len(energies))))
+            weights[-1][:, first:last] = one.photons * signal
+        first = last
+    if len(weights) < 2:
+        raise RecipeError(expected("spectral.second_kvp", None, "given, with a detector that does not tell energies"))
+    return spectral_inverse(np.array(weights), [linear_attenuation(tissue(name), energies) for name in BASIS])
 
 
 def decomposed(line_integrals: NDArray[np.floating], inverse: Inverse,

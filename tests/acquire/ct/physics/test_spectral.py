@@ -6,12 +6,17 @@ import numba
 import numpy as np
 import pytest
 
+from medsynth.acquire.ct.physics.calibration import water_correction
+from medsynth.acquire.ct.physics.detector import air_signal, expected, line_integrals, response
+from medsynth.acquire.ct.physics.scanner import scanner
+from medsynth.acquire.ct.physics.source import beam
 from medsynth.acquire.ct.physics.spectral import (
     BASIS,
     decompose,
     decomposed,
     iodine_mg_per_ml,
     monoenergetic_hu,
+    scanner_inverse,
     spectral_inverse,
 )
 from medsynth.core.errors import RecipeError
@@ -182,12 +187,53 @@ def test_neither_neighbours_nor_threads_change_a_ray():
         numba.set_num_threads(threads)
 
 
+def scanned(machine, kvps, paths):
+    """Noise-free line integrals (bin, view, channel) by a scanner's own source and detector."""
+    lines = []
+    for kvp in kvps:
+        source = beam(machine, kvp)
+        detector = response(machine, source.energies_keV)
+        per_cm = np.array([linear_attenuation(tissue(name), source.energies_keV) for name in BASIS])
+        mean, _ = expected(paths, per_cm, source, detector, 100.0, 1.0)
+        lines.append(line_integrals(mean, air_signal(machine, source, detector, 1.0, blur=False), 100.0, low=1e-9))
+    return np.concatenate(lines)
+
+
+@pytest.mark.parametrize(("name", "kvps"), [("generic-64", (80, 140)), ("generic-64", (70, 150)),
+                                            ("generic-64", (100, 140)), ("photon-counting", (120,))])
+def test_a_scanners_own_readings_give_back_the_paths(name, kvps):
+    machine, rng = scanner(name), np.random.default_rng(7)
+    paths = np.stack([rng.uniform(0, 40, (12, machine.channels)),
+                      rng.uniform(0, 0.3, (12, machine.channels)) / IODINE_G_CM3], axis=2).astype(np.float32)
+    got = decomposed(scanned(machine, kvps, paths), scanner_inverse(machine, kvps))
+    np.testing.assert_allclose(got[0], paths[..., 0], rtol=1e-3, atol=2e-3)
+    np.testing.assert_allclose(1000 * IODINE_G_CM3 * (got[1] - paths[..., 1]), 0, atol=0.2)
+
+
+def test_iodine_is_brighter_at_80_than_at_120_kvp_by_the_published_ratio():
+    machine, insert = scanner("generic-64", bowtie="none"), 3.0
+    paths = np.zeros((2, machine.channels, 2), np.float32)
+    paths[:, :, 0] = 20.0
+    paths[1, :, 1] = insert * 5e-3 / IODINE_G_CM3
+    hu = []
+    for kvp in (80, 120):
+        correction = water_correction(machine, kvp)
+        lines = correction(scanned(machine, (kvp,), paths))[0, :, machine.channels // 2]
+        hu.append(1000 * (lines[1] - lines[0]) / insert / correction.water_per_cm)
+    assert hu[0] / hu[1] == pytest.approx(1.57, rel=0.02)
+    assert hu[1] / 5 == pytest.approx(28, rel=0.05)
+
+
 def test_what_cannot_be_decomposed_is_refused():
     weights = SPECTRA["80 and 140 kVp"]
     with pytest.raises(RecipeError, match="weights must be"):
         spectral_inverse(weights[:1], MU)
     with pytest.raises(RecipeError, match="positive sum"):
         spectral_inverse(weights * [[1], [0]], MU)
+    for machine, kvps, options in [("generic-64", (120,), {}), ("generic-64", (120, 120), {}),
+                                   ("photon-counting", (120,), {"monoenergetic": True})]:
+        with pytest.raises(RecipeError, match=r"second_kvp must be given|spectra must be of different energy"):
+            scanner_inverse(scanner(machine), kvps, **options)
     with pytest.raises(RecipeError, match="line_integrals must be"):
         decompose(np.zeros((2, 4, 7)), behind_bowtie(weights, 6), MU)
     with pytest.raises(RecipeError, match="variance must be"):
