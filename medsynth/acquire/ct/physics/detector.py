@@ -263,7 +263,7 @@ def _quanta(mean: Float32, square: Float32, rng: np.random.Generator) -> Float32
     with np.errstate(divide="ignore", invalid="ignore"):
         effective = mean * (mean / square)
     few = ~(effective > NORMAL_ABOVE)
-    out: Float32 = mean + np.sqrt(square) * rng.standard_normal(mean.shape, dtype=np.float32)
+    out = np.asarray(mean + np.sqrt(square) * rng.standard_normal(mean.shape, dtype=np.float32), np.float32)
     number = np.nan_to_num(effective[few], nan=0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         each = np.nan_to_num(square[few] / mean[few], nan=0.0, posinf=0.0)
