@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from medsynth.acquire.ct.fast import acquire_ct
+from medsynth.acquire.ct.acquire import acquire_ct
 from medsynth.acquire.ct.protocol import CtProtocol
 from medsynth.core.seed import Seed
 from medsynth.scene.subject import Subject

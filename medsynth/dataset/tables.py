@@ -47,7 +47,7 @@ def _ct_protocol() -> type[BaseModel]:
 
 
 def _ct() -> Acquire:
-    from medsynth.acquire.ct.fast import acquire_ct
+    from medsynth.acquire.ct.acquire import acquire_ct
 
     return acquire_ct
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from numpy.typing import NDArray
 
 from medsynth.core.scanner import ScannerRecord
 from medsynth.core.volume import Volume
@@ -23,6 +25,8 @@ class Acquired:
     twin : the lesion-free image of the same case and noise, when asked for.
     scanner : what files say about the acquisition.
     parameters : the full protocol and derived numbers (JSON values), for annotations.json.
+    pairs : further images of the same truth on the same grid, by name, with what files say of them.
+    raw : what the image was made of, by name, e.g. a sinogram and its geometry; empty unless asked for.
     """
 
     image: Volume
@@ -31,3 +35,5 @@ class Acquired:
     twin: Volume | None
     scanner: ScannerRecord
     parameters: Mapping[str, Any]
+    pairs: Mapping[str, tuple[Volume, ScannerRecord]] = field(default_factory=dict)
+    raw: Mapping[str, NDArray[Any]] = field(default_factory=dict)

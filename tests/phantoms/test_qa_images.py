@@ -10,7 +10,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from medsynth.acquire.ct.fast import acquire_ct
+from medsynth.acquire.ct.acquire import acquire_ct
 from medsynth.acquire.ct.hu import structure_hu
 from medsynth.acquire.ct.protocol import CtProtocol
 from medsynth.core.grid import Grid, orientation

@@ -67,19 +67,25 @@ def noise_level(phantom: Phantom, protocol: CtProtocol) -> NoiseLevel:
     protocol: the kernel's share (see `relative_variance`) and the quanta behind 20 cm of water at this voltage.
     """
     beam = ct_beam(protocol.kvp)
+    sinogram, block, shape_ji = coarse_paths(phantom, protocol)
+    coarse_cm = block * phantom.grid.spacing_mm[2] / 10
+    current = current_along(sinogram, phantom.grid.spacing_mm[0])
+    quanta = beam.quanta * protocol.mas * current * protocol.slice_thickness_mm
+    scale = LEVEL * relative_variance(protocol.kernel) / beam.water_per_cm**2 / quanta
+    variance = _ray_variance(sinogram, coarse_cm, beam.water_per_cm) * scale[:, None, None].astype(np.float32)
+    sectors = back_project(variance, shape_ji)
+    return NoiseLevel(np.sqrt(sectors), block, current)
+
+
+def coarse_paths(phantom: Phantom, protocol: CtProtocol) -> tuple[NDArray[np.float32], int, tuple[int, ...]]:
+    """Return line integrals (k, angle, bin) of a coarse copy, image pixels per coarse pixel, and the copy's (j, i)."""
+    beam = ct_beam(protocol.kvp)
     pixel_mm = phantom.grid.spacing_mm[2]
     block = max(1, round(COARSE_MM / pixel_mm))
     table = attenuation_table(phantom.structures, protocol.kvp, protocol.phase)
     coarse = kernels.coarse(phantom.labels, phantom.neighbour, phantom.fraction, table, block)
-    coarse_cm = block * pixel_mm / 10
-    coarse *= np.float32((beam.water_per_cm - beam.air_per_cm) / 1000 * coarse_cm)  # now the line integral per pixel
-    sinogram = project(coarse)
-    current = _tube_current(sinogram, phantom.grid.spacing_mm[0])
-    quanta = beam.quanta * protocol.mas * current * protocol.slice_thickness_mm
-    scale = LEVEL * relative_variance(protocol.kernel) / beam.water_per_cm**2 / quanta
-    variance = _ray_variance(sinogram, coarse_cm, beam.water_per_cm) * scale[:, None, None].astype(np.float32)
-    sectors = back_project(variance, coarse.shape[1:])
-    return NoiseLevel(np.sqrt(sectors), block, current)
+    coarse *= np.float32((beam.water_per_cm - beam.air_per_cm) / 1000 * block * pixel_mm / 10)
+    return project(coarse), block, coarse.shape[1:]
 
 
 def _bins(rows: int, columns: int) -> int:
@@ -101,15 +107,24 @@ def project(coarse: NDArray[np.float32]) -> NDArray[np.float32]:
     return out
 
 
-def _tube_current(sinogram: NDArray[np.float32], step_mm: float) -> NDArray[np.float64]:
+def current_along(sinogram: NDArray[np.float32], step_mm: float, share: float = AEC_SHARE_Z) -> NDArray[np.float64]:
     """Return each slice's tube current over the mean: exp(share x thickest path, averaged over the angles)."""
     path = np.minimum(sinogram.max(axis=2), 2 * STARVED_PATH).mean(axis=1).astype(np.float64)
     reach = max(0, round(AEC_SMOOTHING_MM / step_mm / 2))
     padded = np.pad(path, reach, mode="edge")
     path = np.convolve(padded, np.full(2 * reach + 1, 1 / (2 * reach + 1)), mode="valid")
-    wanted = np.exp(AEC_SHARE_Z * (path - path.mean()))
+    wanted = np.exp(share * (path - path.mean()))
     limited = np.clip(wanted / wanted.mean(), *AEC_LIMITS_Z)
     return np.asarray(limited / limited.mean())
+
+
+def current_around(sinogram: NDArray[np.float32], share: float = AEC_SHARE_ANGLE) -> NDArray[np.float32]:
+    """Return (k, angle): the tube current of each of `ANGLES` directions over the slice's mean."""
+    thickest = np.minimum(sinogram.max(axis=2), 2 * STARVED_PATH)
+    wanted = np.exp(share * (thickest - thickest.mean(axis=1, keepdims=True)))
+    current = np.clip(wanted / wanted.mean(axis=1, keepdims=True), *AEC_LIMITS_ANGLE)
+    current /= current.mean(axis=1, keepdims=True)
+    return np.asarray(current, np.float32)
 
 
 def _ray_variance(sinogram: NDArray[np.float32], bin_cm: float, water_per_cm: float) -> NDArray[np.float32]:
@@ -120,11 +135,7 @@ def _ray_variance(sinogram: NDArray[np.float32], bin_cm: float, water_per_cm: fl
     offset_cm = np.abs(centred_mm(sinogram.shape[2], bin_cm))
     chord_cm = 2 * np.sqrt(np.clip(BOWTIE_RADIUS_CM**2 - offset_cm**2, 0, None))
     bowtie = BOWTIE_SHARE * water_per_cm * (2 * BOWTIE_RADIUS_CM - chord_cm)
-    thickest = np.minimum(path.max(axis=2), 2 * starved)
-    wanted = np.exp(AEC_SHARE_ANGLE * (thickest - thickest.mean(axis=1, keepdims=True)))
-    current = np.clip(wanted / wanted.mean(axis=1, keepdims=True), *AEC_LIMITS_ANGLE)
-    current /= current.mean(axis=1, keepdims=True)
-    variance = np.exp(limited + (bowtie - 20.0 * water_per_cm).astype(np.float32)) / current[:, :, None]
+    variance = np.exp(limited + (bowtie - 20.0 * water_per_cm).astype(np.float32)) / current_around(path)[:, :, None]
     return np.asarray(variance, np.float32)
 
 

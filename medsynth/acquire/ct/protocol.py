@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from medsynth.acquire.ct.kernel import KernelName
+from medsynth.acquire.ct.physics.options import PhysicsOptions
 from medsynth.tissues.contrast import Phase
 
 DEFAULT_MATRIX = 512
@@ -17,7 +18,8 @@ class CtProtocol(BaseModel):
 
     Attributes
     ----------
-    fidelity : "fast" makes HU, sharpness and noise directly in the image; no projections.
+    fidelity : "fast" makes HU, sharpness and noise directly in the image, without projections; "physics" is a scanner:
+        source, detector, reconstruction.
     kvp : tube voltage in kV.
     mas : tube current-time product over pitch in mAs, the mean over the scan; slices get more or less of it.
     slice_thickness_mm : width of the slice profile.
@@ -28,12 +30,13 @@ class CtProtocol(BaseModel):
     phase : of the iodine contrast agent.
     scan_range : a named z range of the body.
     table : whether the patient table is in the image.
+    physics : settings of the physics tier alone.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     modality: Literal["ct"] = "ct"
-    fidelity: Literal["fast"] = "fast"
+    fidelity: Literal["fast", "physics"] = "fast"
     kvp: Annotated[float, Field(ge=70, le=150)] = 120.0
     mas: Annotated[float, Field(gt=0, le=2000)] = 120.0
     slice_thickness_mm: Annotated[float, Field(ge=0.3, le=20)] = 1.0
@@ -45,6 +48,7 @@ class CtProtocol(BaseModel):
     phase: Phase = "none"
     scan_range: Annotated[str, Field(min_length=1)] = "chest"
     table: bool = True
+    physics: PhysicsOptions = PhysicsOptions()
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from medsynth.acquire.ct.hu import ct_beam, structure_hu
+from medsynth.acquire.ct.kernel import KERNELS
 from medsynth.acquire.ct.protocol import CtProtocol
 from medsynth.core.scanner import ScannerRecord
+from medsynth.scene.structure import Structure
 
 ROTATION_S = 0.5
 PITCH = 1.0
@@ -43,3 +51,22 @@ def scanner_record(protocol: CtProtocol, fov_mm: float) -> ScannerRecord:
                        "ContrastBolusIngredient": "IODINE"}
     words = f"CT {protocol.scan_range} {_PHASES[protocol.phase]}, {protocol.kernel}, {protocol.slice_thickness_mm:g} mm"
     return ScannerRecord("CT", words, attributes, _WINDOWS[protocol.kernel])
+
+
+def protocol_parameters(protocol: CtProtocol, structures: Sequence[Structure]) -> dict[str, Any]:
+    """Return the protocol and what follows from it alone, as JSON values."""
+    beam = ct_beam(protocol.kvp)
+    return {
+        "protocol": protocol.model_dump(mode="json"),
+        "mu_water_per_cm": beam.water_per_cm,
+        "effective_energy_keV": beam.energy_keV,
+        "mtf50_per_mm": _mtf_height(protocol.kernel, 0.5),
+        "mtf10_per_mm": _mtf_height(protocol.kernel, 0.1),
+        "hu": {s.name: round(structure_hu(s, protocol.kvp, protocol.phase), 1) for s in structures},
+    }
+
+
+def _mtf_height(kernel: str, height: float) -> float:
+    f = np.linspace(0.0, 3.0, 3001)
+    above = np.flatnonzero(KERNELS[kernel].mtf(f) >= height)
+    return float(f[above[-1]])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.fft
@@ -53,6 +53,11 @@ def parallel_of(scanner: Scanner) -> Parallel:
     thetas = np.arange(scanner.views // 2 if folded else scanner.views) * turn / (
         scanner.views // 2 if folded else scanner.views)
     return Parallel(thetas, -(count - 1) / 2 * step, step, count, turn)
+
+
+def turned(rays: Parallel, angle_rad: float) -> Parallel:
+    """Return the same rays, all turned by an angle."""
+    return replace(rays, thetas_rad=rays.thetas_rad + angle_rad)
 
 
 def _folded(scanner: Scanner) -> bool:

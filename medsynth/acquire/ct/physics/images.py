@@ -1,0 +1,89 @@
+"""What a scan of the physics tier gives back: images, pairs, raw data, and what files say of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsynth.acquire.ct.fast import stored
+from medsynth.acquire.ct.physics import tier
+from medsynth.acquire.ct.physics.tier import IMAGE, Output, Scan
+from medsynth.acquire.ct.protocol import CtProtocol
+from medsynth.acquire.ct.record import protocol_parameters, scanner_record
+from medsynth.core.scanner import ScannerRecord
+from medsynth.core.seed import Seed
+from medsynth.core.volume import Volume
+from medsynth.scene.acquired import Acquired
+from medsynth.scene.phantom import Phantom
+
+Float32 = NDArray[np.float32]
+
+
+def scan_phantom(phantom: Phantom, healthy: Phantom, body: Phantom, bare: Phantom, protocol: CtProtocol, *, seed: Seed,
+                 twin: bool = False) -> Acquired:
+    """Scan voxels.
+
+    Parameters
+    ----------
+    phantom, healthy : the truth on the image's grid, with and without lesions (or the same object).
+    body, bare : the same on a grid that holds the whole body; the same objects where the image's grid does.
+    seed : of this acquisition; the noise of slice k comes from `seed.child("noise", k)`, with and without lesions.
+
+    Raises
+    ------
+    RecipeError
+        If the scanner cannot do what the protocol asks.
+    """
+    scan = tier.prepare(bare, phantom.grid, protocol, seed=seed)
+    outputs = tier.outputs_of(protocol)
+    volumes = tier.volumes(scan, body, outputs)
+    record = scanner_record(protocol, phantom.grid.shape_kji[2] * phantom.grid.spacing_mm[2])
+    images = {one.name: (_volume(volumes[one.name], phantom), _record(record, one)) for one in outputs}
+    if "artifact_map" in protocol.physics.pairs.targets:
+        difference = volumes["noise_free"] - volumes["artifact_free"]
+        images["artifact_map"] = _volume(difference, phantom), replace(record, description=f"{record.description}, "
+                                                                       "artifact map", window=(0.0, 200.0))
+    image, _ = images.pop(IMAGE)
+    other = None
+    if twin:
+        other = image if bare is body else _volume(_bare(scan, body, bare, image, outputs[0]), phantom)
+    return Acquired(image, phantom, healthy, other, record, _parameters(scan, phantom), images)
+
+
+def _volume(hu: Float32, phantom: Phantom) -> Volume:
+    return Volume(stored(hu), phantom.grid, "HU")
+
+
+def _bare(scan: Scan, body: Phantom, bare: Phantom, image: Volume, own: Output) -> Float32:
+    """Return the image without the lesions; slices that no lesion reaches are those of `image`, bit for bit."""
+    differ = np.array([any(not np.array_equal(getattr(body, part)[k], getattr(bare, part)[k])
+                           for part in ("labels", "neighbour", "fraction", "texture")) for k in range(len(body.labels))])
+    return tier.volumes(scan, bare, (own,), only=differ, rest=image.array)[own.name]
+
+
+def _record(record: ScannerRecord, one: Output) -> ScannerRecord:
+    """Return what files say of a pair."""
+    if one.name == IMAGE:
+        return record
+    attributes = dict(record.attributes) | {"SliceThickness": one.thickness_mm, "ConvolutionKernel": one.kernel.upper()}
+    if one.readings.startswith("dose_"):
+        share = one.dose_share
+        for key in ("XRayTubeCurrent", "Exposure"):
+            attributes[key] = max(1, round(float(attributes[key]) * share))  # type: ignore[arg-type]
+    words = one.name.replace("_", " ")
+    return replace(record, description=f"{record.description}, {words}", attributes=attributes)
+
+
+def _parameters(scan: Scan, phantom: Phantom) -> dict[str, Any]:
+    """Return the protocol and what follows from it, as JSON values."""
+    rotation_s = scan.chains[0].rotation_s
+    return protocol_parameters(scan.protocol, phantom.structures) | {
+        "scanner": scan.scanner.model_dump(mode="json"),
+        "rotation_s": rotation_s,
+        "basis_materials": list(scan.basis.names),
+        "tube_current_mA": [round(float(mas.sum() / rotation_s), 2) for mas in scan.mas],
+        "notes": list(scan.notes),
+    }
