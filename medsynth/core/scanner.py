@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Modality = Literal["CT", "MR", "DX"]
@@ -19,9 +19,13 @@ class ScannerRecord:
     description : series description in words.
     attributes : DICOM keyword -> value of the acquisition, e.g. `{"KVP": 120.0, "ConvolutionKernel": "STANDARD"}`.
     window : (centre, width) a viewer should start with.
+    by_slice : DICOM keyword -> one value per slice, over those of `attributes`.
+    codes : DICOM keyword of a code sequence -> (value, scheme, meaning).
     """
 
     modality: Modality
     description: str
     attributes: Mapping[str, str | int | float | tuple[float, ...] | tuple[str, ...]]
     window: tuple[float, float]
+    by_slice: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    codes: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)

@@ -15,6 +15,9 @@ from medsynth.scene.lesion_parts import FIRST_LESION_LABEL, part_labels
 from medsynth.scene.phantom import FRACTION_UNIT, Phantom
 from medsynth.scene.structure import Lesion
 
+# Series numbers of pairs: beyond those of any image, SEG or SR (see `write_study`).
+FIRST_PAIR = 10000
+
 
 def write_case(case: Case, folder: Path, formats: FormatsPart) -> None:
     """Write a case into an existing folder: images, labels, lesions, annotations, preview, DICOM, and its twin.
@@ -29,9 +32,17 @@ def write_case(case: Case, folder: Path, formats: FormatsPart) -> None:
         _write_one(case.twin, folder / "twin", formats, suffix="_twin")
 
 
+def _write_raw(case: Case, folder: Path) -> None:
+    """Write what the images were made of, where a recipe asks for it (see docs/files.md)."""
+    for name, one in case.acquired.items():
+        if one.raw:
+            np.savez(folder / f"{name}_raw.npz", **one.raw)
+
+
 def _write_one(case: Case, folder: Path, formats: FormatsPart, *, suffix: str) -> None:
     (folder / "annotations.json").write_text(canonical_json(case.annotations, indent=1) + "\n", encoding="utf-8")
     _write_preview(case, folder / "preview.png")
+    _write_raw(case, folder)
     if formats.nifti is not None:
         _write_nifti(case, folder)
     if formats.dicom is not None:
@@ -57,6 +68,8 @@ def _write_nifti(case: Case, folder: Path) -> None:
         write_nifti(image, folder / f"{name}.nii.gz")
         write_nifti(case.labels[name], folder / f"{name}_labels.nii.gz")
         write_nifti(case.lesion_labels[name], folder / f"{name}_lesions.nii.gz")
+        for pair, (volume, _) in case.acquired[name].pairs.items():
+            write_nifti(volume, folder / f"{name}_{pair}.nii.gz")
         if case.lesions:
             fraction, parts = lesion_truth(case.acquired[name].phantom, case.lesions)
             write_nifti(fraction, folder / f"{name}_lesion_fraction.nii.gz", slope=FRACTION_SLOPE)
@@ -94,3 +107,6 @@ def _write_dicom(case: Case, folder: Path, options: DicomOptions, suffix: str) -
                     structures=one.healthy.structures,
                     organ_encoding="labelmap" if options.organs == "none" else options.organs,
                     name=f"{name}{suffix}", number=number + (len(case.acquired) if suffix else 0))
+        for further, (pair, (image, scanner)) in enumerate(one.pairs.items()):
+            write_study(folder, image, scanner, study, name=f"{name}_{pair}{suffix}",
+                        number=FIRST_PAIR + 100 * number + further)

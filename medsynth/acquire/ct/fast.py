@@ -11,7 +11,7 @@ from medsynth.acquire.ct.mean_image import mean_hu, optics
 from medsynth.acquire.ct.noise import noise_filter, noise_run
 from medsynth.acquire.ct.paths import NoiseLevel, noise_level
 from medsynth.acquire.ct.protocol import CtProtocol
-from medsynth.acquire.ct.record import protocol_parameters, scanner_record
+from medsynth.acquire.ct.record import dose_parameters, protocol_parameters, scanner_record
 from medsynth.core.seed import Seed
 from medsynth.core.volume import Volume
 from medsynth.scene.acquired import Acquired
@@ -40,9 +40,10 @@ def image_phantom(phantom: Phantom, healthy: Phantom, protocol: CtProtocol, *, s
         image[first:last] = stored(mean_hu(phantom, protocol, first, last) + added)
         if twin and healthy is not phantom:
             other[first:last] = stored(mean_hu(healthy, protocol, first, last) + added)
-    return Acquired(Volume(image, grid, "HU"), phantom, healthy, Volume(other, grid, "HU") if twin else None,
-                    scanner_record(protocol, grid.shape_kji[2] * grid.spacing_mm[2]),
-                    _parameters(phantom, protocol, level))
+    volume = Volume(image, grid, "HU")
+    record = scanner_record(protocol, grid.shape_kji[2] * grid.spacing_mm[2], current=level.current.tolist())
+    parameters = _parameters(phantom, protocol, level) | {"dose": dose_parameters(protocol, volume, healthy)}
+    return Acquired(volume, phantom, healthy, Volume(other, grid, "HU") if twin else None, record, parameters)
 
 
 def stored(hu: NDArray[np.float32]) -> NDArray[np.int16]:

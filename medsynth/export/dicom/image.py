@@ -67,6 +67,8 @@ def image_datasets(image: Volume, scanner: ScannerRecord, study: StudyInfo, *, s
         dataset.InstanceNumber = k + 1
         dataset.ImagePositionPatient = [decimal(v) for v in position]
         dataset.SliceLocation = decimal(float(_normal(image.grid) @ position))
+        for keyword, values in scanner.by_slice.items():
+            _set(dataset, keyword, values[k])
         dataset.file_meta = file_meta(CTImageStorage, uid)
         datasets.append(dataset)
     return datasets
@@ -103,6 +105,11 @@ def _template(grid: Grid, scanner: ScannerRecord, study: StudyInfo, series: str,
     dataset.SliceThickness = decimal(grid.spacing_mm[0])
     for keyword, value in scanner.attributes.items():
         _set(dataset, keyword, value)
+    for keyword, (code, scheme, meaning) in scanner.codes.items():
+        _check_keyword(keyword)
+        item = Dataset()
+        item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code, scheme, meaning
+        setattr(dataset, keyword, [item])
     if not dataset.get("BodyPartExamined"):
         dataset.Laterality = ""
     _add_series(dataset, scanner, study, series, series_number)
@@ -153,9 +160,14 @@ def _normal(grid: Grid) -> NDArray[np.float64]:
 
 def _set(dataset: Dataset, keyword: str, value: _Value) -> None:
     """Set one attribute that a scanner told, in the form its value representation demands."""
+    convert = _CONVERT.get(dictionary_VR(_check_keyword(keyword)), str)
+    many = [convert(v) for v in (value if isinstance(value, tuple) else (value,))]
+    setattr(dataset, keyword, many if len(many) != 1 else many[0])
+
+
+def _check_keyword(keyword: str) -> int:
+    """Return the tag of a keyword that a scanner told."""
     tag = tag_for_keyword(keyword)
     if tag is None or keyword_for_tag(tag) != keyword:
         raise DatasetError(expected("key of the scanner's attributes", keyword, "a DICOM keyword"))
-    convert = _CONVERT.get(dictionary_VR(tag), str)
-    many = [convert(v) for v in (value if isinstance(value, tuple) else (value,))]
-    setattr(dataset, keyword, many if len(many) != 1 else many[0])
+    return tag

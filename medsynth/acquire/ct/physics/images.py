@@ -12,7 +12,7 @@ from medsynth.acquire.ct.fast import stored
 from medsynth.acquire.ct.physics import tier
 from medsynth.acquire.ct.physics.tier import IMAGE, Output, Scan
 from medsynth.acquire.ct.protocol import CtProtocol
-from medsynth.acquire.ct.record import protocol_parameters, scanner_record
+from medsynth.acquire.ct.record import dose_parameters, protocol_parameters, scanner_record
 from medsynth.core.scanner import ScannerRecord
 from medsynth.core.seed import Seed
 from medsynth.core.volume import Volume
@@ -40,7 +40,9 @@ def scan_phantom(phantom: Phantom, healthy: Phantom, body: Phantom, bare: Phanto
     scan = tier.prepare(bare, phantom.grid, protocol, seed=seed)
     outputs = tier.outputs_of(protocol)
     volumes = tier.volumes(scan, body, outputs)
-    record = scanner_record(protocol, phantom.grid.shape_kji[2] * phantom.grid.spacing_mm[2])
+    charge = scan.mas.sum(axis=1)
+    record = scanner_record(protocol, phantom.grid.shape_kji[2] * phantom.grid.spacing_mm[2],
+                            rotation_s=scan.chains[0].rotation_s, current=(charge / charge.mean()).tolist())
     images = {one.name: (_volume(volumes[one.name], phantom), _record(record, one)) for one in outputs}
     if "artifact_map" in protocol.physics.pairs.targets:
         difference = volumes["noise_free"] - volumes["artifact_free"]
@@ -50,7 +52,8 @@ def scan_phantom(phantom: Phantom, healthy: Phantom, body: Phantom, bare: Phanto
     other = None
     if twin:
         other = image if bare is body else _volume(_bare(scan, body, bare, image, outputs[0]), phantom)
-    return Acquired(image, phantom, healthy, other, record, _parameters(scan, phantom), images)
+    parameters = _parameters(scan, phantom) | {"dose": dose_parameters(protocol, image, healthy)}
+    return Acquired(image, phantom, healthy, other, record, parameters, images)
 
 
 def _volume(hu: Float32, phantom: Phantom) -> Volume:
@@ -59,8 +62,9 @@ def _volume(hu: Float32, phantom: Phantom) -> Volume:
 
 def _bare(scan: Scan, body: Phantom, bare: Phantom, image: Volume, own: Output) -> Float32:
     """Return the image without the lesions; slices that no lesion reaches are those of `image`, bit for bit."""
-    differ = np.array([any(not np.array_equal(getattr(body, part)[k], getattr(bare, part)[k])
-                           for part in ("labels", "neighbour", "fraction", "texture")) for k in range(len(body.labels))])
+    parts = [(getattr(body, name), getattr(bare, name)) for name in ("labels", "neighbour", "fraction", "texture")]
+    differ = np.array([any(not np.array_equal(ours[k], theirs[k]) for ours, theirs in parts)
+                       for k in range(len(body.labels))])
     return tier.volumes(scan, bare, (own,), only=differ, rest=image.array)[own.name]
 
 
@@ -69,12 +73,13 @@ def _record(record: ScannerRecord, one: Output) -> ScannerRecord:
     if one.name == IMAGE:
         return record
     attributes = dict(record.attributes) | {"SliceThickness": one.thickness_mm, "ConvolutionKernel": one.kernel.upper()}
+    by_slice = dict(record.by_slice)
     if one.readings.startswith("dose_"):
-        share = one.dose_share
-        for key in ("XRayTubeCurrent", "Exposure"):
-            attributes[key] = max(1, round(float(attributes[key]) * share))  # type: ignore[arg-type]
+        for key in ("XRayTubeCurrent", "Exposure", "CTDIvol"):
+            attributes[key] = float(attributes[key]) * one.dose_share  # type: ignore[arg-type]
+        by_slice = {key: tuple(value * one.dose_share for value in values) for key, values in by_slice.items()}
     words = one.name.replace("_", " ")
-    return replace(record, description=f"{record.description}, {words}", attributes=attributes)
+    return replace(record, description=f"{record.description}, {words}", attributes=attributes, by_slice=by_slice)
 
 
 def _parameters(scan: Scan, phantom: Phantom) -> dict[str, Any]:
