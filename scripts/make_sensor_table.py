@@ -10,7 +10,7 @@ import xraylib
 SENSORS = {"cadmium_telluride": ((48, 52), 5.85)}
 EDGES = sorted(xraylib.EdgeEnergy(number, xraylib.K_SHELL) for atoms, _ in SENSORS.values() for number in atoms)
 
-energies = np.unique(np.concatenate([np.arange(10.0, 150.25, 0.5), *([edge - 0.01, edge + 0.001] for edge in EDGES)]))
+energies = np.unique(np.concatenate([np.arange(10.0, 150.25, 0.5), *([edge - 0.01, edge + 0.01] for edge in EDGES)]))
 print("# linear attenuation with coherent scattering in 1/cm by energy_keV; xraylib CS_Total "
       "(doi:10.1016/j.sab.2011.09.011); made by scripts/make_sensor_table.py")
 print(",".join(["energy_keV", *SENSORS]))
