@@ -18,6 +18,7 @@ from phantoms.head import airspaces
 from phantoms.head.assembly import Assembly, Field
 from phantoms.head.brain import DURA_MM, build_brain
 from phantoms.head.brain_numbers import sample_brain
+from phantoms.head.fillings import build_fillings, present
 from phantoms.head.frame import BASION, CAVITY_HIGH_MM, CAVITY_LOW_MM, HIGH_MM, LOW_MM, Frame, Space
 from phantoms.head.jaws import add_face
 from phantoms.head.muscles import build_soft_parts
@@ -71,7 +72,7 @@ class Head:
             "head",
             ORIGIN,
             subject,
-            structures(),
+            tuple(s for s in structures() if present(s, spec)),
             paints,
             {**fields, **head.fields},
             {**trees, **tubes},
@@ -129,7 +130,8 @@ class _Outside:
              Paint(shape, (Layer(bones.marrow(names), CORTEX_MM),)), *vault["inner"]],
             [*airspaces.paint_cavities(frame, face, cavities, spec),
              *airspaces.paint_ears(frame, face, bones, near, spec),
-             *build_teeth(frame, spec), *build_orbits(frame, face, cavities, spec)],
+             *build_teeth(frame, spec), *build_fillings(frame, spec),
+             *build_orbits(frame, face, cavities, spec)],
             {"body": body, "skull": lattice.shape_of(outer), "cranial_cavity": lattice.shape_of(inner)},
         )
 

@@ -43,6 +43,9 @@ def sample_head(subject: Subject, rng: np.random.Generator) -> dict[str, Any]:
         "neck": near(0.88 if female else 1.0, 0.03) * (1 + 0.004 * float(np.clip(above, -8, 25))),
         "suture": float(np.clip(1.25 - 0.009 * (subject.age_years - 20), 0.35, 1.2)),  # sutures close with age
         "seed": int(rng.integers(1, 2**31)),
+        # Nobody has these unless a recipe says so: `phantoms.head.fillings`.
+        "fillings": 0,
+        "gold_crowns": 0,
     }
 
 

@@ -37,20 +37,16 @@ def build_teeth(frame: Frame, spec: Mapping[str, Any]) -> list[Paint]:
     for number, name in enumerate(TEETH):
         if name in spec["teeth"]["missing"]:
             continue
-        quadrant, sign, upper = QUADRANTS[number // 8]
-        del quadrant
-        neck, along, up, sizes = _place(number % 8, sign, upper, jitter[number])
-        middle = frame.at(neck)
-        box, (a, b, c) = _local(lattice, middle, along, up, sizes)
-        parts = _tooth(a, b, c, number % 8, sizes)
+        neck, along, up, sizes = placed(number, jitter[number])
+        box, (a, b, c) = local(lattice, frame.at(neck), along, up, sizes)
+        parts = tooth(a, b, c, number % 8, sizes)
         mine = np.minimum(parts[0], parts[1])
         closer = mine < np.minimum(root[box], crown[box])
         owner[box][closer] = number
         for whole, part in zip((root, crown, pulp), parts, strict=True):
             whole[box] = np.minimum(whole[box], part)
         if name in spec["teeth"]["filled"]:
-            hollow = np.maximum(np.hypot(a / sizes[0], b / sizes[1]) * 9.0 - 2.6, np.abs(c - sizes[2] + 0.8) - 1.5)
-            filling[box] = np.minimum(filling[box], hollow)
+            filling[box] = np.minimum(filling[box], cavity(a, b, c, sizes))
     dentine = tuple(names[f"tooth_{t}"] for t in TEETH)
     enamel = tuple(names[f"tooth_{t}_enamel"] for t in TEETH)
     shape = lattice.shape_of
@@ -62,8 +58,10 @@ def build_teeth(frame: Frame, spec: Mapping[str, Any]) -> list[Paint]:
     ]
 
 
-def _place(n: int, sign: float, upper: bool, jitter: NDArray[np.float64]) -> tuple[Any, ...]:
-    """Return a tooth's neck, the direction along the arch, the direction of its crown, and its sizes."""
+def placed(number: int, jitter: NDArray[np.float64]) -> tuple[Any, ...]:
+    """Return the neck of `TEETH[number]`, the direction along the arch, the direction of its crown, and its sizes."""
+    _, sign, upper = QUADRANTS[number // 8]
+    n = number % 8
     arch, table = (UPPER_ARCH, UPPER_MM) if upper else (LOWER_ARCH, LOWER_MM)
     arc = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(arch, axis=0), axis=1))])
     widths = np.array([row[0] for row in table])
@@ -81,8 +79,8 @@ def _place(n: int, sign: float, upper: bool, jitter: NDArray[np.float64]) -> tup
     return neck, along * flip, up / np.linalg.norm(up), table[n]
 
 
-def _local(lattice: Any, middle: NDArray[np.float64], along: NDArray[np.float64], up: NDArray[np.float64],
-           sizes: tuple[float, ...]) -> tuple[Any, tuple[Any, Any, Any]]:
+def local(lattice: Any, middle: NDArray[np.float64], along: NDArray[np.float64], up: NDArray[np.float64],
+          sizes: tuple[float, ...]) -> tuple[Any, tuple[Any, Any, Any]]:
     """Return a box of nodes around a tooth and their coordinates along the arch, across it, and towards the crown."""
     reach = np.array([9.0, 9.0, 4.0]) + np.abs(up) * (sizes[2] + sizes[3])
     slices = []
@@ -98,7 +96,12 @@ def _local(lattice: Any, middle: NDArray[np.float64], along: NDArray[np.float64]
     return (k, j, i), (a, b, c)
 
 
-def _tooth(a: Any, b: Any, c: Any, n: int, sizes: tuple[float, ...]) -> tuple[Any, Any, Any]:
+def cavity(a: Any, b: Any, c: Any, sizes: tuple[float, ...]) -> Any:
+    """Return the distance to the hollow that a filling takes, from the chewing surface down, mm."""
+    return np.maximum(np.hypot(a / sizes[0], b / sizes[1]) * 9.0 - 2.6, np.abs(c - sizes[2] + 0.8) - 1.5)
+
+
+def tooth(a: Any, b: Any, c: Any, n: int, sizes: tuple[float, ...]) -> tuple[Any, Any, Any]:
     """Return the distances to the root, the crown and the pulp in a tooth's own coordinates, mm."""
     wide, deep, high, long = sizes
     rise = np.clip(c / high, 0, 1)

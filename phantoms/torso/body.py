@@ -11,6 +11,7 @@ import numpy as np
 from medsynth.core.errors import RecipeError
 from medsynth.scene.structure import Scene, Structure
 from medsynth.scene.subject import Subject
+from phantoms.torso import implants
 from phantoms.torso.builder import Extent, build_scene
 from phantoms.torso.person import sample_person
 from phantoms.torso.table import structures_of
@@ -41,6 +42,7 @@ class TrunkBody:
         """Build the scene of this spec."""
         if spec.get("version") != 1:
             raise RecipeError(f"the spec's version must be 1, got {spec.get('version')!r}")
+        implants.asked(spec)  # refuses wrong numbers before anything is built
         return build_scene(self.name, self.extent, subject, spec)
 
 

@@ -16,7 +16,7 @@ from medsynth.scene.subject import Subject
 from medsynth.shapes.base import Shape
 from medsynth.shapes.blend import smooth_max
 from medsynth.shapes.sampled import SampledShape
-from phantoms.torso import heart, lungs
+from phantoms.torso import heart, implants, lungs
 from phantoms.torso.cage import build_cage
 from phantoms.torso.chest import build_chest
 from phantoms.torso.fitting import fitted_frame
@@ -95,13 +95,15 @@ def build_scene(name: str, extent: Extent, subject: Subject, spec: Mapping[str, 
         chest = breathing.result()
         fields |= chest.fields
         trees = {**chest.trees, **trees}
-        behind, front = chest.behind, chest.front
+        behind = chest.behind
+        front = chest.front
     if cage is not None:
         fields["ribs"] = cage.ribs
     if pelvis is not None:
         fields["pelvis_bones"] = pelvis.bone
     if organs is not None:
         fields |= organs.fields
+    paced = implants.paint_pacemaker(fit, fields, sweeps, spec) if above is not None else []
     paints = (
         *wall,
         *behind[:1],
@@ -113,8 +115,10 @@ def build_scene(name: str, extent: Extent, subject: Subject, spec: Mapping[str, 
         *paint_great_vessels(frame, sweeps, float(spec["plaque"])),
         *bones,
         *(pelvis.paints if pelvis else ()),
+        *implants.paint_hips(frame, spec),
         *ribs,
         *front,
+        *paced,
     )
     low, high = body.bounds_mm()
     ranges = {n: tuple((np.array(SCAN_RANGES_MM[n]) * frame.height).tolist()) for n in extent.scan_ranges}
@@ -190,4 +194,4 @@ def individual_structures(body: str, spec: Mapping[str, Any]) -> tuple[Structure
         elif one.name == "thymus":
             one = replace(one, mixture=(("adipose", float(spec["thymus_fat"])),))
         made.append(one)
-    return tuple(made)
+    return tuple(one for one in made if implants.present(one, spec))

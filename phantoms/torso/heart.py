@@ -181,7 +181,7 @@ def heart_axes(turn_deg: float) -> Matrix3:
     return as_direction(np.stack([long, across, np.cross(long, across)], axis=1))
 
 
-def _chambers(frame: Frame, scale: float, turn_deg: float) -> dict[str, Ellipsoid]:
+def chamber_shapes(frame: Frame, scale: float, turn_deg: float) -> dict[str, Ellipsoid]:
     """Return the outer surfaces of the four chambers."""
 
     def make(centre: list[float], radii: list[float], turn: Matrix3) -> Ellipsoid:
@@ -201,7 +201,7 @@ def _chambers(frame: Frame, scale: float, turn_deg: float) -> dict[str, Ellipsoi
 def heart_volume_ml(frame: Frame, scale: float, turn_deg: float) -> float:
     """Return the volume of the four chambers with their walls, on a coarse lattice."""
     lattice = Lattice((-80.0, -115.0, -95.0), (120.0, 50.0, 60.0), 5.0)
-    return lattice.volume_ml(_union(_chambers(frame, scale, turn_deg), lattice))
+    return lattice.volume_ml(_union(chamber_shapes(frame, scale, turn_deg), lattice))
 
 
 def _union(chambers: Mapping[str, Ellipsoid], lattice: Lattice) -> Field:
@@ -260,7 +260,8 @@ def build_mediastinum(
     above = lattice.sample(diaphragm)  # positive above the diaphragm
     all_tubes = tubes(frame, aorta)
     fields = {name: sweep_distance(sweep, lattice, REACH_MM)[0] for name, sweep in all_tubes.items()}
-    chambers = {name: lattice.sample(shape) + 1.6 * n30 for name, shape in _chambers(frame, scale, turn_deg).items()}
+    outside = chamber_shapes(frame, scale, turn_deg)
+    chambers = {name: lattice.sample(shape) + 1.6 * n30 for name, shape in outside.items()}
     muscle = smooth_min(
         smooth_min(chambers["left_ventricle"], chambers["right_ventricle"], 6.0),
         smooth_min(chambers["right_atrium"], chambers["left_atrium"], 6.0),

@@ -59,7 +59,8 @@ def sample_person(subject: Subject, *, rng: np.random.Generator) -> Mapping[str,
     person["lobe_share"] = {
         name: float(mean + sd * np.clip(normal(), -2.2, 2.2)) for name, (mean, sd) in LOBE_SHARE.items()
     }
-    return person
+    # Nobody has metal unless a recipe says so: `phantoms.torso.implants`.
+    return person | {"hip_implant": 0, "pacemaker": 0}
 
 
 def _domes_mm(bmi: float, breath: float, right: float, left: float) -> list[float]:
