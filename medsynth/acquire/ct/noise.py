@@ -45,7 +45,8 @@ def noise_filter(protocol: CtProtocol, shape_ji: tuple[int, int], pixel_mm: floa
     offset = np.abs((sector[None] - np.arange(SECTORS)[:, None, None] + SECTORS / 2) % SECTORS - SECTORS / 2)
     window = np.cos(np.pi / 2 * np.clip(offset, 0, 1)) ** 2
     window[:, 0, 0] = 1 / SECTORS
-    wedges = (window * noise_amplitude(protocol.kernel, padded, pixel_mm)).astype(np.float32)
+    amplitude = noise_amplitude(protocol.kernel, padded, pixel_mm, iterative=protocol.iterative)
+    wedges = (window * amplitude).astype(np.float32)
     taps = np.array(slice_taps(protocol.slice_thickness_mm, protocol.slice_step_mm))
     return NoiseFilter(padded, wedges, (taps / np.sqrt((taps**2).sum())).astype(np.float32))
 

@@ -71,7 +71,8 @@ def noise_level(phantom: Phantom, protocol: CtProtocol) -> NoiseLevel:
     coarse_cm = block * phantom.grid.spacing_mm[2] / 10
     current = current_along(sinogram, phantom.grid.spacing_mm[0])
     quanta = beam.quanta * protocol.mas * current * protocol.slice_thickness_mm
-    scale = LEVEL * relative_variance(protocol.kernel) / beam.water_per_cm**2 / quanta
+    share = relative_variance(protocol.kernel, iterative=protocol.iterative, pixel_mm=phantom.grid.spacing_mm[2])
+    scale = LEVEL * share / beam.water_per_cm**2 / quanta
     variance = _ray_variance(sinogram, coarse_cm, beam.water_per_cm) * scale[:, None, None].astype(np.float32)
     sectors = back_project(variance, shape_ji)
     return NoiseLevel(np.sqrt(sectors), block, current)

@@ -27,6 +27,7 @@ class CtProtocol(BaseModel):
     pixel_mm, fov_mm, matrix : pixel size, reconstruction diameter and pixels per row. Left out, the field of view holds
         the body, and the matrix is 512, or what the pixel size asks for.
     kernel : reconstruction kernel.
+    reconstruction : "fbp" is filtered back-projection; "iterative" smooths noise, not edges, as iterative methods do.
     phase : of the iodine contrast agent.
     scan_range : a named z range of the body.
     table : whether the patient table is in the image.
@@ -45,6 +46,7 @@ class CtProtocol(BaseModel):
     fov_mm: Annotated[float, Field(ge=50, le=1000)] | None = None
     matrix: Annotated[int, Field(ge=16, le=2048)] | None = None
     kernel: KernelName = "standard"
+    reconstruction: Literal["iterative", "fbp"] = "iterative"
     phase: Phase = "none"
     scan_range: Annotated[str, Field(min_length=1)] = "chest"
     table: bool = True
@@ -60,6 +62,11 @@ class CtProtocol(BaseModel):
         if self.pixel_mm is not None and self.fov_mm is not None and not 16 <= self.fov_mm / self.pixel_mm <= 2048:
             raise ValueError(f"fov_mm / pixel_mm must be in 16..2048 pixels, got {self.fov_mm / self.pixel_mm:g}")
         return self
+
+    @property
+    def iterative(self) -> bool:
+        """Whether the reconstruction smooths noise."""
+        return self.reconstruction == "iterative"
 
     @property
     def slice_step_mm(self) -> float:

@@ -9,14 +9,12 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from medsynth.acquire.ct.kernel import KERNELS
+from medsynth.acquire.ct.kernel import GAIN_LIMIT, KERNELS
 from medsynth.acquire.ct.physics import _kernels as kernels
 from medsynth.acquire.ct.physics.scanner import Scanner
 
 Response = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
-# What the kernels may amplify to make up for focal spot and detector cells.
-GAIN_LIMIT = 2.5
 QUARTER = 0.25
 CUBIC_REACH = 2  # samples beyond the outermost ray
 
