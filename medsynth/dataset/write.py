@@ -36,7 +36,7 @@ def _write_raw(case: Case, folder: Path) -> None:
     """Write what the images were made of, where a recipe asks for it (see docs/files.md)."""
     for name, one in case.acquired.items():
         if one.raw:
-            np.savez(folder / f"{name}_raw.npz", **one.raw)
+            np.savez(folder / f"{name}_raw.npz", allow_pickle=False, **one.raw)
 
 
 def _write_one(case: Case, folder: Path, formats: FormatsPart, *, suffix: str) -> None:
@@ -108,5 +108,7 @@ def _write_dicom(case: Case, folder: Path, options: DicomOptions, suffix: str) -
                     organ_encoding="labelmap" if options.organs == "none" else options.organs,
                     name=f"{name}{suffix}", number=number + (len(case.acquired) if suffix else 0))
         for further, (pair, (image, scanner)) in enumerate(one.pairs.items()):
+            if image.unit != "HU":  # a CT image object holds HU
+                continue
             write_study(folder, image, scanner, study, name=f"{name}_{pair}{suffix}",
                         number=FIRST_PAIR + 100 * number + further)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 
 from medsynth.acquire.ct.fast import stored
 from medsynth.acquire.ct.physics import tier
-from medsynth.acquire.ct.physics.tier import IMAGE, Output, Scan
+from medsynth.acquire.ct.physics.scan import IMAGE, IODINE, WATER, Output, Scan, outputs_of, prepare
+from medsynth.acquire.ct.physics.spectral import iodine_mg_per_ml, monoenergetic_hu
 from medsynth.acquire.ct.protocol import CtProtocol
 from medsynth.acquire.ct.record import dose_parameters, protocol_parameters, scanner_record
 from medsynth.core.scanner import ScannerRecord
@@ -37,23 +39,40 @@ def scan_phantom(phantom: Phantom, healthy: Phantom, body: Phantom, bare: Phanto
     RecipeError
         If the scanner cannot do what the protocol asks.
     """
-    scan = tier.prepare(bare, phantom.grid, protocol, seed=seed)
-    outputs = tier.outputs_of(protocol)
+    scan = prepare(bare, phantom.grid, protocol, seed=seed)
+    outputs = outputs_of(protocol)
     volumes = tier.volumes(scan, body, outputs)
     charge = scan.mas.sum(axis=1)
     record = scanner_record(protocol, phantom.grid.shape_kji[2] * phantom.grid.spacing_mm[2],
                             rotation_s=scan.chains[0].rotation_s, current=(charge / charge.mean()).tolist())
-    images = {one.name: (_volume(volumes[one.name], phantom), _record(record, one)) for one in outputs}
-    if "artifact_map" in protocol.physics.pairs.targets:
-        difference = volumes["noise_free"] - volumes["artifact_free"]
-        images["artifact_map"] = _volume(difference, phantom), replace(record, description=f"{record.description}, "
-                                                                       "artifact map", window=(0.0, 200.0))
+    images = {one.name: (_volume(volumes[one.name], phantom), _record(record, one)) for one in outputs
+              if one.name not in (WATER, IODINE)}
+    images |= _computed(volumes, phantom, protocol, record)
     image, _ = images.pop(IMAGE)
     other = None
     if twin:
         other = image if bare is body else _volume(_bare(scan, body, bare, image, outputs[0]), phantom)
     parameters = _parameters(scan, phantom) | {"dose": dose_parameters(protocol, image, healthy)}
     return Acquired(image, phantom, healthy, other, record, parameters, images)
+
+
+def _computed(volumes: Mapping[str, Float32], phantom: Phantom, protocol: CtProtocol, record: ScannerRecord
+              ) -> dict[str, tuple[Volume, ScannerRecord]]:
+    """Return the images that are computed from others: artifact map, monoenergetic images, iodine map."""
+    found: dict[str, tuple[Volume, ScannerRecord]] = {}
+    options = protocol.physics
+    if "artifact_map" in options.pairs.targets:
+        difference = volumes["noise_free"] - volumes["artifact_free"]
+        found["artifact_map"] = _volume(difference, phantom), replace(
+            record, description=f"{record.description}, artifact map", window=(0.0, 200.0))
+    for energy in options.spectral.monoenergetic_keV:
+        hu = monoenergetic_hu(volumes[WATER], volumes[IODINE], energy)
+        found[f"mono_{energy:g}".replace(".", "p")] = _volume(hu, phantom), replace(
+            record, description=f"{record.description}, {energy:g} keV")
+    if options.spectral.iodine:
+        found["iodine"] = Volume(iodine_mg_per_ml(volumes[IODINE]), phantom.grid, "mg/mL"), replace(
+            record, description=f"{record.description}, iodine")
+    return found
 
 
 def _volume(hu: Float32, phantom: Phantom) -> Volume:
