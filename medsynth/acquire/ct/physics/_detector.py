@@ -138,30 +138,39 @@ def lagged(values, shares, stored, kept, out):
 
 
 @numba.njit(parallel=True, cache=True, nogil=True)
-def logarithms(readings, air, mas, low, least, reach, out):
-    """ln(air x mas / reading); a reading below `low` is first replaced by a mean of its neighbours.
+def logarithms(readings, air, mas, low, reach, out):
+    """ln(air x mas / reading), with low readings drawn towards the mean of their neighbours.
 
-    The neighbourhood grows by one channel and view on each side, up to `reach`, until its mean is above `low`; what is
-    still below `least` becomes `least`.
+    air (C,) is a logarithm. `reach` is how many views and channels away neighbours lie, twice that where their mean is
+    below half of `low`. Where it is below `low` it replaces the reading, above three times `low` the reading stands,
+    and between they are mixed: the reading's own noise decides nothing, or dark readings would be chosen for being
+    dark. Neighbours count with at most 5 `low`, lest a bright edge outweighs a shadow; the result is at least 0.3 of
+    the mean or of `low`, and 0.02 `low`.
     """
     views, channels = readings.shape
     for v in numba.prange(views):
         log_mas = np.float32(math.log(mas[v]))
         for c in range(channels):
             value = readings[v, c]
-            if not value >= low:
-                for r in range(1, reach + 1):
+            if not value >= np.float32(6.0) * low:
+                mean = np.float32(0.0)
+                for wide in range(1, 3):
                     total = np.float32(0.0)
                     number = 0
-                    for w in range(max(v - r, 0), min(v + r + 1, views)):
-                        for d in range(max(c - r, 0), min(c + r + 1, channels)):
-                            total += readings[w, d]
-                            number += 1
-                    value = total / np.float32(number)
-                    if value >= low:
+                    for w in range(max(v - wide * reach[0], 0), min(v + wide * reach[0] + 1, views)):
+                        for d in range(max(c - wide * reach[1], 0), min(c + wide * reach[1] + 1, channels)):
+                            other = readings[w, d]
+                            if other == other:
+                                total += min(other, np.float32(5.0) * low)
+                                number += 1
+                    mean = total / np.float32(max(number, 1))
+                    if mean >= np.float32(0.5) * low:
                         break
-                if not value >= least:
-                    value = least
+                own = min(max((mean - low) / (np.float32(2.0) * low), np.float32(0.0)), np.float32(1.0))
+                if value != value:
+                    value = mean
+                value = own * value + (np.float32(1.0) - own) * mean
+                value = max(value, np.float32(0.3) * min(mean, low), np.float32(0.02) * low)
             out[v, c] = air[c] + log_mas - np.log(value)
 
 
