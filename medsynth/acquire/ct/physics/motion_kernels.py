@@ -2,6 +2,7 @@
 
 Parallel loops write disjoint rows, so that results do not depend on the number of threads.
 """
+# mypy: allow-untyped-defs, allow-untyped-calls
 
 from __future__ import annotations
 
