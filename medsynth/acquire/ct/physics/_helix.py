@@ -3,7 +3,7 @@
 Parallel loops write disjoint slices, so that results do not depend on the number of threads.
 """
 # numba infers the types of its kernels; what calls them is annotated
-# ruff: noqa: ANN001, ANN201, ANN202
+# ruff: noqa: ANN001, ANN202
 # mypy: allow-untyped-defs, allow-untyped-calls, allow-incomplete-defs
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Parallel loops write disjoint slices, so that results do not depend on the number of threads.
 """
 # numba infers the types of its kernels; what calls them is annotated
-# ruff: noqa: ANN001, ANN201, ANN202
+# ruff: noqa: ANN001, ANN202
 # mypy: allow-untyped-defs, allow-untyped-calls, allow-incomplete-defs
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def back_project(sums, valid, mass, angles, heights, signs, rays, roots, climbs,
                  image):
     """Add to image (j, i, k) what the projections of one batch of directions give.
 
-    sums : flat (direction, half turn, t, border), running sums over weighted, filtered rows; mass (border,) of the weights.
+    sums : flat (direction, half turn, t, border), running sums over weighted, filtered rows; mass (border,) of weights.
     valid, heights (direction, half turn) : whether it was measured; height of the source for the ray through the axis.
     signs (half turn,) : 1 where the rays run along the direction, -1 against it; angles (direction,).
     rays : place of the first ray and step; roots, climbs (t,) : sqrt(SID^2 - t^2) and the source's climb until ray t.

@@ -14,6 +14,7 @@ from medsynth.acquire.ct.physics.scanner import Scanner
 from medsynth.core.errors import RecipeError, expected
 from medsynth.core.grid import AXIAL, Grid
 
+Array = NDArray[np.floating[Any]]
 Floats = NDArray[np.float32]
 Slab = Callable[[int, int], Floats]
 Progress = Callable[[int, int], None]
@@ -96,15 +97,15 @@ class Helix:
         """Way along z per turn, signed."""
         return self.direction * self.pitch * self.scanner.rows * self.scanner.row_mm
 
-    def angles_rad(self) -> NDArray[np.float64]:
+    def angles_rad(self) -> Array:
         """Return the (views,) angles of the source, which go on over the turns."""
         return self.first_rad + np.arange(self.views) * (2 * np.pi / self.scanner.views)
 
-    def z_mm(self) -> NDArray[np.float64]:
+    def z_mm(self) -> Array:
         """Return the (views,) heights of the source."""
         return self.start_mm + np.arange(self.views) * (self.feed_mm / self.scanner.views)
 
-    def row_heights_mm(self) -> NDArray[np.float64]:
+    def row_heights_mm(self) -> Array:
         """Return the (rows + 1,) heights of the rows' borders over the isocentre, from the source's plane."""
         return (np.arange(self.scanner.rows + 1) - self.scanner.rows / 2) * self.scanner.row_mm
 
@@ -208,10 +209,9 @@ def _project(slab: Slab, grid: Grid, helix: Helix, views: NDArray[np.int64], bey
     occupied = np.empty((bases, rows, columns), np.bool_)
     cumulate(maps, sums, occupied)
     out = np.zeros((len(views), scanner.rows, scanner.channels, bases), np.float32)
-    used = occupied.any(axis=0)
-    if not used.any():
+    if not occupied.any():
         return out
-    (j0, j1), (i0, i1) = _span(used.any(axis=1)), _span(used.any(axis=0))
+    (j0, j1), (i0, i1) = _span(occupied, 1), _span(occupied, 2)
     x0, y0 = helix.isocentre_mm
     beta = helix.angles_rad()[views]
     sources = np.stack([scanner.sid_mm * np.sin(beta), -scanner.sid_mm * np.cos(beta), beta], axis=1)
@@ -231,7 +231,7 @@ def _block(grid: Grid, helix: Helix) -> int:
     return int(np.clip(2 * off / (steepest * max(grid.spacing_mm[1:])), 1, LONGEST_BLOCK))
 
 
-def _span(flags: NDArray[np.bool_]) -> tuple[int, int]:
-    """Return the first set flag and one past the last."""
-    set_at: NDArray[Any] = np.flatnonzero(flags)
-    return int(set_at[0]), int(set_at[-1]) + 1
+def _span(occupied: NDArray[np.bool_], axis: int) -> tuple[int, int]:
+    """Return the first place along an axis where anything is, and one past the last."""
+    places = np.unique(np.nonzero(occupied)[axis])
+    return int(places[0]), int(places[-1]) + 1
