@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -135,6 +136,12 @@ def scanner_inverse(scanner: Scanner, kvps: Sequence[float], *, bowtie: str | No
     RecipeError
         If voltages and bins are too few, or alike.
     """
+    return _scanner_inverse(scanner.model_dump_json(), tuple(float(kvp) for kvp in kvps), bowtie, monoenergetic)
+
+
+@lru_cache(maxsize=8)
+def _scanner_inverse(preset: str, kvps: tuple[float, ...], bowtie: str | None, monoenergetic: bool) -> Inverse:
+    scanner = Scanner.model_validate_json(preset)
     beams = [beam(scanner, kvp, bowtie=bowtie, monoenergetic=monoenergetic) for kvp in kvps]
     energies = np.concatenate([one.energies_keV for one in beams])
     weights, first = [], 0
@@ -146,7 +153,10 @@ def scanner_inverse(scanner: Scanner, kvps: Sequence[float], *, bowtie: str | No
         first = last
     if len(weights) < 2:
         raise RecipeError(expected("spectral.second_kvp", None, "given, with a detector that does not tell energies"))
-    return spectral_inverse(np.array(weights), [linear_attenuation(tissue(name), energies) for name in BASIS])
+    inverse = spectral_inverse(np.array(weights), [linear_attenuation(tissue(name), energies) for name in BASIS])
+    for array in (inverse.tables, inverse.counts):
+        array.setflags(write=False)
+    return inverse
 
 
 def decomposed(line_integrals: NDArray[np.floating], inverse: Inverse,
