@@ -11,29 +11,23 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-ACROSS = 16  # neighbouring columns summed together, so that reading and writing both stay in cache
-
 
 @numba.njit(parallel=True, cache=True, nogil=True)
 def cumulate(maps, sums, occupied):
-    """Write the running sum along k of maps (B, k, j, i) to sums (B, j, i, k + 1), and which columns hold anything."""
-    bases, slices, rows, columns = maps.shape
+    """Write the running sum along k of maps (j, i, k, B) to sums (B, j, i, k + 1), and which columns hold anything."""
+    rows, columns, slices, bases = maps.shape
     for j in numba.prange(rows):
-        for b in range(bases):
-            for first in range(0, columns, ACROSS):
-                last = min(first + ACROSS, columns)
-                run = np.zeros(ACROSS, np.float32)
-                some = np.zeros(ACROSS, np.bool_)
-                for i in range(first, last):
-                    sums[b, j, i, 0] = np.float32(0.0)
+        for i in range(columns):
+            for b in range(bases):
+                run = np.float32(0.0)
+                some = False
+                sums[b, j, i, 0] = run
                 for k in range(slices):
-                    for i in range(first, last):
-                        value = maps[b, k, j, i]
-                        some[i - first] |= value != np.float32(0.0)
-                        run[i - first] += value
-                        sums[b, j, i, k + 1] = run[i - first]
-                for i in range(first, last):
-                    occupied[b, j, i] = some[i - first]
+                    value = maps[j, i, k, b]
+                    some |= value != np.float32(0.0)
+                    run += value
+                    sums[b, j, i, k + 1] = run
+                occupied[b, j, i] = some
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"contract"})

@@ -140,8 +140,8 @@ def project_helix(maps: Floats | Slab, grid: Grid, helix: Helix, views: slice | 
 
     Parameters
     ----------
-    maps : (B, k, j, i) float32, how much of each basis material there is relative to its full density; or a function
-        of (first, last) that gives slices first..last - 1 so.
+    maps : (j, i, k, B) float32, cm of each basis material per cm; or a function of (first, last) that gives the slices
+        from `first` up to `last` so, within those of the grid.
     grid : where the voxels are; axial, and so large that the source stays outside.
     helix : the scan.
     views : which of its views; all if None. Memory grows with their number.
@@ -165,7 +165,7 @@ def project_helix(maps: Floats | Slab, grid: Grid, helix: Helix, views: slice | 
     if not len(wanted) or wanted.step != 1:
         raise RecipeError(expected("views", views, f"a slice of neighbouring views out of {helix.views}"))
     _check(grid, helix)
-    slab: Slab = maps if callable(maps) else (lambda first, last: maps[:, first:last])
+    slab: Slab = maps if callable(maps) else (lambda first, last: maps[:, :, first:last])
     parts = []
     for begin in range(wanted.start, wanted.stop, VIEWS_AT_ONCE):
         end = min(begin + VIEWS_AT_ONCE, wanted.stop)
@@ -202,9 +202,9 @@ def _project(slab: Slab, grid: Grid, helix: Helix, views: NDArray[np.int64], bey
     first = int(np.clip(np.floor(z.min() - seen), 0, slices - 1))
     last = int(np.clip(np.ceil(z.max() + seen), first + 1, slices))
     maps = np.ascontiguousarray(slab(first, last), np.float32)
-    bases = maps.shape[0]
-    if maps.shape[1:] != (last - first, rows, columns):
-        raise RecipeError(expected("maps", maps.shape, f"(B, {last - first}, {rows}, {columns}) for these slices"))
+    if maps.ndim != 4 or maps.shape[:3] != (rows, columns, last - first):
+        raise RecipeError(expected("maps", maps.shape, f"({rows}, {columns}, {last - first}, B) for these slices"))
+    bases = maps.shape[3]
     sums = np.empty((bases, rows, columns, last - first + 1), np.float32)
     occupied = np.empty((bases, rows, columns), np.bool_)
     cumulate(maps, sums, occupied)

@@ -27,9 +27,11 @@ FULL_SHARE = 0.6
 PAD_SHARE, PAD_WEIGHT = 0.125, 1e-4
 # A box over z wider than this share of the detector's height is put together from thinner ones.
 BOX_SHARE = 1 / 12
-# Filtered projections are sampled this much finer than the channels, so that linear interpolation between them blurs
-# nothing.
+# Parallel rays lie this much closer than the channels: with a quarter offset opposite rays fall between each other.
 FINER = 2
+# What cubic interpolation between channels takes away is given back up to this gain, which it needs at the channels'
+# own highest frequency.
+GAIN_LIMIT = 2.0
 SLICES_AT_ONCE, DIRECTIONS_AT_ONCE = 32, 12
 # The box over z is never narrower than this share of a row, as differences of running sums are single precision; it
 # makes slices 2.5 % thicker than a row.
@@ -49,7 +51,8 @@ def reconstruct_helix(line_integrals: Floats, helix: Helix, grid: Grid, response
     line_integrals : (view, row, channel) float32, mu x length, dimensionless.
     helix : the scan.
     grid : where the voxels wanted are: axial. Outside of the scan field they are 0.
-    response : what the kernel leaves of each spatial frequency in 1/mm, on top of the ramp.
+    response : what the kernel leaves of each spatial frequency in 1/mm, on top of the ramp; asked for up to
+        1 / `scanner.pitch_mm`, twice what one view's channels hold.
     thickness_mm : full width of a slice's profile at half its height, at the isocentre; at least a row's height.
     progress : called with (steps done, steps).
 
@@ -71,7 +74,8 @@ def reconstruct_helix(line_integrals: Floats, helix: Helix, grid: Grid, response
     _check(line_integrals, helix, grid)
     half_mm = box_mm(thickness_mm, helix.scanner.row_mm) / 2
     fan = _Rebinning.of(helix)
-    ramp = ramp_response(fan.rays_mm, response)
+    pitch_mm = helix.scanner.pitch_mm
+    ramp = ramp_response(fan.rays_mm, lambda f: response(f) * np.minimum(1 / _cubic_transfer(f * pitch_mm), GAIN_LIMIT))
     slices = grid.shape_kji[0]
     image = np.zeros(grid.shape_kji, np.float32)
     batches = [(k, min(k + SLICES_AT_ONCE, slices)) for k in range(0, slices, SLICES_AT_ONCE)]
@@ -155,12 +159,12 @@ class _Rebinning:
 
     @classmethod
     def of(cls, helix: Helix) -> _Rebinning:
-        """Give the rays of a scan: as dense as the channels at the isocentre, as wide as the fan."""
+        """Give the rays of a scan: `FINER` times as dense as the channels at the isocentre, as wide as the fan."""
         scanner = helix.scanner
         centres = scanner.centres()
-        low, high = (int(np.trunc(scanner.sid_mm * np.sin(edge) / scanner.pitch_mm - scanner.offset_channels))
-                     for edge in (centres[0], centres[-1]))
-        rays = (np.arange(low, high + 1) + scanner.offset_channels) * scanner.pitch_mm
+        step = scanner.pitch_mm / FINER
+        low, high = (int(np.trunc(scanner.sid_mm * np.sin(edge) / step)) for edge in (centres[0], centres[-1]))
+        rays = np.arange(low, high + 1) * step
         gamma = np.arcsin(rays / scanner.sid_mm)
         view, view_weights = _cubic(gamma * scanner.views / (2 * np.pi))
         channel, channel_weights = _cubic((gamma - centres[0]) / scanner.pitch_rad)
@@ -178,6 +182,13 @@ def _cubic(place: Array) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     s = np.abs(f - np.array([-1.0, 0.0, 1.0, 2.0]))
     near, far = (1.5 * s - 2.5) * s**2 + 1, ((-0.5 * s + 2.5) * s - 4) * s + 2
     return low - 1, np.where(s <= 1, near, far).astype(np.float32)
+
+
+def _cubic_transfer(cycles: Array) -> Array:
+    """Return what cubic convolution leaves of frequencies in cycles per sample, at least 0.1: its Fourier integral."""
+    s = (np.arange(400) + 0.5) / 200
+    kernel = np.where(s <= 1, (1.5 * s - 2.5) * s**2 + 1, ((-0.5 * s + 2.5) * s - 4) * s + 2)
+    return np.maximum(2 / 200 * np.cos(2 * np.pi * np.asarray(cycles)[:, None] * s) @ kernel, 0.1)
 
 
 def _shifted(weights: NDArray[np.float32], by: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -227,17 +238,16 @@ def _add(part: Floats, readings: Floats, helix: Helix, grid: Grid, fan: _Rebinni
     turns = _half_turns(helix, directions, start - half_mm, end + half_mm, pad)
     chosen = directions[:, None] + turns[None, :] * half_turn
     valid = (chosen + fan.view.min() >= 0) & (chosen + fan.view.max() + 3 < helix.views)
-    finer = (len(fan.rays_mm) - 1) * FINER + 1
-    sums = np.empty((*chosen.shape, finer, scanner.rows + 2 * pad + 1), np.float32)
+    sums = np.empty((*chosen.shape, len(fan.rays_mm), scanner.rows + 2 * pad + 1), np.float32)
     for n in range(len(directions)):  # one direction at a time bounds memory
         seen = chosen[n, valid[n]]
         parallel = np.empty((len(seen), scanner.rows, len(fan.rays_mm)), np.float32)
         rebin(readings, seen, fan.view, fan.view_weights, fan.channel, fan.channel_weights, parallel)
         stacked = np.empty((len(seen), *sums.shape[2:]), np.float32)
-        stack(_filtered(parallel, ramp, helix, finer), weights, pad, stacked)
+        stack(_filtered(parallel, ramp, helix), weights, pad, stacked)
         sums[n, valid[n]] = stacked
     mass = np.concatenate([[0.0], np.cumsum(weights, dtype=np.float64)]).astype(np.float32)
-    rays = fan.rays_mm[0] + np.arange(finer) * (fan.rays_mm[1] - fan.rays_mm[0]) / FINER
+    rays = fan.rays_mm
     x = grid.origin_mm[0] - helix.isocentre_mm[0] + np.arange(grid.shape_kji[2]) * grid.spacing_mm[2]
     y = grid.origin_mm[1] - helix.isocentre_mm[1] + np.arange(grid.shape_kji[1]) * grid.spacing_mm[1]
     step = 2 * np.pi / scanner.views
@@ -274,13 +284,14 @@ def _half_turns(helix: Helix, directions: NDArray[np.int64], low_mm: float, high
     return np.arange(first, last + 1)
 
 
-def _filtered(parallel: Floats, ramp: NDArray[np.float32], helix: Helix, finer: int) -> Floats:
-    """Return filtered projections (n, row, finer t), each row scaled from its slanted length to its length in plane."""
+def _filtered(parallel: Floats, ramp: NDArray[np.float32], helix: Helix) -> Floats:
+    """Return filtered projections (n, row, t), each row scaled from its slanted length to its length in plane."""
     scanner = helix.scanner
     slope = (np.arange(scanner.rows) - (scanner.rows - 1) / 2) * scanner.row_mm / scanner.sid_mm
     parallel *= (1 / np.sqrt(1 + slope**2)).astype(np.float32)[None, :, None]
-    size = scipy.fft.next_fast_len(2 * parallel.shape[2], real=True)
+    count = parallel.shape[2]
+    size = scipy.fft.next_fast_len(2 * count, real=True)
     threads = numba.get_num_threads()
     spectrum = scipy.fft.rfft(parallel, size, axis=2, workers=threads)
-    spectrum *= FINER * ramp
-    return scipy.fft.irfft(spectrum, size * FINER, axis=2, overwrite_x=True, workers=threads)[:, :, :finer]
+    spectrum *= ramp
+    return scipy.fft.irfft(spectrum, size, axis=2, overwrite_x=True, workers=threads)[:, :, :count]

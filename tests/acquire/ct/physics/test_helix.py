@@ -68,7 +68,7 @@ def axial_cm(helix, bodies, z_mm, thickness_mm):
 
 
 def voxels(grid, centre, semi, parts=4):
-    """Share of each voxel within an ellipsoid, by `parts`^3 samples."""
+    """(j, i, k, 1) share of each voxel within an ellipsoid, by `parts`^3 samples."""
     axes = []
     for axis, n in enumerate(grid.shape_kji):
         step, first = grid.spacing_mm[axis], grid.origin_mm[2 - axis]
@@ -79,7 +79,7 @@ def voxels(grid, centre, semi, parts=4):
         for q in range(parts):
             for r in range(parts):
                 share += (axes[0][:, p, None, None] + axes[1][:, q, None] + axes[2][:, r]) < 1
-    return share / parts**3
+    return np.moveaxis(share, 0, 2)[..., None] / np.float32(parts**3)
 
 
 def image_of(helix, integrals, grid, thickness_mm=5.0):
@@ -107,7 +107,7 @@ def test_paths_through_an_ellipsoid_are_its_chords_and_get_nearer_with_smaller_v
     for voxel_mm in (4.0, 2.0):
         n = int(240 / voxel_mm)
         grid = Grid.centred((int(120 / voxel_mm), n, n), (voxel_mm,) * 3)
-        paths = project_helix(voxels(grid, *off_centre)[None], grid, helix, views)[..., 0]
+        paths = project_helix(voxels(grid, *off_centre), grid, helix, views)[..., 0]
         assert paths.sum() == pytest.approx(truth.sum(), rel=2e-3)
         errors.append(np.sqrt(np.mean((paths - truth) ** 2)))
     assert errors[1] < 0.05
@@ -118,7 +118,7 @@ def test_paths_through_an_ellipsoid_are_its_chords_and_get_nearer_with_smaller_v
 def test_a_body_without_ends_gives_its_chord_in_plane_times_the_slant_and_a_short_one_less(shape):
     helix = Helix(small(), 1.0, -10.0, 120)
     grid = Grid.centred(shape, (2.0, 4.0, 4.0))
-    column = voxels(grid, (0, 0, 0), (100.0, 80.0, 1e9), parts=3)[None]
+    column = voxels(grid, (0, 0, 0), (100.0, 80.0, 1e9), parts=3)
     paths = project_helix(column, grid, helix)[..., 0]
     flat = chords_cm(helix, [((0, 0, 0), (100.0, 80.0, 1e9), 1.0)])
     middle = slice(110, 190)
@@ -133,7 +133,7 @@ def test_rows_average_over_their_height():
     # one slice of 1 mm, seen by rows 2.5 mm high at the isocentre: 0.4 of its length, shared where a border cuts it
     helix = Helix(small(), 1.0, 0.0, 12)
     grid = Grid.centred((1, 3, 3), (1.0, 3.0, 3.0), (0.0, 0.0, 0.0))
-    block = project_helix(np.ones((1, 1, 3, 3), np.float32), grid, helix, beyond="air")[..., 0]
+    block = project_helix(np.ones((3, 3, 1, 1), np.float32), grid, helix, beyond="air")[..., 0]
     at_axis = block.max(axis=2)
     assert at_axis.sum(axis=1) == pytest.approx(at_axis[0].sum(), rel=0.06)  # whatever row it lies in
     assert at_axis[0].sum() == pytest.approx(0.9 * 0.4, rel=0.02)
@@ -144,14 +144,14 @@ def test_bases_are_apart_and_a_function_or_batches_of_views_give_the_same(off_ce
     helix = Helix.covering(small(rows=8), 1.2, (-4, 4))
     grid = Grid.centred((30, 40, 40), (3.0, 5.0, 5.0))
     share = voxels(grid, *off_centre, parts=2)
-    maps = np.stack([share, -0.25 * share])
+    maps = np.concatenate([share, -0.25 * share], axis=3)
     calls = []
     paths = project_helix(maps, grid, helix, progress=lambda done, total: calls.append((done, total)))
     assert paths.shape == (helix.views, 8, 300, 2)
     assert paths.dtype == np.float32
     np.testing.assert_allclose(paths[..., 1], -0.25 * paths[..., 0], atol=1e-4)
     assert calls[-1] == (helix.views, helix.views)
-    part = project_helix(lambda first, last: maps[:, first:last], grid, helix, slice(100, 150))
+    part = project_helix(lambda first, last: maps[:, :, first:last], grid, helix, slice(100, 150))
     np.testing.assert_allclose(part, paths[100:150], atol=2e-4)  # running sums start elsewhere
     assert not project_helix(np.zeros_like(maps), grid, helix, slice(0, 3)).any()
 
@@ -160,7 +160,7 @@ def test_bases_are_apart_and_a_function_or_batches_of_views_give_the_same(off_ce
 def test_a_water_cylinder_reconstructs_to_its_attenuation_and_flat(pitch):
     helix = Helix.covering(small(views=180), pitch, (-4, 4))
     box = Grid.centred((20, 120, 120), (3.0, 2.0, 2.0))
-    column = voxels(box, (0, 0, 0), (80.0, 80.0, 1e9))[None]
+    column = voxels(box, (0, 0, 0), (80.0, 80.0, 1e9))
     grid = Grid.centred((3, 100, 100), (3.0, 2.4, 2.4))
     image = image_of(helix, project_helix(column, box, helix)[..., 0], grid)
     place = (np.arange(100) - 49.5) * 2.4
@@ -227,7 +227,7 @@ def test_a_bead_lies_where_it_is_whatever_the_direction_start_angle_and_isocentr
     assert helix.z_mm()[-1] * direction > 12
     bead = np.array([50.0, 30.0, 4.0])
     box = Grid.centred((40, 24, 24), (0.5, 0.5, 0.5), tuple(bead))
-    paths = project_helix(voxels(box, bead, (4.0, 4.0, 4.0))[None], box, helix, beyond="air")[..., 0]
+    paths = project_helix(voxels(box, bead, (4.0, 4.0, 4.0)), box, helix, beyond="air")[..., 0]
     grid = Grid.centred((13, 24, 25), (1.5, 1.5, 1.5), (49.0, 31.0, 4.0))
     image = image_of(helix, paths, grid, 3.0)
     weight = np.where(image > 0.1 * image.max(), image, 0)
@@ -240,7 +240,7 @@ def test_a_bead_lies_where_it_is_whatever_the_direction_start_angle_and_isocentr
 def test_images_do_not_depend_on_the_number_of_threads_or_of_slices_asked_for(off_centre):
     helix = Helix.covering(small(rows=8, views=120), 1.0, (-6, 6))
     grid = Grid.centred((20, 40, 40), (3.0, 5.0, 5.0))
-    share = voxels(grid, *off_centre, parts=2)[None]
+    share = voxels(grid, *off_centre, parts=2)
     slices = Grid.centred((5, 36, 36), (2.0, 5.0, 5.0))
     before, images = numba.get_num_threads(), []
     try:
@@ -312,11 +312,11 @@ def test_what_cannot_be_projected_or_reconstructed_is_one_clear_error():
     far = Grid.centred((1, 10, 10), (5.0, 3.0, 3.0), (0, 0, 100))
     with pytest.raises(RecipeError, match="grid must lie within the scan from z"):
         reconstruct_helix(readings, helix, far, kernel, 5.0)
-    maps = np.zeros((1, 1, 100, 100), np.float32)
+    maps = np.zeros((100, 100, 1, 1), np.float32)
     huge = Grid.centred((1, 100, 100), (5.0, 10.0, 10.0))
     with pytest.raises(RecipeError, match="grid must lie within the source's circle"):
         project_helix(maps, huge, helix)
     with pytest.raises(RecipeError, match="views must be a slice"):
         project_helix(maps, grid, helix, slice(5, 5))
     with pytest.raises(RecipeError, match="maps must be"):
-        project_helix(maps[..., :50], grid, helix, slice(0, 1))
+        project_helix(maps[:, :50], grid, helix, slice(0, 1))
