@@ -33,8 +33,8 @@ from medsynth.scene.structure import Code, Structure
 
 FOLDER = Path(tempfile.gettempdir()) / "medsynth-peers"
 MATRIX, PIXEL_MM, HALF_MM, REPEATS = 512, 1.0, 220.0, 5
-# Seconds per slice published for gecatsim's kind of set-up, used where it cannot be run.
-PUBLISHED_S = (31, 66)
+# Seconds per slice that others report of gecatsim in such a set-up (unverified), said where it cannot be run.
+REPORTED_S = (31, 66)
 # The modified Shepp-Logan head (Toft, PhD thesis, 1996, table B.3): density, semi-axes, middle, angle in degrees.
 SHEPP_LOGAN = ((1.0, 0.69, 0.92, 0.0, 0.0, 0), (-0.8, 0.6624, 0.874, 0.0, -0.0184, 0),
                (-0.2, 0.11, 0.31, 0.22, 0.0, -18), (-0.2, 0.16, 0.41, -0.22, 0.0, 18),
@@ -307,8 +307,8 @@ def compare_gecatsim() -> None:
         try:
             scan_s, image_s = gecatsim_slice(samples)
         except (subprocess.SubprocessError, OSError, StopIteration) as error:
-            print(f"gecatsim cannot be built or run here ({error}); published: {PUBLISHED_S[0]}-{PUBLISHED_S[1]} s "
-                  f"per slice (not measured here). medsynth: {before:.2f} s")
+            print(f"gecatsim cannot be built or run here ({error}); others report {REPORTED_S[0]}-{REPORTED_S[1]} s "
+                  f"per slice (unverified, not measured here). medsynth: {before:.2f} s")
             return
         ours = (before + our_slice()) / 2
         print(f"gecatsim, {words}: {scan_s:.1f} + {image_s:.1f} s; medsynth {ours:.2f} s: 1/"
