@@ -83,7 +83,8 @@ def generate_case(recipe: Recipe, seed: int = 0, index: int = 0, *, twin: bool =
     for name, protocol in recipe.acquisitions.items():
         begin(name)
         acquire = MODALITIES[str(protocol.modality)].acquire()  # type: ignore[attr-defined]
-        acquired[name] = acquire(scene, lesions, protocol, seed=case_seed.child(name), twin=twin)
+        acquired[name] = acquire(scene, lesions, protocol, seed=case_seed.child(name), twin=twin,
+                                 progress=lambda share, name=name: begin(f"{name} {share:.0%}"))  # type: ignore[misc]
     begin("annotations")
     origin = {"index": index, "seed": seed, "specs": {"anatomy": dict(anatomy_spec), "lesions": specs}}
     case = _annotated(case_seed, index, scene, lesions, acquired, origin)

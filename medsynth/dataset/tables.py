@@ -17,8 +17,11 @@ class Acquire(Protocol):
     """A scanner: scene and lesions to an image with its truth."""
 
     def __call__(self, scene: Scene, lesions: Sequence[Lesion], protocol: Any, *, seed: Seed,
-                 twin: bool = False) -> Acquired:
-        """Return the image with its truth, and with `twin` the image without the lesions."""
+                 twin: bool = False, progress: Callable[[float], None] | None = None) -> Acquired:
+        """Return the image with its truth, and with `twin` the image without the lesions.
+
+        progress : called with the share of the work that is done, where it takes long.
+        """
         ...
 
 

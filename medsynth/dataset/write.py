@@ -108,7 +108,7 @@ def _write_dicom(case: Case, folder: Path, options: DicomOptions, suffix: str) -
                     organ_encoding="labelmap" if options.organs == "none" else options.organs,
                     name=f"{name}{suffix}", number=number + (len(case.acquired) if suffix else 0))
         for further, (pair, (image, scanner)) in enumerate(one.pairs.items()):
-            if image.unit != "HU":  # a CT image object holds HU
+            if image.quantity != "HU":  # a CT image object holds HU
                 continue
             write_study(folder, image, scanner, study, name=f"{name}_{pair}{suffix}",
                         number=FIRST_PAIR + 100 * number + further)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -21,8 +21,8 @@ FOV_STEP_MM = 5.0
 BODY_PIXEL_MM = 0.5  # the least where a small field of view would make the body needlessly fine
 
 
-def acquire_ct(scene: Scene, lesions: Sequence[Lesion], protocol: CtProtocol, *, seed: Seed, twin: bool = False
-               ) -> Acquired:
+def acquire_ct(scene: Scene, lesions: Sequence[Lesion], protocol: CtProtocol, *, seed: Seed, twin: bool = False,
+               progress: Callable[[float], None] | None = None) -> Acquired:
     """Scan a scene.
 
     Parameters
@@ -30,6 +30,7 @@ def acquire_ct(scene: Scene, lesions: Sequence[Lesion], protocol: CtProtocol, *,
     lesions : inserted before the physics.
     seed : of this acquisition; noise of slice k comes from `seed.child("noise", k)`.
     twin : also give the image of the same scan without the lesions.
+    progress : called with the share of the work that is done, where it takes long.
 
     Returns
     -------
@@ -55,7 +56,8 @@ def acquire_ct(scene: Scene, lesions: Sequence[Lesion], protocol: CtProtocol, *,
     from medsynth.acquire.ct.physics.images import scan_phantom
 
     wide = body_grid(whole, grid)
-    return scan_phantom(*truth, *(truth if wide is grid else on(wide)), protocol, seed=seed, twin=twin)
+    return scan_phantom(*truth, *(truth if wide is grid else on(wide)), protocol, seed=seed, twin=twin,
+                        progress=progress)
 
 
 def scan_grid(scene: Scene, protocol: CtProtocol) -> Grid:

@@ -13,10 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[np.floating[Any]]
 KernelName = Literal["soft", "standard", "sharp"]
 
-# What blurs the anatomy and not the noise in a scanner of 0.57 mm channels and a 1 mm focal spot, less what
-# back-projection takes from both: second moment. The kernel makes up for it by no more than the limit.
-SCANNER_VARIANCE_MM2 = 0.57**2 / 12 + 0.43**2 / 12 - 0.28**2 / 6
+# What blurs the anatomy and not the noise in a scanner of 0.57 mm channels and a focal spot that looks 0.43 mm wide
+# (FWHM of a Gaussian) at the isocentre: second moment. The kernel makes up for it by no more than the limit.
+SCANNER_VARIANCE_MM2 = 0.57**2 / 12 + (0.43 / 2.355) ** 2
 GAIN_LIMIT = 2.5
+REFERENCE_PIXEL_MM = 0.8
 # Weights below this share of the largest are left out, and those farther out than this many pixels or sigmas.
 SMALLEST_TAP = 2e-3
 FARTHEST_TAP = 12
@@ -48,7 +49,7 @@ class Kernel:
                     ) -> NDArray[np.float64]:
         """Return the noise power spectrum, not normalised.
 
-        Iterative: (f + floor)^exponent MTF(f)^2 exp(-(2 pi blur f)^2). Filtered back-projection: |f| (MTF(f) gain(f))^2,
+        Iterative: (f + floor)^exponent MTF(f)^2 exp(-(2 pi blur f)^2). Filtered back-projection: f (MTF(f) gain(f))^2,
         where the gain makes up for what blurs the anatomy and not the noise: channel, focal spot and the pixels of the
         object (`pixel_mm`).
         """
@@ -62,30 +63,31 @@ class Kernel:
 
 
 # Half-height frequencies 0.35, 0.42 and 0.78 per mm, as measured on body (B30, B40) and lung kernels (B60) within
-# about 10 % (unverified). The extra noise blur brings the correlation of neighbours at 1 mm pixels
-# to the 0.5-0.6 of real scans.
+# about 10 % (unverified). The noise blur brings the correlation of neighbouring pixels of 0.8-1 mm to the 0.5-0.6 of
+# real scans with body kernels.
 KERNELS = MappingProxyType({
-    "soft": Kernel(((1.0, 0.535),), noise_blur_mm=0.595),
-    "standard": Kernel(((1.0, 0.446),), noise_blur_mm=0.54),
-    "sharp": Kernel(((1.5, 0.30), (-0.5, 0.90)), noise_blur_mm=0.30),
+    "soft": Kernel(((1.0, 0.535),), noise_blur_mm=0.32),
+    "standard": Kernel(((1.0, 0.446),), noise_blur_mm=0.30),
+    "sharp": Kernel(((1.5, 0.30), (-0.5, 0.90)), noise_blur_mm=0.15),
 })
 
 
 def relative_variance(name: str, *, iterative: bool = True, pixel_mm: float = 0.0) -> float:
-    """Return the noise variance of a kernel over that of the standard iterative one, for the same projections.
+    """Return the noise variance of a kernel over that of the reference, for the same projections.
 
     It is the integral of the spectrum that filtered back-projection gives, blurred where iterative, over the plane.
+    The reference is filtered back-projection of pixels of 0.8 mm with the standard kernel.
     """
     f = np.linspace(0.0, 4.0, 8001)
 
-    def integral(kernel: Kernel, blurred: bool) -> float:
+    def integral(kernel: Kernel, blurred: bool, pixel: float) -> float:
         if blurred:
             spectrum = f * (kernel.mtf(f) * np.exp(-2 * (np.pi * kernel.noise_blur_mm * f) ** 2)) ** 2
         else:
-            spectrum = kernel.noise_power(f, iterative=False, pixel_mm=pixel_mm)
+            spectrum = kernel.noise_power(f, iterative=False, pixel_mm=pixel)
         return float(np.trapezoid(spectrum * f, f))
 
-    return integral(KERNELS[name], iterative) / integral(KERNELS["standard"], True)
+    return integral(KERNELS[name], iterative, pixel_mm) / integral(KERNELS["standard"], False, REFERENCE_PIXEL_MM)
 
 
 def _response(sigma_mm: float, pixel_mm: float, cycles: Array) -> Array:

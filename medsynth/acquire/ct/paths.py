@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from medsynth.acquire.ct import _kernels as kernels
 from medsynth.acquire.ct.hu import attenuation_table, ct_beam
 from medsynth.acquire.ct.kernel import relative_variance
+from medsynth.acquire.ct.physics.scanner import scanner
+from medsynth.acquire.ct.physics.source import beam, fan_angles_rad
 from medsynth.acquire.ct.protocol import CtProtocol
 from medsynth.core.grid import centred_mm
 from medsynth.scene.phantom import Phantom
@@ -18,9 +20,8 @@ SECTORS = 6  # wedges of 30 degrees, each with a variance of its own
 ANGLES = 36
 COARSE_MM = 5.0
 
-# The shaped (bowtie) filter makes a water cylinder of this radius appear a third thinner (unverified).
-BOWTIE_RADIUS_CM = 16.0
-BOWTIE_SHARE = 0.35
+# The scanner whose shaped filter and noise level the fast tier follows.
+SCANNER = "generic-64"
 # Tube current follows attenuation only in part: mA ~ exp(share x p), clinical systems lie at 0.5-0.7 along z
 # (PMC4488908) and at the statistical optimum 0.5 over the angle (Gies et al. 1999, doi:10.1118/1.598779).
 AEC_SHARE_Z = 0.6
@@ -29,10 +30,17 @@ AEC_SMOOTHING_MM = 30.0
 AEC_SHARE_ANGLE = 0.5
 AEC_LIMITS_ANGLE = (0.35, 2.5)
 # Starved rays are smoothed before reconstruction: beyond this line integral, noise grows at half the rate.
-STARVED_PATH = 7.0
+STARVED_PATH = 8.0
 STARVED_SHARE = 0.5
-# Sets the level: 11.5 HU in the liver region of a 34 x 25 cm water ellipse at 120 kVp, 125 mAs, 3 mm, standard kernel.
-LEVEL = 1.137e9
+LONGEST_PATH = 11.0  # behind metal there is no signal left to be noisy
+# Rays are interpolated between views, which smooths noise the more, the faster a pixel's rays pass over the channels
+# from view to view: the variance falls to this share, half-way there at this distance from the isocentre (as the
+# physics tier measures).
+SMOOTHED_SHARE = 0.42
+SMOOTHED_MM = 60.0
+# Sets the level, from the physics tier: 22 HU in the middle of a 34 x 25 cm water ellipse at 120 kVp, 125 mAs, 3 mm,
+# standard kernel, filtered back-projection, 0.8 mm pixels.
+LEVEL = 4.5e9
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,26 +74,35 @@ def noise_level(phantom: Phantom, protocol: CtProtocol) -> NoiseLevel:
     the views, here over those of one 30-degree sector at a time. Everything else scales it by constants of the
     protocol: the kernel's share (see `relative_variance`) and the quanta behind 20 cm of water at this voltage.
     """
-    beam = ct_beam(protocol.kvp)
+    behind = ct_beam(protocol.kvp)
     sinogram, block, shape_ji = coarse_paths(phantom, protocol)
     coarse_cm = block * phantom.grid.spacing_mm[2] / 10
     current = current_along(sinogram, phantom.grid.spacing_mm[0])
-    quanta = beam.quanta * protocol.mas * current * protocol.slice_thickness_mm
-    share = relative_variance(protocol.kernel, iterative=protocol.iterative, pixel_mm=phantom.grid.spacing_mm[2])
-    scale = LEVEL * share / beam.water_per_cm**2 / quanta
-    variance = _ray_variance(sinogram, coarse_cm, beam.water_per_cm) * scale[:, None, None].astype(np.float32)
-    sectors = back_project(variance, shape_ji)
+    quanta = behind.quanta * protocol.mas * current * protocol.slice_thickness_mm
+    pixel_mm = phantom.grid.spacing_mm[2]
+    share = relative_variance(protocol.kernel, iterative=protocol.iterative, pixel_mm=pixel_mm)
+    scale = LEVEL * share / behind.water_per_cm**2 / quanta
+    variance = _ray_variance(sinogram, coarse_cm, protocol.kvp, behind.water_per_cm)
+    variance *= scale[:, None, None].astype(np.float32)
+    sectors = back_project(variance, shape_ji) * _smoothing(shape_ji, 10 * coarse_cm)
     return NoiseLevel(np.sqrt(sectors), block, current)
+
+
+def _smoothing(shape_ji: tuple[int, ...], coarse_mm: float) -> NDArray[np.float32]:
+    """Return (j, i): the variance that interpolation between views leaves."""
+    y, x = (centred_mm(n, coarse_mm) for n in shape_ji)
+    squared = (x[None, :] ** 2 + y[:, None] ** 2) / SMOOTHED_MM**2
+    return np.asarray(SMOOTHED_SHARE + (1 - SMOOTHED_SHARE) / (1 + squared), np.float32)
 
 
 def coarse_paths(phantom: Phantom, protocol: CtProtocol) -> tuple[NDArray[np.float32], int, tuple[int, ...]]:
     """Return line integrals (k, angle, bin) of a coarse copy, image pixels per coarse pixel, and the copy's (j, i)."""
-    beam = ct_beam(protocol.kvp)
+    behind = ct_beam(protocol.kvp)
     pixel_mm = phantom.grid.spacing_mm[2]
     block = max(1, round(COARSE_MM / pixel_mm))
     table = attenuation_table(phantom.structures, protocol.kvp, protocol.phase)
     coarse = kernels.coarse(phantom.labels, phantom.neighbour, phantom.fraction, table, block)
-    coarse *= np.float32((beam.water_per_cm - beam.air_per_cm) / 1000 * block * pixel_mm / 10)
+    coarse *= np.float32((behind.water_per_cm - behind.air_per_cm) / 1000 * block * pixel_mm / 10)
     return project(coarse), block, coarse.shape[1:]
 
 
@@ -128,14 +145,21 @@ def current_around(sinogram: NDArray[np.float32], share: float = AEC_SHARE_ANGLE
     return np.asarray(current, np.float32)
 
 
-def _ray_variance(sinogram: NDArray[np.float32], bin_cm: float, water_per_cm: float) -> NDArray[np.float32]:
+def bowtie_path(kvp: float, offset_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the line integral of the shaped filter along rays that pass the isocentre at these distances."""
+    machine = scanner(SCANNER)
+    photons = beam(machine, kvp).photons.sum(axis=1)
+    places = machine.sid_mm * np.sin(fan_angles_rad(machine))
+    return np.asarray(np.interp(offset_mm, places, -np.log(photons / photons.max())))
+
+
+def _ray_variance(sinogram: NDArray[np.float32], bin_cm: float, kvp: float, water_per_cm: float) -> NDArray[np.float32]:
     """Return the variance of each ray over that behind 20 cm of water at mean current: exp(p - p20) and its filters."""
     path = sinogram.astype(np.float32)
     starved = np.float32(STARVED_PATH)
     limited = np.where(path > starved, starved + np.float32(STARVED_SHARE) * (path - starved), path)
-    offset_cm = np.abs(centred_mm(sinogram.shape[2], bin_cm))
-    chord_cm = 2 * np.sqrt(np.clip(BOWTIE_RADIUS_CM**2 - offset_cm**2, 0, None))
-    bowtie = BOWTIE_SHARE * water_per_cm * (2 * BOWTIE_RADIUS_CM - chord_cm)
+    bowtie = bowtie_path(kvp, centred_mm(sinogram.shape[2], 10 * bin_cm))
+    limited = np.minimum(limited, np.float32(LONGEST_PATH))
     variance = np.exp(limited + (bowtie - 20.0 * water_per_cm).astype(np.float32)) / current_around(path)[:, :, None]
     return np.asarray(variance, np.float32)
 

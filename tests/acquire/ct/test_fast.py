@@ -6,8 +6,8 @@ import numba
 import numpy as np
 import pytest
 
-from medsynth.acquire.ct.couch import COUCH_STRUCTURES, SHELL, with_couch
 from medsynth.acquire.ct.acquire import acquire_ct, scan_grid
+from medsynth.acquire.ct.couch import COUCH_STRUCTURES, SHELL, with_couch
 from medsynth.acquire.ct.protocol import CtProtocol
 from medsynth.core.errors import RecipeError
 from medsynth.core.seed import Seed

@@ -16,6 +16,8 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
+# Above this many quanta the expansion up to the skewness stands for the Poisson distribution.
+FEW_QUANTA = 40.0
 LOG2_E = np.float32(1.4426950408889634)
 # 2^f on -0.5..0.5 as a polynomial (least squares at Chebyshev nodes): relative error below 1e-7.
 _NODES = np.cos(np.pi * (np.arange(64) + 0.5) / 64) / 2
@@ -198,3 +200,31 @@ def corrected(values, coefficients, last, out):
             inside = min(p, last[c])
             x = inside / last[c]
             out[v, c] = inside * ratio[c] + (p - inside) * (ratio[c] + x * slope[c])
+
+
+@numba.njit(cache=True, nogil=True)
+def quanta(mean, square, normal, out):
+    """Turn standard normal draws into scaled Poisson draws with this mean and variance (`square`).
+
+    Many quanta: Cornish and Fisher's expansion up to the skewness. Few: the number whose cumulative probability is
+    that of the normal draw. Either way a reading goes steadily with its draw and its mean.
+    """
+    for n in range(mean.shape[0]):
+        m, v = np.float64(mean[n]), np.float64(square[n])
+        if not (m > 0.0 and v > 0.0):
+            out[n] = np.float32(max(m, 0.0))
+            continue
+        number = m * m / v
+        z = np.float64(normal[n])
+        if number > FEW_QUANTA:
+            drawn = number + np.sqrt(number) * z + (z * z - 1.0) / 6.0
+        else:
+            wanted = 0.5 * math.erfc(-z / math.sqrt(2.0))
+            term = math.exp(-number)
+            total = term
+            drawn = 0.0
+            while total < wanted and drawn < 1000.0:
+                drawn += 1.0
+                term *= number / drawn
+                total += term
+        out[n] = np.float32(drawn * v / m)

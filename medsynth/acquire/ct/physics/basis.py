@@ -63,9 +63,11 @@ def basis_of(structures: Sequence[Structure], tube_kV: float, phase: Phase) -> B
     energies, weights = beam.energies_keV[used], beam.weights[used]
     air, background = tissue("air"), 0
     materials: dict[int, Tissue] = {background: air}
+    parts: dict[int, tuple[str, ...]] = {background: ("air",)}
     iodine: dict[int, float] = {}
     for structure in structures:
         materials[structure.label] = structure_tissue(structure)
+        parts[structure.label] = (structure.tissue, *(name for name, _ in structure.mixture))
         iodine[structure.label] = iodine_mg_per_ml(structure.enhancement, phase) / 1000 / tissue(IODINE).density_g_cm3
     names = [*COMMON, *([IODINE] if any(iodine.values()) else [])]
     spectra = {label: linear_attenuation(material, energies) for label, material in materials.items()}
@@ -75,8 +77,7 @@ def basis_of(structures: Sequence[Structure], tube_kV: float, phase: Phase) -> B
         label, worst = max(((n, miss) for n, (_, miss) in fits.items()), key=lambda pair: pair[1])
         if worst <= TOLERANCE_HU:
             break
-        names.append(IODINE if "I" in materials[label].mass_fractions and IODINE not in names else
-                     tissue(materials[label].name).name)
+        names.append(_missing(parts[label], "I" in materials[label].mass_fractions, names))
     table = np.zeros((65536, len(names)), np.float32)
     for label, (coefficients, _) in fits.items():
         table[label] = coefficients - fits[background][0]
@@ -85,10 +86,18 @@ def basis_of(structures: Sequence[Structure], tube_kV: float, phase: Phase) -> B
     return Basis(tuple(names), table)
 
 
+def _missing(parts: Sequence[str], iodine: bool, names: Sequence[str]) -> str:
+    """Return what a material that the basis `names` misses adds to it: iodine, or the densest of its parts."""
+    if iodine and IODINE not in names:
+        return IODINE
+    return max((name for name in parts if name not in names), key=lambda name: tissue(name).density_g_cm3)
+
+
 def _fit(design: NDArray[np.float64], mu: NDArray[np.float64], weights: NDArray[np.float64], water_per_cm: float
          ) -> tuple[NDArray[np.float64], float]:
     """Return the coefficients, and what they miss of the attenuation in HU, root mean square over the beam."""
     root = np.sqrt(weights) / mu
     coefficients = np.linalg.lstsq(design * root[:, None], mu * root, rcond=None)[0]
     missed = design @ coefficients - mu
-    return coefficients, 1000 * float(np.sqrt(weights @ missed**2 / weights.sum())) / water_per_cm
+    worst = 1000 * float(np.sqrt(weights @ missed**2 / weights.sum())) / water_per_cm
+    return np.asarray(coefficients, np.float64), worst

@@ -20,6 +20,7 @@ from medsynth.tissues.attenuation import linear_attenuation
 from medsynth.tissues.table import tissue
 
 Float32 = NDArray[np.float32]
+NOISE_FREE_LOW = 1e-6  # without noise no reading is too low for the logarithm
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,8 +93,8 @@ class Chain:
             readings = readings * self.gains
         if options.scatter and options.scatter_correction:
             readings = scatter.corrected(readings, self._air, mas, self.scanner, grid=options.scatter_grid)
-        return detector.line_integrals(readings, self._air, mas,
-                                       low=detector.low_signal(self.scanner, self.height_mm))
+        low = detector.low_signal(self.scanner, self.height_mm) if seed is not None else NOISE_FREE_LOW
+        return detector.line_integrals(readings, self._air, mas, low=low)
 
     def corrected(self, lines: Float32) -> Float32:
         """Return line integrals after the water correction, those of all bins as one: (view, channel)."""

@@ -25,8 +25,6 @@ Float64 = NDArray[np.float64]
 # part of their energy is registered (unverified: 5-10 keV and a third at 0.3-0.5 mm pixels).
 RESOLUTION_KEV_FWHM = 8.0
 SHARED = 0.25
-# Above this many effective quanta a normal draw stands for the scaled Poisson draw (their skewness is then < 0.04).
-NORMAL_ABOVE = 700.0
 # Readings of less than this many SD of the electronic noise (or counts) are low; neighbours lie so many views and
 # channels away: more views, since shadows run along them.
 LOW_SD = 3.0
@@ -236,7 +234,8 @@ def readings(mean: Float32, square: Float32, scanner: Scanner, *, quantum: bool,
     """Draw readings from their expected values.
 
     The signal is a compound Poisson sum; it is drawn as a scaled Poisson number with the same mean and variance,
-    mean^2 / square effective quanta of square / mean each. A scan at d percent of the dose is drawn from both expected
+    mean^2 / square effective quanta of square / mean each, one normal draw per reading: a scan of nearly the same
+    object and the same stream has nearly the same noise. A scan at d percent of the dose is drawn from both expected
     values x d / 100. With `rotation_s` the detector's cross-talk and lag follow (`spread`), which correlate the noise;
     electronic noise comes last.
 
@@ -260,14 +259,9 @@ def readings(mean: Float32, square: Float32, scanner: Scanner, *, quantum: bool,
 
 
 def _quanta(mean: Float32, square: Float32, rng: np.random.Generator) -> Float32:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        effective = mean * (mean / square)
-    few = ~(effective > NORMAL_ABOVE)
-    out = np.asarray(mean + np.sqrt(square) * rng.standard_normal(mean.shape, dtype=np.float32), np.float32)
-    number = np.nan_to_num(effective[few], nan=0.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        each = np.nan_to_num(square[few] / mean[few], nan=0.0, posinf=0.0)
-    out[few] = rng.poisson(number) * each
+    out: Float32 = np.empty(mean.shape, np.float32)
+    kernels.quanta(np.ascontiguousarray(mean).ravel(), np.ascontiguousarray(square).ravel(),
+                   rng.standard_normal(mean.size, dtype=np.float32), out.reshape(-1))
     return out
 
 

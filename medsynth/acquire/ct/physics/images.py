@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +25,7 @@ Float32 = NDArray[np.float32]
 
 
 def scan_phantom(phantom: Phantom, healthy: Phantom, body: Phantom, bare: Phantom, protocol: CtProtocol, *, seed: Seed,
-                 twin: bool = False) -> Acquired:
+                 twin: bool = False, progress: Callable[[float], None] | None = None) -> Acquired:
     """Scan voxels.
 
     Parameters
@@ -33,6 +33,7 @@ def scan_phantom(phantom: Phantom, healthy: Phantom, body: Phantom, bare: Phanto
     phantom, healthy : the truth on the image's grid, with and without lesions (or the same object).
     body, bare : the same on a grid that holds the whole body; the same objects where the image's grid does.
     seed : of this acquisition; the noise of slice k comes from `seed.child("noise", k)`, with and without lesions.
+    progress : called with the share of the work that is done, a twin's not counted.
 
     Raises
     ------
@@ -41,7 +42,8 @@ def scan_phantom(phantom: Phantom, healthy: Phantom, body: Phantom, bare: Phanto
     """
     scan = prepare(bare, phantom.grid, protocol, seed=seed)
     outputs = outputs_of(protocol)
-    volumes = tier.volumes(scan, body, outputs)
+    raw = tier.room_for_raw(scan) if protocol.physics.sinogram else None
+    volumes = tier.volumes(scan, body, outputs, raw=raw, progress=progress)
     charge = scan.mas.sum(axis=1)
     record = scanner_record(protocol, phantom.grid.shape_kji[2] * phantom.grid.spacing_mm[2],
                             rotation_s=scan.chains[0].rotation_s, current=(charge / charge.mean()).tolist())
@@ -53,7 +55,8 @@ def scan_phantom(phantom: Phantom, healthy: Phantom, body: Phantom, bare: Phanto
     if twin:
         other = image if bare is body else _volume(_bare(scan, body, bare, image, outputs[0]), phantom)
     parameters = _parameters(scan, phantom) | {"dose": dose_parameters(protocol, image, healthy)}
-    return Acquired(image, phantom, healthy, other, record, parameters, images)
+    return Acquired(image, phantom, healthy, other, record, parameters, images,
+                    {} if raw is None else _raw(scan, raw))
 
 
 def _computed(volumes: Mapping[str, Float32], phantom: Phantom, protocol: CtProtocol, record: ScannerRecord
@@ -85,6 +88,23 @@ def _bare(scan: Scan, body: Phantom, bare: Phantom, image: Volume, own: Output) 
     differ = np.array([any(not np.array_equal(ours[k], theirs[k]) for ours, theirs in parts)
                        for k in range(len(body.labels))])
     return tier.volumes(scan, bare, (own,), only=differ, rest=image.array)[own.name]
+
+
+def _raw(scan: Scan, lines: Float32) -> dict[str, NDArray[Any]]:
+    """Return line integrals with the geometry that they were measured in (docs/files.md says what each part is)."""
+    machine, grid = scan.scanner, scan.grid
+    return {
+        "line_integrals": lines,
+        "mas": scan.mas,
+        "angle_rad": machine.angles_rad(),
+        "channel": machine.centres(),
+        "slice_z_mm": grid.world_mm([(k, 0, 0) for k in range(grid.shape_kji[0])])[:, 2],
+        "isocentre_mm": np.array([*(grid.centre_mm[:2] - np.array(scan.centre_mm))]),
+        "sid_mm": np.array(machine.sid_mm),
+        "sdd_mm": np.array(machine.sdd_mm),
+        "geometry": np.array(machine.geometry),
+        "kvp": np.array(scan.protocol.kvp),
+    }
 
 
 def _record(record: ScannerRecord, one: Output) -> ScannerRecord:

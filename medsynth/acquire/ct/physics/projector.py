@@ -44,10 +44,10 @@ def project(maps: NDArray[np.float32], spacing_mm: float, corner_mm: tuple[float
     if scanner.geometry == "fan" and far >= scanner.sid_mm:
         raise RecipeError(f"the object must lie within the source's circle of {scanner.sid_mm:g} mm about the "
                           f"isocentre, got one that reaches {far:.0f} mm")
-    sums = kernels.running_sums(maps, low_j, low_i, high_j - low_j, high_i - low_i)
+    along_rows, along_columns = kernels.running_sums(maps, low_j, low_i, high_j - low_j, high_i - low_i)
     sources = scanner.sid_mm * np.stack([np.sin(angles), -np.cos(angles)], axis=1)
-    kernels.project(*sums, x0, y0, spacing_mm, sources, angles, scanner.edges(), scanner.centres(),
-                       scanner.geometry == "fan", out)
+    kernels.project(along_rows, along_columns, x0, y0, spacing_mm, sources, angles, scanner.edges(), scanner.centres(),
+                    scanner.geometry == "fan", out)
     return out
 
 

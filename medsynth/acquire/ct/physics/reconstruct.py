@@ -16,6 +16,7 @@ from medsynth.acquire.ct.physics.scanner import Scanner
 Response = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 QUARTER = 0.25
+FWHM_OF_SIGMA = 2 * np.sqrt(2 * np.log(2))
 CUBIC_REACH = 2  # samples beyond the outermost ray
 
 
@@ -88,16 +89,19 @@ def ramp(count: int, step_mm: float) -> NDArray[np.float64]:
 
 
 def system_mtf(scanner: Scanner, pixel_mm: float, *, focal: bool) -> Response:
-    """Return what blurs before the kernel: channel, focal spot, the object's pixels, and back-projection.
+    """Return what blurs before the kernel: channel, focal spot, cross-talk, the object's pixels, and back-projection.
 
     The pixels' square is taken as round, with the same second moment.
     """
     spot = scanner.focal_mm[0] * (1 - scanner.sid_mm / scanner.sdd_mm) if focal and scanner.geometry == "fan" else 0.0
+    talk = scanner.cross_talk if focal else 0.0
     step = parallel_of(scanner).step_mm
 
     def transfer(f: NDArray[np.float64]) -> NDArray[np.float64]:
         pixels = np.exp(-(np.pi * pixel_mm * f) ** 2 / 6)
-        return np.asarray(np.sinc(scanner.pitch_mm * f) * np.sinc(spot * f) * np.sinc(step * f) ** 2 * pixels)
+        crossed = 1 - 2 * talk * (1 - np.cos(2 * np.pi * scanner.pitch_mm * f))
+        focus = np.exp(-2 * (np.pi * spot / FWHM_OF_SIGMA * f) ** 2)
+        return np.asarray(np.sinc(scanner.pitch_mm * f) * crossed * focus * np.sinc(step * f) ** 2 * pixels)
 
     return transfer
 

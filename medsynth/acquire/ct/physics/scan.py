@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsynth.acquire.ct.kernel import KernelName
-from medsynth.acquire.ct.paths import ANGLES, coarse_paths, current_along, current_around
+from medsynth.acquire.ct.paths import ANGLES, coarse_paths, current_along, current_around, noise_level
 from medsynth.acquire.ct.physics.basis import Basis, basis_of
 from medsynth.acquire.ct.physics.chain import Chain
 from medsynth.acquire.ct.physics.detector import gain_errors
@@ -75,6 +75,7 @@ class Scan:
     ----------
     chains : the scanner at each tube voltage; the first makes the images.
     mas : (k, view) of every reading, at the first voltage.
+    noise_sd_hu : (k,) expected SD of the noise in the body, of slices as thin as they are apart and not smoothed.
     corner_mm : (x, y) of the object's first pixel's outer corner from the isocentre.
     centre_mm : (x, y) of the image's middle from the isocentre.
     notes : what a user must know, e.g. of truncation.
@@ -89,12 +90,20 @@ class Scan:
     corner_mm: tuple[float, float]
     centre_mm: tuple[float, float]
     seed: Seed
+    noise_sd_hu: NDArray[np.float64]
     notes: tuple[str, ...] = field(default=())
 
     @property
     def options(self) -> PhysicsOptions:
         """The physics tier's settings."""
         return self.protocol.physics
+
+    @property
+    def noisy(self) -> tuple[str, ...]:
+        """The readings whose images have noise that an iterative reconstruction smooths."""
+        if not self.options.quantum_noise:
+            return ()
+        return (IMAGE, *(one.readings for one in outputs_of(self.protocol) if one.dose_share < 1))
 
     @property
     def basis(self) -> Basis:
@@ -131,9 +140,20 @@ def prepare(body: Phantom, grid: Grid, protocol: CtProtocol, *, seed: Seed) -> S
     spacing = body.grid.spacing_mm[2]
     half = body.grid.shape_kji[2] * spacing / 2, body.grid.shape_kji[1] * spacing / 2
     offset = np.subtract(grid.centre_mm, body.grid.centre_mm)[:2]
-    notes = _truncation(body, machine)
     return Scan(protocol, machine, chains, _charge(body, machine, protocol, rotation_s), grid, spacing,
-                (-half[0], -half[1]), (float(offset[0]), float(offset[1])), seed, notes)
+                (-half[0], -half[1]), (float(offset[0]), float(offset[1])), seed, _noise(body, protocol, step_mm),
+                _truncation(body, machine))
+
+
+def _noise(body: Phantom, protocol: CtProtocol, step_mm: float) -> NDArray[np.float64]:
+    """Return (k,) the noise in the body that the fast tier expects of filtered back-projection."""
+    thin = protocol.model_copy(update={"slice_thickness_mm": step_mm, "increment_mm": None, "reconstruction": "fbp"})
+    level = noise_level(body, thin)
+    total = level.total_hu()
+    inside = body.labels[:, level.block // 2::level.block, level.block // 2::level.block] != 0
+    inside = inside[:, :total.shape[1], :total.shape[2]]
+    return np.array([float(np.median(sd[mask])) if mask.any() else float(np.median(sd))
+                     for sd, mask in zip(total[:, :inside.shape[1], :inside.shape[2]], inside, strict=True)])
 
 
 def _rotation(machine: Scanner, protocol: CtProtocol) -> float:

@@ -121,12 +121,12 @@ class Scanner(BaseModel):
     def edges(self) -> NDArray[np.float64]:
         """Return the (channels + 1,) borders of the channels: angles in rad (fan), mm at the isocentre (parallel)."""
         step = self.pitch_mm if self.geometry == "parallel" else self.pitch_rad
-        return (np.arange(self.channels + 1) - self.channels / 2 + self.offset_channels) * step
+        return np.asarray((np.arange(self.channels + 1) - self.channels / 2 + self.offset_channels) * step, np.float64)
 
     def centres(self) -> NDArray[np.float64]:
         """Return the (channels,) middles of the channels, as `edges` measures them."""
         edges = self.edges()
-        return (edges[1:] + edges[:-1]) / 2
+        return np.asarray((edges[1:] + edges[:-1]) / 2, np.float64)
 
     def angles_rad(self) -> NDArray[np.float64]:
         """Return the (views,) source angles: a full turn, half a turn in the parallel geometry."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medsynth.acquire.ct import _kernels as image_kernels
+from medsynth.acquire.ct.couch import COUCH_STRUCTURES
+from medsynth.acquire.ct.denoise import reduced
 from medsynth.acquire.ct.hu import ct_beam
-from medsynth.acquire.ct.kernel import KernelName, slice_taps
+from medsynth.acquire.ct.kernel import KERNELS, SCANNER_VARIANCE_MM2, KernelName, relative_variance, slice_taps
 from medsynth.acquire.ct.physics import reconstruct
 from medsynth.acquire.ct.physics._kernels import LANES
+from medsynth.acquire.ct.physics.motion import bounds_of, moved, phases
 from medsynth.acquire.ct.physics.projector import project
 from medsynth.acquire.ct.physics.scan import IMAGE, IODINE, WATER, Output, Scan
 from medsynth.acquire.ct.physics.spectral import decomposed, scanner_inverse
@@ -19,15 +22,21 @@ from medsynth.core.grid import centred_mm
 from medsynth.scene.phantom import Phantom
 
 Float32 = NDArray[np.float32]
+# Groups of views that see the body at rest when it moves.
+MOTION_GROUPS = 12
+HEART = ("left_ventricle", "right_ventricle", "left_atrium", "right_atrium", "myocardium")
 
 
 def volumes(scan: Scan, body: Phantom, outputs: tuple[Output, ...], *, only: NDArray[np.bool_] | None = None,
-            rest: NDArray[np.int16] | None = None) -> dict[str, Float32]:
+            rest: NDArray[np.int16] | None = None, raw: Float32 | None = None,
+            progress: Callable[[float], None] | None = None) -> dict[str, Float32]:
     """Return the image (k, j, i) of every output in HU.
 
     Parameters
     ----------
     only : (k,) slices whose readings are wanted; others, where no slice profile reaches these, are those of `rest`.
+    progress : called with the share of the slices that are done.
+    raw : (k, bin, view, channel) where the scan's own line integrals are put, before the water correction.
     """
     shape, step_mm = scan.grid.shape_kji, scan.grid.spacing_mm[0]
     found = {(one.readings, one.kernel): np.empty(shape, np.float32) for one in outputs}
@@ -35,16 +44,26 @@ def volumes(scan: Scan, body: Phantom, outputs: tuple[Output, ...], *, only: NDA
     wanted = np.ones(shape[0], bool) if only is None else _widened(only, reach)
     needed = _widened(wanted, reach)
     shares = {one.readings: one.dose_share for one in outputs}
-    for first, lines in runs(scan, body, shares, needed):
+    for first, lines in runs(scan, body, shares, needed, raw):
         last = min(first + LANES, shape[0])
         for (readings, kernel), volume in found.items():
-            image = image_of(scan, lines[readings], kernel, hu=readings not in (WATER, IODINE))
-            volume[first:last] = image[:last - first]
+            image = image_of(scan, lines[readings], kernel, hu=readings not in (WATER, IODINE))[:last - first]
+            if scan.protocol.iterative and readings in scan.noisy:
+                image = smoothed(scan, image, kernel, scan.noise_sd_hu[first:last] / np.sqrt(shares[readings]))
+            volume[first:last] = image
+        if progress is not None:
+            progress(last / shape[0])
     images = {one.name: thickened(found[one.readings, one.kernel], one.thickness_mm, step_mm) for one in outputs}
     if rest is not None:
         for image in images.values():
             image[~wanted] = rest[~wanted]
     return images
+
+
+def room_for_raw(scan: Scan) -> Float32:
+    """Return an empty (k, bin, view, channel) for `volumes`."""
+    bins = max(1, len(scan.scanner.thresholds_keV))
+    return np.zeros((scan.grid.shape_kji[0], bins, scan.scanner.views, scan.scanner.channels), np.float32)
 
 
 def _widened(slices: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
@@ -53,8 +72,8 @@ def _widened(slices: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
         else np.full(len(slices), slices.any())
 
 
-def runs(scan: Scan, body: Phantom, shares: Mapping[str, float], needed: NDArray[np.bool_]
-         ) -> Iterator[tuple[int, dict[str, Float32]]]:
+def runs(scan: Scan, body: Phantom, shares: Mapping[str, float], needed: NDArray[np.bool_],
+         raw: Float32 | None = None) -> Iterator[tuple[int, dict[str, Float32]]]:
     """Yield the first slice of each run of `LANES` slices, and its corrected line integrals by kind of readings.
 
     These are (slice, theta, t) float32, sorted into parallel rays. Runs without a needed slice are left out.
@@ -64,18 +83,38 @@ def runs(scan: Scan, body: Phantom, shares: Mapping[str, float], needed: NDArray
     for first in range(0, scan.grid.shape_kji[0], LANES):
         if not needed[first:first + LANES].any():
             continue
-        maps = scan.basis.maps(body, first, first + LANES)
-        paths = project(maps, scan.spacing_mm, scan.corner_mm, scan.scanner)
+        paths = paths_of(scan, body, first)
         rows: dict[str, list[Float32]] = {name: [] for name in shares}
         for n in range(LANES):
             k = min(first + n, scan.grid.shape_kji[0] - 1)
             own = paths[:, :, n * count:(n + 1) * count]
-            for name, lines in read(scan, own, k, shares).items():
+            for name, lines in read(scan, own, k, shares, None if raw is None else raw[k]).items():
                 rows[name].append(reconstruct.to_parallel(lines, scan.scanner))
         yield first, {name: np.stack(part) for name, part in rows.items()}
 
 
-def read(scan: Scan, paths_cm: Float32, k: int, shares: Mapping[str, float]) -> dict[str, Float32]:
+def paths_of(scan: Scan, body: Phantom, first: int) -> Float32:
+    """Return path lengths (view, channel, lane) in cm of a run of slices; lane = slice x B + basis material.
+
+    What moves does so between groups of views, each of which sees a body at rest.
+    """
+    maps = scan.basis.maps(body, first, first + LANES)
+    motion = scan.options.motion
+    if motion.still:
+        return project(maps, scan.spacing_mm, scan.corner_mm, scan.scanner)
+    labels = body.labels[np.clip(np.arange(first, first + LANES), 0, len(body.labels) - 1)]
+    table = np.isin(labels, [s.label for s in COUCH_STRUCTURES])
+    heart = np.isin(labels, [s.label for s in body.structures if s.name in HEART])
+    bounds = bounds_of((labels != 0) & ~table, heart if heart.any() else None, scan.spacing_mm)
+    fixed = np.ascontiguousarray(np.moveaxis(table, 0, 2))
+    angles = scan.scanner.angles_rad()
+    parts = [project(moved(maps, scan.spacing_mm, phase, motion, bounds, fixed), scan.spacing_mm, scan.corner_mm,
+                     scan.scanner, angles[begin:end]) for begin, end, phase in phases(len(angles), MOTION_GROUPS)]
+    return np.concatenate(parts)
+
+
+def read(scan: Scan, paths_cm: Float32, k: int, shares: Mapping[str, float], raw: Float32 | None = None
+         ) -> dict[str, Float32]:
     """Return corrected line integrals (view, channel) of one slice, by kind of readings."""
     chain, mas = scan.chains[0], scan.mas[k]
     mean, square = chain.expected(paths_cm, mas)
@@ -93,7 +132,10 @@ def read(scan: Scan, paths_cm: Float32, k: int, shares: Mapping[str, float]) -> 
             found[name] = ideal.corrected(ideal.lines(*ideal.expected(paths_cm, mas), mas, seed=None))
         else:
             share = np.float32(dose)
-            found[name] = chain.corrected(chain.lines(mean * share, square * share, mas * share, seed=seed))
+            lines = chain.lines(mean * share, square * share, mas * share, seed=seed)
+            if name == IMAGE and raw is not None:
+                raw[:] = lines
+            found[name] = chain.corrected(lines)
     return found
 
 
@@ -128,6 +170,15 @@ def _beyond(scan: Scan) -> NDArray[np.bool_]:
     count, pixel_mm = scan.grid.shape_kji[2], scan.grid.spacing_mm[2]
     x, y = (centred_mm(count, pixel_mm) + c for c in scan.centre_mm)
     return np.asarray(np.hypot(x[None, :], y[:, None]) > scan.scanner.field_mm / 2 - scan.scanner.pitch_mm)
+
+
+def smoothed(scan: Scan, image: Float32, kernel: KernelName, noise_sd_hu: NDArray[np.float64]) -> Float32:
+    """Return slices whose noise is blurred to the spectrum that the fast tier's iterative kernels have."""
+    pixel_mm = scan.grid.spacing_mm[2]
+    blur_mm = np.sqrt(KERNELS[kernel].noise_blur_mm**2 + SCANNER_VARIANCE_MM2 + scan.spacing_mm**2 / 12)
+    own, this = (relative_variance(name, iterative=False, pixel_mm=scan.spacing_mm)
+                 for name in (scan.protocol.kernel, kernel))
+    return reduced(image, noise_sd_hu * np.sqrt(this / own), pixel_mm, float(blur_mm))
 
 
 def thickened(volume: Float32, thickness_mm: float, step_mm: float) -> Float32:
