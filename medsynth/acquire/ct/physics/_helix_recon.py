@@ -12,6 +12,7 @@ import numba
 import numpy as np
 
 TILE = 32  # pixels along either side that go through all rays together, so that these stay in cache
+SMALLEST = np.float32(1e-6)  # weight of the rays through a slice below which none saw it, beyond rounding
 
 
 @numba.njit(parallel=True, cache=True, nogil=True, fastmath={"contract"})
@@ -55,37 +56,31 @@ def stack(filtered, weights, pad, sums):
                     sums[n, t, q + 1] = run[t - first]
 
 
-@numba.njit(cache=True, nogil=True, fastmath={"contract"})
-def _ray(sums, ray, share, mass, line, first, step, half, over, under):
-    """Add the rows of the ray `share` of the way from `ray` to the next to over, and their weights to under (slice,).
+@numba.njit(cache=True, nogil=True, fastmath={"contract"}, forceinline=True)
+def _edges(line, mass, first, step, begin, count, over, under):
+    """Add the rows of `line` below edges begin..begin + count - 1, and their weights, to over and under (edge,).
 
-    The box of slice k lies from first + k step - half to first + k step + half among the rows' borders. Whole arrays
-    and places are handed over: views of them would be counted, at the price of the sums themselves.
+    Edge begin + e lies first + e step borders of rows up the detector. Whole arrays and places are handed over: views
+    of them would be counted, at the price of the sums themselves.
     """
     last = len(mass) - 1
-    begin = max(int((-half - first) / step), 0)
-    stop = min(int((last + half - first) / step + 1), len(over))
-    if begin >= stop or first - half + begin * step >= last or first + half + (stop - 1) * step <= 0:
-        return
-    low = int(max(first + begin * step - half, 0.0))
-    high = int(min(first + (stop - 1) * step + half, last - 1.0))
-    near, far = ray * len(mass), (ray + 1) * len(mass)
-    for q in range(low, high + 2):
-        line[q] = sums[near + q] + share * (sums[far + q] - sums[near + q])
-    middle, step, half = np.float32(first), np.float32(step), np.float32(half)
+    inner = 0 if first > 0 else min(int(-first / step), count)
+    outer = min(max(int((last - first) / step) + 1, inner), count)
+    start, width = np.float32(first), np.float32(step)
     top = np.float32(last)
-    for k in range(begin, stop):
-        place = middle + np.float32(k) * step
-        bottom = min(max(place - half, np.float32(0.0)), top)
-        ceiling = min(max(place + half, np.float32(0.0)), top)
-        a, b = min(int(bottom), last - 1), min(int(ceiling), last - 1)
-        f, g = bottom - np.float32(a), ceiling - np.float32(b)
-        over[k] += (line[b] + g * (line[b + 1] - line[b])) - (line[a] + f * (line[a + 1] - line[a]))
-        under[k] += (mass[b] + g * (mass[b + 1] - mass[b])) - (mass[a] + f * (mass[a + 1] - mass[a]))
+    for e in range(inner, outer):
+        place = min(max(start + np.float32(e) * width, np.float32(0.0)), top)
+        a = min(int(place), last - 1)
+        f = place - np.float32(a)
+        over[begin + e] += line[a] + f * (line[a + 1] - line[a])
+        under[begin + e] += mass[a] + f * (mass[a + 1] - mass[a])
+    for e in range(outer, count):
+        over[begin + e] += line[last]
+        under[begin + e] += mass[last]
 
 
 @numba.njit(parallel=True, cache=True, nogil=True, fastmath={"contract"})
-def back_project(sums, valid, mass, angles, heights, signs, rays, roots, climbs, sid_rows, x, y, radius, z, half_mm,
+def back_project(sums, valid, mass, angles, heights, signs, rays, roots, climbs, sid_rows, x, y, radius, edges, apart,
                  image):
     """Add to image (j, i, k) what the projections of one batch of directions give.
 
@@ -93,15 +88,18 @@ def back_project(sums, valid, mass, angles, heights, signs, rays, roots, climbs,
     valid, heights (direction, half turn) : whether it was measured; height of the source for the ray through the axis.
     signs (half turn,) : 1 where the rays run along the direction, -1 against it; angles (direction,).
     rays : place of the first ray and step; roots, climbs (t,) : sqrt(SID^2 - t^2) and the source's climb until ray t.
-    sid_rows : SID over the height of a row; x, y (i,), (j,) : in mm from the axis; z : first slice, step > 0.
+    sid_rows : SID over the height of a row; x, y (i,), (j,) : in mm from the axis.
+    edges (sequence, 3) : first height, step > 0 and count of the slices' edges; slice k lies between the edges k and
+    k + apart, all sequences counted through.
     """
-    borders = len(mass)
-    slices = image.shape[2]
-    count = len(roots)
+    borders, half_turns = len(mass), len(signs)
+    slices, count = image.shape[2], len(roots)
     across = (len(x) + TILE - 1) // TILE
+    dense = 1 / rays[1]
+    lowest, highest = edges[0, 0], edges[-1, 0] + edges[-1, 1] * (edges[-1, 2] - 1)
     for tile in numba.prange(across * ((len(y) + TILE - 1) // TILE)):
-        over = np.empty(slices, np.float32)
-        under = np.empty(slices, np.float32)
+        over = np.empty(slices + apart, np.float32)
+        under = np.empty(slices + apart, np.float32)
         line = np.empty(borders, np.float32)
         j0, i0 = tile // across * TILE, tile % across * TILE
         for n in range(len(angles)):
@@ -110,20 +108,34 @@ def back_project(sums, valid, mass, angles, heights, signs, rays, roots, climbs,
                 for i in range(i0, min(i0 + TILE, len(x))):
                     if x[i] * x[i] + y[j] * y[j] > radius * radius:
                         continue
-                    over[:] = np.float32(0.0)
-                    under[:] = np.float32(0.0)
-                    for m in range(len(signs)):
-                        if not valid[n, m]:
-                            continue
-                        place = (signs[m] * (x[i] * cosine + y[j] * sine) - rays[0]) / rays[1]
+                    for e in range(slices + apart):
+                        over[e] = np.float32(0.0)
+                        under[e] = np.float32(0.0)
+                    for sign in (1.0, -1.0):
+                        place = (sign * (x[i] * cosine + y[j] * sine) - rays[0]) * dense
                         t = min(max(int(place), 0), count - 2)
                         f = np.float32(place - t)
                         root = roots[t] + f * (roots[t + 1] - roots[t])
                         climb = climbs[t] + f * (climbs[t + 1] - climbs[t])
-                        scale = sid_rows / (root + signs[m] * (y[j] * cosine - x[i] * sine))
-                        first = (z[0] - heights[n, m] - climb) * scale + (borders - 1) / 2
-                        ray = (n * len(signs) + m) * count + t
-                        _ray(sums, ray, f, mass, line, first, z[1] * scale, half_mm * scale, over, under)
+                        scale = sid_rows / (root + sign * (y[j] * cosine - x[i] * sine))
+                        for m in range(half_turns):
+                            if signs[m] != sign or not valid[n, m]:
+                                continue
+                            middle = (borders - 1) / 2 - (heights[n, m] + climb) * scale
+                            bottom, top = middle + scale * lowest, middle + scale * highest
+                            if bottom >= borders - 1 or top <= 0:
+                                continue
+                            near = ((n * half_turns + m) * count + t) * borders
+                            low, high = int(max(bottom, 0.0)), min(int(top) + 1, borders - 1)
+                            for q in range(low, high + 1):
+                                line[q] = sums[near + q] + f * (sums[near + borders + q] - sums[near + q])
+                            begin = 0
+                            for one in range(len(edges)):
+                                steps = int(edges[one, 2])
+                                _edges(line, mass, middle + scale * edges[one, 0], scale * edges[one, 1], begin, steps,
+                                       over, under)
+                                begin += steps
                     for k in range(slices):
-                        if under[k] > np.float32(0.0):
-                            image[j, i, k] += over[k] / under[k]
+                        weight = under[k + apart] - under[k]
+                        if weight > SMALLEST:
+                            image[j, i, k] += (over[k + apart] - over[k]) / weight

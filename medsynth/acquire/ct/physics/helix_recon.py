@@ -251,14 +251,24 @@ def _add(part: Floats, readings: Floats, helix: Helix, grid: Grid, fan: _Rebinni
     x = grid.origin_mm[0] - helix.isocentre_mm[0] + np.arange(grid.shape_kji[2]) * grid.spacing_mm[2]
     y = grid.origin_mm[1] - helix.isocentre_mm[1] + np.arange(grid.shape_kji[1]) * grid.spacing_mm[1]
     step = 2 * np.pi / scanner.views
-    boxes = _boxes(helix, half_mm)
-    for offset in boxes:
+    for offset in _boxes(helix, half_mm):
+        edges, apart = _edges(start + offset, grid.spacing_mm[0], part.shape[2], half_mm / len(_boxes(helix, half_mm)))
         back_project(sums.reshape(-1), valid, mass, helix.first_rad + directions * step,
                      helix.start_mm + chosen * (helix.feed_mm / scanner.views), np.where(turns % 2 == 0, 1.0, -1.0),
                      np.array([rays[0], rays[1] - rays[0]]), np.sqrt(scanner.sid_mm**2 - rays**2),
                      helix.feed_mm / (2 * np.pi) * np.arcsin(rays / scanner.sid_mm), scanner.sid_mm / scanner.row_mm,
-                     x, y, min(abs(rays[0]), abs(rays[-1])), np.array([start + offset, grid.spacing_mm[0]]),
-                     half_mm / len(boxes), part)
+                     x, y, min(abs(rays[0]), abs(rays[-1])), edges, apart, part)
+
+
+def _edges(start_mm: float, step_mm: float, slices: int, half_mm: float) -> tuple[Array, int]:
+    """Return sequences of edges (sequence, 3) of slices for `back_project`, and how many edges a slice's two are apart.
+
+    Where slices are whole steps wide, the upper edge of one is the lower edge of another.
+    """
+    apart = round(2 * half_mm / step_mm)
+    if 0 < apart < slices and abs(2 * half_mm / step_mm - apart) < 1e-6:
+        return np.array([[start_mm - half_mm, step_mm, slices + apart]]), apart
+    return np.array([[start_mm - half_mm, step_mm, slices], [start_mm + half_mm, step_mm, slices]]), slices
 
 
 def _boxes(helix: Helix, half_mm: float) -> Array:
