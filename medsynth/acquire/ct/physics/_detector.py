@@ -147,7 +147,7 @@ def logarithms(readings, air, mas, low, reach, out):
     below half of `low`. Where it is below `low` it replaces the reading, above three times `low` the reading stands,
     and between they are mixed: the reading's own noise decides nothing, or dark readings would be chosen for being
     dark. Neighbours count with at most 5 `low`, lest a bright edge outweighs a shadow; the result is at least 0.3 of
-    the mean or of `low`, and 0.02 `low`.
+    the mean or of `low`, and a quarter of `low`: behind metal nothing but noise is left, whose logarithm is streaks.
     """
     views, channels = readings.shape
     for v in numba.prange(views):
@@ -172,7 +172,7 @@ def logarithms(readings, air, mas, low, reach, out):
                 if value != value:
                     value = mean
                 value = own * value + (np.float32(1.0) - own) * mean
-                value = max(value, np.float32(0.3) * min(mean, low), np.float32(0.02) * low)
+                value = max(value, np.float32(0.3) * min(mean, low), np.float32(0.25) * low)
             out[v, c] = air[c] + log_mas - np.log(value)
 
 

@@ -293,8 +293,8 @@ def line_integrals(readings: Float32, air: ArrayLike, mas: ArrayLike, *, low: fl
 
     Where the mean of 7 views x 3 channels (13 x 5 where that is very low) is below `low`, it replaces the reading;
     above 3 `low` the reading stands, and between they are mixed. At `low_signal` the mean of a line integral is then
-    within 0.05 of the truth down to two photons for a detector of 3.4 photons' electronic noise; still darker ones end
-    at ln(50 air x mas / low). What it costs is resolution across dark shadows. For readings without noise take a `low`
+    within 0.06 of the truth down to four photons for a detector of 3.4 photons' electronic noise; still darker ones end
+    at ln(4 air x mas / low). What it costs is resolution across dark shadows. For readings without noise take a `low`
     near 0.
 
     Parameters

@@ -301,7 +301,7 @@ def test_readings_above_the_low_signal_limit_are_left_alone():
     np.testing.assert_allclose(lines, np.log(6e5 / readings), atol=2e-6)
 
 
-@pytest.mark.parametrize("photons", [1.0, 2.0, 5.0, 10.0, 20.0, 60.0])
+@pytest.mark.parametrize("photons", [4.0, 5.0, 10.0, 20.0, 60.0])
 @pytest.mark.parametrize("preset", [GENERIC, COUNTING], ids=["integrating", "counting"])
 def test_line_integrals_of_starved_rays_are_hardly_biased(preset, photons):
     each = 65.0 if preset is GENERIC else 1.0
@@ -311,9 +311,21 @@ def test_line_integrals_of_starved_rays_are_hardly_biased(preset, photons):
     low = detector.low_signal(preset, preset.row_mm)
     lines = detector.line_integrals(drawn, np.full((1, 900), 1e6), np.ones(200), low=low)
     truth = np.log(1e6 / (photons * each))
-    assert abs(lines.mean() - truth) < (0.06 if photons > 1 else 0.15)
+    assert abs(lines.mean() - truth) < 0.06
     plain = np.log(1e6 / np.maximum(drawn, 0.1 * low))
     assert lines.std() < (0.8 if photons <= 5 else 1.01) * plain.std()
+
+
+@pytest.mark.parametrize("photons", [0.0, 0.3])
+def test_line_integrals_behind_metal_end_at_one_level(photons):
+    """Electronic noise alone would make them differ by many units from ray to ray: streaks without a meaning."""
+    mean = np.full((1, 100, 900), photons * 65.0, np.float32)
+    low = detector.low_signal(GENERIC, GENERIC.row_mm)
+    drawn = detector.readings(mean, 65.0 * mean, GENERIC, quantum=True, electronic=True, height_mm=GENERIC.row_mm,
+                              rng=np.random.default_rng(2))
+    lines = detector.line_integrals(drawn, np.full((1, 900), 1e6), np.ones(100), low=low)
+    assert lines.max() == pytest.approx(np.log(4e6 / low), abs=1e-3)
+    assert lines.std() < 0.2
 
 
 def test_a_thin_shadow_beside_bright_readings_is_not_filled_by_them():
