@@ -37,8 +37,8 @@ def rebin(readings, chosen, view, view_weights, channel, channel_weights, out):
 
 
 @numba.njit(parallel=True, cache=True, nogil=True)
-def stack(filtered, weights, pad, sums):
-    """Write running sums over weighted rows of filtered (n, row, t) to sums (n, t, row + 2 pad + 1).
+def stack(filtered, weights, pad, places, sums):
+    """Write running sums over weighted rows of filtered (n, row, t) to sums[places[n]] (t, row + 2 pad + 1).
 
     The outermost rows go on for `pad` rows; weights (row + 2 pad,).
     """
@@ -48,12 +48,12 @@ def stack(filtered, weights, pad, sums):
             last = min(first + 16, rays)
             run = np.zeros(16, np.float32)
             for t in range(first, last):
-                sums[n, t, 0] = np.float32(0.0)
+                sums[places[n], t, 0] = np.float32(0.0)
             for q in range(len(weights)):
                 r = min(max(q - pad, 0), rows - 1)
                 for t in range(first, last):
                     run[t - first] += weights[q] * filtered[n, r, t]
-                    sums[n, t, q + 1] = run[t - first]
+                    sums[places[n], t, q + 1] = run[t - first]
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"contract"}, forceinline=True)

@@ -32,7 +32,8 @@ FINER = 2
 # What cubic interpolation between channels takes away is given back up to this gain, which it needs at the channels'
 # own highest frequency.
 GAIN_LIMIT = 2.0
-SLICES_AT_ONCE, DIRECTIONS_AT_ONCE = 32, 12
+# What is in memory at a time: slices, and samples of parallel projections, of which each costs some 20 bytes.
+SLICES_AT_ONCE, SAMPLES_AT_ONCE = 32, 6_000_000
 # The box over z is never narrower than this share of a row, as differences of running sums are single precision; it
 # makes slices 2.5 % thicker than a row.
 NARROWEST = 0.1
@@ -80,10 +81,12 @@ def reconstruct_helix(line_integrals: Floats, helix: Helix, grid: Grid, response
     image = np.zeros(grid.shape_kji, np.float32)
     batches = [(k, min(k + SLICES_AT_ONCE, slices)) for k in range(0, slices, SLICES_AT_ONCE)]
     half_turn = helix.scanner.views // 2
+    in_sight = int(3 / helix.pitch) + 2  # half turns, roughly
+    at_once = max(1, SAMPLES_AT_ONCE // (in_sight * helix.scanner.rows * len(fan.rays_mm)))
     for number, (first, last) in enumerate(batches):
         part = np.zeros((*grid.shape_kji[1:], last - first), np.float32)
-        for begin in range(0, half_turn, DIRECTIONS_AT_ONCE):
-            directions = np.arange(begin, min(begin + DIRECTIONS_AT_ONCE, half_turn))
+        for begin in range(0, half_turn, at_once):
+            directions = np.arange(begin, min(begin + at_once, half_turn))
             _add(part, line_integrals, helix, grid, fan, ramp, directions, (first, half_mm))
             if progress is not None:
                 progress(number * half_turn + int(directions[-1]) + 1, len(batches) * half_turn)
@@ -213,7 +216,8 @@ def _check(line_integrals: Floats, helix: Helix, grid: Grid) -> None:
         raise RecipeError(expected("pitch", helix.pitch, f"<= {widest:.2f} for a field of {2 * radius:.0f} mm, where "
                                                          "no ray sees some voxels in some directions otherwise"))
     ends = helix.z_mm()[[0, -1]]
-    margin = abs(helix.feed_mm) / 4
+    # the nearer of a direction's ray and its opposite, and the turn by half the fan that sorting into it takes
+    margin = abs(helix.feed_mm) * (0.25 + scanner.fan_rad / (2 * np.pi) + 4 / scanner.views)
     low, high = grid.origin_mm[2], grid.origin_mm[2] + (grid.shape_kji[0] - 1) * grid.spacing_mm[0]
     if low < ends.min() + margin or high > ends.max() - margin:
         raise RecipeError(f"grid must lie within the scan from z = {ends.min() + margin:.1f} to "
@@ -239,13 +243,10 @@ def _add(part: Floats, readings: Floats, helix: Helix, grid: Grid, fan: _Rebinni
     chosen = directions[:, None] + turns[None, :] * half_turn
     valid = (chosen + fan.view.min() >= 0) & (chosen + fan.view.max() + 3 < helix.views)
     sums = np.empty((*chosen.shape, len(fan.rays_mm), scanner.rows + 2 * pad + 1), np.float32)
-    for n in range(len(directions)):  # one direction at a time bounds memory
-        seen = chosen[n, valid[n]]
-        parallel = np.empty((len(seen), scanner.rows, len(fan.rays_mm)), np.float32)
-        rebin(readings, seen, fan.view, fan.view_weights, fan.channel, fan.channel_weights, parallel)
-        stacked = np.empty((len(seen), *sums.shape[2:]), np.float32)
-        stack(_filtered(parallel, ramp, helix), weights, pad, stacked)
-        sums[n, valid[n]] = stacked
+    seen = chosen[valid]
+    parallel = np.empty((len(seen), scanner.rows, len(fan.rays_mm)), np.float32)
+    rebin(readings, seen, fan.view, fan.view_weights, fan.channel, fan.channel_weights, parallel)
+    stack(_filtered(parallel, ramp, helix), weights, pad, np.flatnonzero(valid), sums.reshape(-1, *sums.shape[2:]))
     mass = np.concatenate([[0.0], np.cumsum(weights, dtype=np.float64)]).astype(np.float32)
     rays = fan.rays_mm
     x = grid.origin_mm[0] - helix.isocentre_mm[0] + np.arange(grid.shape_kji[2]) * grid.spacing_mm[2]

@@ -215,6 +215,13 @@ def test_a_water_cylinder_reconstructs_to_its_attenuation_and_flat(pitch):
     assert abs(image[:, (radius > 92) & (radius < 115)].mean()) < 0.003 * MU_PER_CM
 
 
+def test_rays_of_a_wide_cone_count_for_their_way_in_plane():
+    helix = Helix.covering(small(views=120, channels=150, channel_mm=6.0, row_mm=12.0), 0.5, (-2, 2))
+    column = chords_cm(helix, [((0, 0, 0), (80.0, 80.0, 1e9), 1.0)], parts=(3, 3))
+    image = image_of(helix, column, Grid.centred((1, 20, 20), (12.0, 4.0, 4.0)), 12.0)
+    assert image.mean() == pytest.approx(MU_PER_CM, rel=1e-3)  # the slant would add 0.35 %
+
+
 STACK = [((0, 0, 0), (140, 110, 60), 1.0), ((90, 0, 0), (20, 20, 20), -0.5), ((-60, 30, -8), (25, 25, 25), 0.3)]
 
 
