@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsynth.acquire.ct.fast import stored
-from medsynth.acquire.ct.physics import tier
+from medsynth.acquire.ct.physics import spiral, tier
 from medsynth.acquire.ct.physics.scan import IMAGE, IODINE, WATER, Output, Scan, outputs_of, prepare
 from medsynth.acquire.ct.physics.spectral import iodine_mg_per_ml, monoenergetic_hu
 from medsynth.acquire.ct.protocol import CtProtocol
@@ -42,8 +42,12 @@ def scan_phantom(phantom: Phantom, healthy: Phantom, body: Phantom, bare: Phanto
     """
     scan = prepare(bare, phantom.grid, protocol, seed=seed)
     outputs = outputs_of(protocol)
-    raw = tier.room_for_raw(scan) if protocol.physics.sinogram else None
-    volumes = tier.volumes(scan, body, outputs, raw=raw, progress=progress)
+    raw = None
+    if protocol.physics.mode == "helical":
+        volumes = spiral.volumes(scan, body, outputs, progress=progress)
+    else:
+        raw = tier.room_for_raw(scan) if protocol.physics.sinogram else None
+        volumes = tier.volumes(scan, body, outputs, raw=raw, progress=progress)
     charge = scan.mas.sum(axis=1)
     record = scanner_record(protocol, phantom.grid.shape_kji[2] * phantom.grid.spacing_mm[2],
                             rotation_s=scan.chains[0].rotation_s, current=(charge / charge.mean()).tolist())
@@ -83,7 +87,9 @@ def _volume(hu: Float32, phantom: Phantom) -> Volume:
 
 
 def _bare(scan: Scan, body: Phantom, bare: Phantom, image: Volume, own: Output) -> Float32:
-    """Return the image without the lesions; slices that no lesion reaches are those of `image`, bit for bit."""
+    """Return the image without the lesions; axial slices that no lesion reaches are those of `image`, bit for bit."""
+    if scan.options.mode == "helical":
+        return spiral.volumes(scan, bare, (own,))[own.name]
     parts = [(getattr(body, name), getattr(bare, name)) for name in ("labels", "neighbour", "fraction", "texture")]
     differ = np.array([any(not np.array_equal(ours[k], theirs[k]) for ours, theirs in parts)
                        for k in range(len(body.labels))])

@@ -114,4 +114,6 @@ class PhysicsOptions(Strict):
     def _together(self) -> Self:
         if self.mode == "helical" and not self.motion.still:
             raise ValueError("motion is simulated for mode 'axial' alone, got mode 'helical'")
+        if self.mode == "helical" and (self.sinogram or self.spectral.asked):
+            raise ValueError("sinogram and spectral images are made in mode 'axial' alone, got mode 'helical'")
         return self

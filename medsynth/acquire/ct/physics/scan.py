@@ -136,7 +136,8 @@ def prepare(body: Phantom, grid: Grid, protocol: CtProtocol, *, seed: Seed) -> S
     gains = None
     if options.ring_percent:
         gains = gain_errors(machine, options.ring_percent, rng=seed.child("gains").rng())
-    chains = tuple(Chain(machine, options, kvp, basis, step_mm, rotation_s, gains) for kvp in voltages)
+    height_mm = machine.row_mm if options.mode == "helical" else step_mm
+    chains = tuple(Chain(machine, options, kvp, basis, height_mm, rotation_s, gains) for kvp in voltages)
     spacing = body.grid.spacing_mm[2]
     half = body.grid.shape_kji[2] * spacing / 2, body.grid.shape_kji[1] * spacing / 2
     offset = np.subtract(grid.centre_mm, body.grid.centre_mm)[:2]
@@ -165,9 +166,10 @@ def _rotation(machine: Scanner, protocol: CtProtocol) -> float:
         If no rotation time does.
     """
     low, high = machine.current_mA
-    able = [s for s in machine.rotations_s if low <= protocol.mas / s <= high]
+    pitch = protocol.physics.pitch if protocol.physics.mode == "helical" else 1.0
+    able = [s for s in machine.rotations_s if low <= protocol.mas * pitch / s <= high]
     if not able:
-        limits = min(low * s for s in machine.rotations_s), max(high * s for s in machine.rotations_s)
+        limits = (min(low * s for s in machine.rotations_s) / pitch, max(high * s for s in machine.rotations_s) / pitch)
         raise RecipeError(expected("mas", protocol.mas, f"in {limits[0]:g}..{limits[1]:g} with scanner "
                                    f"{protocol.physics.scanner!r}"))
     near = [s for s in able if s >= 0.5]

@@ -116,15 +116,30 @@ def paths_of(scan: Scan, body: Phantom, first: int) -> Float32:
 def read(scan: Scan, paths_cm: Float32, k: int, shares: Mapping[str, float], raw: Float32 | None = None
          ) -> dict[str, Float32]:
     """Return corrected line integrals (view, channel) of one slice, by kind of readings."""
-    chain, mas = scan.chains[0], scan.mas[k]
-    mean, square = chain.expected(paths_cm, mas)
-    found: dict[str, Float32] = {}
+    plain = {name: share for name, share in shares.items() if name not in (WATER, IODINE)}
+    found = readings_of(scan, paths_cm, scan.mas[k], plain, (k,), raw)
     if WATER in shares:
         found[WATER], found[IODINE] = materials(scan, paths_cm, k)
+    return found
+
+
+def readings_of(scan: Scan, paths_cm: Float32, mas: NDArray[np.float64], shares: Mapping[str, float],
+                place: tuple[int, ...], raw: Float32 | None = None) -> dict[str, Float32]:
+    """Return corrected line integrals (view, channel) of a detector row, by kind of readings.
+
+    Parameters
+    ----------
+    paths_cm : (view, channel, B).
+    mas : (view,).
+    shares : kind of readings -> share of the scan's tube current.
+    place : what the row's noise is drawn under.
+    raw : (bin, view, channel) where the scan's own line integrals are put, before the water correction.
+    """
+    chain = scan.chains[0]
+    mean, square = chain.expected(paths_cm, mas)
+    found: dict[str, Float32] = {}
     for name, dose in shares.items():
-        seed = scan.seed.child("noise", k) if name == IMAGE else scan.seed.child("noise", name, k)
-        if name in (WATER, IODINE):
-            continue
+        seed = scan.seed.child("noise", *place) if name == IMAGE else scan.seed.child("noise", name, *place)
         if name == "noise_free":
             found[name] = chain.corrected(chain.lines(mean, square, mas, seed=None))
         elif name == "artifact_free":
@@ -158,11 +173,16 @@ def image_of(scan: Scan, lines: Float32, kernel: KernelName, *, hu: bool = True)
     image = reconstruct.back_projected(projections, turned, scan.grid.shape_kji[2], scan.grid.spacing_mm[2],
                                        scan.centre_mm)
     image[_beyond(scan)] = 0
-    if hu:
-        beam = ct_beam(scan.protocol.kvp)
-        image *= np.float32(1000 / (beam.water_per_cm - beam.air_per_cm))
-        image -= np.float32(1000)
-    return np.ascontiguousarray(np.moveaxis(image, 2, 0))
+    image = np.ascontiguousarray(np.moveaxis(image, 2, 0))
+    return to_hu(scan, image) if hu else image
+
+
+def to_hu(scan: Scan, image: Float32) -> Float32:
+    """Turn attenuation in 1/cm less that of air into HU, in place."""
+    beam = ct_beam(scan.protocol.kvp)
+    image *= np.float32(1000 / (beam.water_per_cm - beam.air_per_cm))
+    image -= np.float32(1000)
+    return image
 
 
 def _beyond(scan: Scan) -> NDArray[np.bool_]:

@@ -200,3 +200,17 @@ def test_impossible_geometry_is_refused():
     with pytest.raises(ValueError, match="pitch"):
         PhysicsOptions(pitch=0.0)
     assert "parallel" in scanners()
+
+
+@pytest.mark.slow
+def test_a_helical_scan_shows_what_an_axial_one_does(make_ellipse):
+    phantom = make_ellipse(8, 96, 3.0, (110, 80), step_mm=2.5)
+    axial, helical = (scan_phantom(phantom, phantom, phantom, phantom, protocol(
+        {"scanner": "generic-16", "mode": mode}, slice_thickness_mm=2.5, reconstruction="fbp"), seed=Seed(1))
+        for mode in ("axial", "helical"))
+    told = helical.scanner.attributes
+    assert (told["ScanOptions"], told["SpiralPitchFactor"]) == ("HELICAL MODE", 1.0)
+    middle = (slice(2, 6), slice(38, 58), slice(38, 58))
+    one, other = (scan.image.array[middle].astype(float) for scan in (axial, helical))
+    assert other.mean() == pytest.approx(one.mean(), abs=2.0)
+    assert other.std() == pytest.approx(one.std(), rel=0.25)  # the same charge reaches a slice of the same width
