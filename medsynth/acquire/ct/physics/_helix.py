@@ -57,7 +57,7 @@ def _sweep(sums, occupied, place, axes, lines, block, source, slopes, mine, heig
     channels, bases, rows = sheet.shape
     start, step, cross_start, cross_step = lines[0], lines[1], lines[2], lines[3]
     strip = np.empty(place, np.float32)
-    low = np.empty(rows + 1, np.int64)
+    low = np.empty(rows + 1, np.uint64)
     part = np.empty(rows + 1, np.float32)
     cut = np.empty(rows + 1, np.float32)
     row_slices = (heights[rows] - heights[0]) / rows
@@ -90,12 +90,13 @@ def _sweep(sums, occupied, place, axes, lines, block, source, slopes, mine, heig
                 if not ready:
                     for e in range(rows + 1):
                         edge = min(max(z + away * heights[e], limits[0]), limits[1])
-                        low[e] = min(max(int(edge) - first, 0), last - first - 1)
-                        part[e] = edge - first - low[e]
+                        below = min(max(int(edge) - first, 0), last - first - 1)
+                        low[e] = below
+                        part[e] = edge - first - below
                     ready = True
                 for e in range(rows + 1):
-                    below = window[low[e]]
-                    cut[e] = below + part[e] * (window[low[e] + 1] - below)
+                    value = window[low[e]]
+                    cut[e] = value + part[e] * (window[low[e] + np.uint64(1)] - value)
                 inverse = np.float32(1.0 / (away * row_slices))
                 for r in range(rows):
                     sheet[c, b, r] += inverse * (cut[r + 1] - cut[r])
