@@ -171,9 +171,12 @@ def lag_parts(scanner: Scanner, rotation_s: float) -> tuple[Float64, Float64, Fl
 
 
 def delay_views(scanner: Scanner, rotation_s: float) -> float:
-    """Return by how many views lag delays readings on average: the image turns by that, unless angles allow for it."""
+    """Return by how many views lag delays readings: the image turns by that, unless angles allow for it.
+
+    That is the delay of the main component; the others are a faint tail over many views, which moves no edge.
+    """
     shares, stored, kept = lag_parts(scanner, rotation_s)
-    return float(shares @ (stored / (1 - kept))) if len(shares) else 0.0
+    return float((stored / (1 - kept))[np.argmax(shares)]) if len(shares) else 0.0
 
 
 def blurred(values: Float32, scanner: Scanner) -> Float32:
