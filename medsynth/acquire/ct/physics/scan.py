@@ -22,6 +22,7 @@ from medsynth.core.seed import Seed
 from medsynth.scene.phantom import Phantom
 
 IMAGE = "image"
+ARTIFACT_FREE = "artifact_free"
 # Readings that are decomposed into lengths of the basis materials of spectral imaging.
 WATER, IODINE = "water", "iodine"
 

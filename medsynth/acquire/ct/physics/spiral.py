@@ -12,7 +12,7 @@ from medsynth.acquire.ct.physics import reconstruct
 from medsynth.acquire.ct.physics.helix import Helix, project_helix
 from medsynth.acquire.ct.physics.helix_recon import reconstruct_helix
 from medsynth.acquire.ct.physics.scan import Output, Scan
-from medsynth.acquire.ct.physics.tier import readings_of, smoothed, to_hu
+from medsynth.acquire.ct.physics.tier import chain_of, readings_of, smoothed, to_hu
 from medsynth.scene.phantom import Phantom
 
 Float32 = NDArray[np.float32]
@@ -33,11 +33,12 @@ def volumes(scan: Scan, body: Phantom, outputs: tuple[Output, ...], *,
     shares = {one.readings: one.dose_share for one in outputs}
     told = progress or _silent
     lines = read(scan, body, helix, shares, progress=lambda share: told(READING_SHARE * share))
-    seen = replace(helix, first_rad=helix.first_rad - scan.chains[0].delay_rad())
     found: dict[str, Float32] = {}
     for n, one in enumerate(outputs):
+        chain = chain_of(scan, one.readings)
+        seen = replace(helix, first_rad=helix.first_rad - chain.delay_rad())
         response = reconstruct.kernel_response(one.kernel, scan.scanner, scan.spacing_mm,
-                                               focal=scan.options.detector_blur)
+                                               focal=chain.options.detector_blur)
         image = to_hu(scan, reconstruct_helix(lines[one.readings], seen, scan.grid, response, one.thickness_mm))
         if scan.protocol.iterative and one.readings in scan.noisy:
             thin = np.sqrt(scan.grid.spacing_mm[0] / one.thickness_mm / one.dose_share)

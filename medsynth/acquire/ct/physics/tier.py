@@ -14,9 +14,10 @@ from medsynth.acquire.ct.hu import ct_beam
 from medsynth.acquire.ct.kernel import KERNELS, SCANNER_VARIANCE_MM2, KernelName, relative_variance, slice_taps
 from medsynth.acquire.ct.physics import reconstruct
 from medsynth.acquire.ct.physics._kernels import LANES
+from medsynth.acquire.ct.physics.chain import Chain
 from medsynth.acquire.ct.physics.motion import bounds_of, moved, phases
 from medsynth.acquire.ct.physics.projector import project
-from medsynth.acquire.ct.physics.scan import IMAGE, IODINE, WATER, Output, Scan
+from medsynth.acquire.ct.physics.scan import ARTIFACT_FREE, IMAGE, IODINE, WATER, Output, Scan
 from medsynth.acquire.ct.physics.spectral import decomposed, scanner_inverse
 from medsynth.core.grid import centred_mm
 from medsynth.scene.phantom import Phantom
@@ -47,7 +48,8 @@ def volumes(scan: Scan, body: Phantom, outputs: tuple[Output, ...], *, only: NDA
     for first, lines in runs(scan, body, shares, needed, raw):
         last = min(first + LANES, shape[0])
         for (readings, kernel), volume in found.items():
-            image = image_of(scan, lines[readings], kernel, hu=readings not in (WATER, IODINE))[:last - first]
+            image = image_of(scan, lines[readings], kernel, chain_of(scan, readings),
+                             hu=readings not in (WATER, IODINE))[:last - first]
             if scan.protocol.iterative and readings in scan.noisy:
                 image = smoothed(scan, image, kernel, scan.noise_sd_hu[first:last] / np.sqrt(shares[readings]))
             volume[first:last] = image
@@ -83,24 +85,26 @@ def runs(scan: Scan, body: Phantom, shares: Mapping[str, float], needed: NDArray
     for first in range(0, scan.grid.shape_kji[0], LANES):
         if not needed[first:first + LANES].any():
             continue
-        paths = paths_of(scan, body, first)
+        paths = still = paths_of(scan, body, first)
+        if ARTIFACT_FREE in shares and not scan.options.motion.still:
+            still = paths_of(scan, body, first, still=True)
         rows: dict[str, list[Float32]] = {name: [] for name in shares}
         for n in range(LANES):
             k = min(first + n, scan.grid.shape_kji[0] - 1)
-            own = paths[:, :, n * count:(n + 1) * count]
-            for name, lines in read(scan, own, k, shares, None if raw is None else raw[k]).items():
+            own, at_rest = (part[:, :, n * count:(n + 1) * count] for part in (paths, still))
+            for name, lines in read(scan, own, at_rest, k, shares, None if raw is None else raw[k]).items():
                 rows[name].append(reconstruct.to_parallel(lines, scan.scanner))
         yield first, {name: np.stack(part) for name, part in rows.items()}
 
 
-def paths_of(scan: Scan, body: Phantom, first: int) -> Float32:
+def paths_of(scan: Scan, body: Phantom, first: int, *, still: bool = False) -> Float32:
     """Return path lengths (view, channel, lane) in cm of a run of slices; lane = slice x B + basis material.
 
-    What moves does so between groups of views, each of which sees a body at rest.
+    What moves does so between groups of views, each of which sees a body at rest. With `still` nothing moves.
     """
     maps = scan.basis.maps(body, first, first + LANES)
     motion = scan.options.motion
-    if motion.still:
+    if motion.still or still:
         return project(maps, scan.spacing_mm, scan.corner_mm, scan.scanner)
     labels = body.labels[np.clip(np.arange(first, first + LANES), 0, len(body.labels) - 1)]
     table = np.isin(labels, [s.label for s in COUCH_STRUCTURES])
@@ -113,11 +117,16 @@ def paths_of(scan: Scan, body: Phantom, first: int) -> Float32:
     return np.concatenate(parts)
 
 
-def read(scan: Scan, paths_cm: Float32, k: int, shares: Mapping[str, float], raw: Float32 | None = None
-         ) -> dict[str, Float32]:
-    """Return corrected line integrals (view, channel) of one slice, by kind of readings."""
-    plain = {name: share for name, share in shares.items() if name not in (WATER, IODINE)}
+def read(scan: Scan, paths_cm: Float32, still_cm: Float32, k: int, shares: Mapping[str, float],
+         raw: Float32 | None = None) -> dict[str, Float32]:
+    """Return corrected line integrals (view, channel) of one slice, by kind of readings.
+
+    still_cm : the paths if nothing moved.
+    """
+    plain = {name: share for name, share in shares.items() if name not in (ARTIFACT_FREE, WATER, IODINE)}
     found = readings_of(scan, paths_cm, scan.mas[k], plain, (k,), raw)
+    if ARTIFACT_FREE in shares:
+        found |= readings_of(scan, still_cm, scan.mas[k], {ARTIFACT_FREE: 1.0}, (k,))
     if WATER in shares:
         found[WATER], found[IODINE] = materials(scan, paths_cm, k)
     return found
@@ -135,16 +144,19 @@ def readings_of(scan: Scan, paths_cm: Float32, mas: NDArray[np.float64], shares:
     place : what the row's noise is drawn under.
     raw : (bin, view, channel) where the scan's own line integrals are put, before the water correction.
     """
+    found: dict[str, Float32] = {}
+    if ARTIFACT_FREE in shares:
+        ideal = chain_of(scan, ARTIFACT_FREE)
+        found[ARTIFACT_FREE] = ideal.corrected(ideal.lines(*ideal.expected(paths_cm, mas), mas, seed=None))
+    others = {name: share for name, share in shares.items() if name != ARTIFACT_FREE}
+    if not others:
+        return found
     chain = scan.chains[0]
     mean, square = chain.expected(paths_cm, mas)
-    found: dict[str, Float32] = {}
-    for name, dose in shares.items():
+    for name, dose in others.items():
         seed = scan.seed.child("noise", *place) if name == IMAGE else scan.seed.child("noise", name, *place)
         if name == "noise_free":
             found[name] = chain.corrected(chain.lines(mean, square, mas, seed=None))
-        elif name == "artifact_free":
-            ideal = chain.ideal()
-            found[name] = ideal.corrected(ideal.lines(*ideal.expected(paths_cm, mas), mas, seed=None))
         else:
             share = np.float32(dose)
             lines = chain.lines(mean * share, square * share, mas * share, seed=seed)
@@ -164,12 +176,17 @@ def materials(scan: Scan, paths_cm: Float32, k: int) -> Float32:
     return decomposed(np.concatenate(lines), inverse)
 
 
-def image_of(scan: Scan, lines: Float32, kernel: KernelName, *, hu: bool = True) -> Float32:
+def chain_of(scan: Scan, readings: str) -> Chain:
+    """Return the scanner that makes these readings: its blur and lag are what the reconstruction makes up for."""
+    return scan.chains[0].ideal() if readings == ARTIFACT_FREE else scan.chains[0]
+
+
+def image_of(scan: Scan, lines: Float32, kernel: KernelName, chain: Chain, *, hu: bool = True) -> Float32:
     """Return the image (slice, j, i) of parallel line integrals (slice, theta, t): HU, or 1/cm less that of air."""
     rays = reconstruct.parallel_of(scan.scanner)
-    response = reconstruct.kernel_response(kernel, scan.scanner, scan.spacing_mm, focal=scan.options.detector_blur)
+    response = reconstruct.kernel_response(kernel, scan.scanner, scan.spacing_mm, focal=chain.options.detector_blur)
     projections = np.moveaxis(reconstruct.filtered(lines, rays.step_mm, response), 0, 2)
-    turned = reconstruct.turned(rays, -scan.chains[0].delay_rad())
+    turned = reconstruct.turned(rays, -chain.delay_rad())
     image = reconstruct.back_projected(projections, turned, scan.grid.shape_kji[2], scan.grid.spacing_mm[2],
                                        scan.centre_mm)
     image[_beyond(scan)] = 0
