@@ -90,8 +90,12 @@ def _tissues() -> list[dict[str, Any]]:
 def _protocols() -> list[dict[str, Any]]:
     from medsynth.dataset.tables import MODALITIES
 
-    return [{"name": name, "description": entry.description, "settings": list(entry.protocol().model_fields)}
-            for name, entry in MODALITIES.items()]
+    rows: list[dict[str, Any]] = []
+    for name, entry in MODALITIES.items():
+        rows.append({"name": name, "description": entry.description, "settings": list(entry.protocol().model_fields)})
+        rows += [{"name": f"{name}: {preset}", "description": words, "settings": []}
+                 for preset, words in entry.scanners().items()]
+    return rows
 
 
 _LISTINGS = {"phantoms": _phantoms, "lesions": _lesions, "recipes": _recipes, "tissues": _tissues,

@@ -35,12 +35,14 @@ class Modality:
     protocol : the model that checks its settings.
     acquire : what makes the image.
     structures : what it adds to the label image itself, e.g. the patient table.
+    scanners : the presets that a protocol may name, with what they are in words.
     """
 
     description: str
     protocol: Callable[[], type[BaseModel]]
     acquire: Callable[[], Acquire]
     structures: Callable[[], tuple[Structure, ...]]
+    scanners: Callable[[], dict[str, str]]
 
 
 def _ct_protocol() -> type[BaseModel]:
@@ -61,6 +63,13 @@ def _ct_structures() -> tuple[Structure, ...]:
     return COUCH_STRUCTURES
 
 
+def _ct_scanners() -> dict[str, str]:
+    from medsynth.acquire.ct.physics.scanner import scanners
+
+    return {name: one.words for name, one in scanners().items()}
+
+
 MODALITIES: dict[str, Modality] = {
-    "ct": Modality("computed tomography: HU from composition, density and beam", _ct_protocol, _ct, _ct_structures),
+    "ct": Modality("computed tomography: HU from composition, density and beam", _ct_protocol, _ct, _ct_structures,
+                   _ct_scanners),
 }

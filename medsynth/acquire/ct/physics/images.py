@@ -52,7 +52,7 @@ def scan_phantom(phantom: Phantom, healthy: Phantom, body: Phantom, bare: Phanto
     record = scanner_record(protocol, phantom.grid.shape_kji[2] * phantom.grid.spacing_mm[2],
                             rotation_s=scan.chains[0].rotation_s, current=(charge / charge.mean()).tolist())
     images = {one.name: (_volume(volumes[one.name], phantom), _record(record, one)) for one in outputs
-              if one.name not in (WATER, IODINE)}
+              if one.name not in {WATER, IODINE, "noise_free", "artifact_free"} - set(protocol.physics.pairs.targets)}
     images |= _computed(volumes, phantom, protocol, record)
     image, _ = images.pop(IMAGE)
     other = None
@@ -71,14 +71,14 @@ def _computed(volumes: Mapping[str, Float32], phantom: Phantom, protocol: CtProt
     if "artifact_map" in options.pairs.targets:
         difference = volumes["noise_free"] - volumes["artifact_free"]
         found["artifact_map"] = _volume(difference, phantom), replace(
-            record, description=f"{record.description}, artifact map", window=(0.0, 200.0))
+            record, description=f"artifact map: {record.description}", window=(0.0, 200.0))
     for energy in options.spectral.monoenergetic_keV:
         hu = monoenergetic_hu(volumes[WATER], volumes[IODINE], energy)
         found[f"mono_{energy:g}".replace(".", "p")] = _volume(hu, phantom), replace(
-            record, description=f"{record.description}, {energy:g} keV")
+            record, description=f"{energy:g} keV: {record.description}")
     if options.spectral.iodine:
         found["iodine"] = Volume(iodine_mg_per_ml(volumes[IODINE]), phantom.grid, "mg/mL"), replace(
-            record, description=f"{record.description}, iodine")
+            record, description=f"iodine: {record.description}")
     return found
 
 
@@ -124,7 +124,7 @@ def _record(record: ScannerRecord, one: Output) -> ScannerRecord:
             attributes[key] = float(attributes[key]) * one.dose_share  # type: ignore[arg-type]
         by_slice = {key: tuple(value * one.dose_share for value in values) for key, values in by_slice.items()}
     words = one.name.replace("_", " ")
-    return replace(record, description=f"{record.description}, {words}", attributes=attributes, by_slice=by_slice)
+    return replace(record, description=f"{words}: {record.description}", attributes=attributes, by_slice=by_slice)
 
 
 def _parameters(scan: Scan, phantom: Phantom) -> dict[str, Any]:
