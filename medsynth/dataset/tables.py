@@ -42,7 +42,7 @@ class Modality:
     protocol: Callable[[], type[BaseModel]]
     acquire: Callable[[], Acquire]
     structures: Callable[[], tuple[Structure, ...]]
-    scanners: Callable[[], dict[str, str]]
+    scanners: Callable[[], dict[str, str]] = dict
 
 
 def _ct_protocol() -> type[BaseModel]:

@@ -65,7 +65,7 @@ class StubProtocol(BaseModel):
     failing_index: int = 1
 
 
-def acquire(scene: Scene, lesions, protocol: StubProtocol, *, seed, twin: bool = False) -> Acquired:
+def acquire(scene: Scene, lesions, protocol: StubProtocol, *, seed, twin: bool = False, progress=None) -> Acquired:
     time.sleep(protocol.slow_s)
     if protocol.fails and str(protocol.failing_index) == seed.path[1]:
         _fail(protocol.fails)
