@@ -524,21 +524,23 @@ def rod_contrast(kvp: float, amount: float, name: str) -> tuple[float, float]:
 # ---- speed ---------------------------------------------------------------------------------------------------------
 
 def speed_rows() -> Iterator[Row]:
-    """Yield seconds per slice of 512 x 512, 984 views of 900 channels, everything switched on."""
-    pixel, times = 0.8, {}
+    """Yield seconds per slice of 512 x 512, 984 views of 900 channels, everything switched on; the best of three."""
+    pixel = 0.8
     x = (np.arange(512) - 255.5) * pixel
     plane = (np.hypot(x[None, :] / 170, x[:, None] / 125) < 1).astype(np.uint16)
-    for slices in (8, 1, 8, 1):
+    times: dict[int, list[tuple[float, float]]] = {8: [], 1: []}
+    for slices in (8, 1) * 3:
         labels = np.repeat(plane[None], slices, axis=0)
         empty = np.zeros(labels.shape, np.uint16)
         phantom = Phantom(Grid.centred(labels.shape, (1.0, pixel, pixel)), labels, empty, empty.astype(np.uint8),
                           empty.astype(np.int16), (WATER,))
-        begin = time.perf_counter()
+        begin, used = time.perf_counter(), time.process_time()
         scan_phantom(phantom, phantom, phantom, phantom, CtProtocol(fidelity="physics"), seed=Seed(1))
-        times[slices] = min(times.get(slices, np.inf), (time.perf_counter() - begin) / slices)
-    for slices, seconds in times.items():
-        yield Row("seconds per slice, " + ("one alone" if slices == 1 else "in a run of 8"), seconds, 0.0, seconds, 1.5,
-                  "s")
+        times[slices].append(((time.perf_counter() - begin) / slices, (time.process_time() - used) / slices))
+    for slices, found in times.items():
+        seconds, cpu = (min(part) for part in zip(*found, strict=True))
+        yield Row(f"seconds per slice, {'one alone' if slices == 1 else 'in a run of 8'} ({cpu:.2f} s of all cores)",
+                  seconds, 0.0, seconds, 1.5, "s")
 
 
 def chest() -> None:

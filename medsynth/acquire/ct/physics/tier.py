@@ -49,7 +49,7 @@ def volumes(scan: Scan, body: Phantom, outputs: tuple[Output, ...], *, only: NDA
         last = min(first + LANES, shape[0])
         for (readings, kernel), volume in found.items():
             image = image_of(scan, lines[readings], kernel, chain_of(scan, readings),
-                             hu=readings not in (WATER, IODINE))[:last - first]
+                             hu=readings not in (WATER, IODINE))
             if scan.protocol.iterative and readings in scan.noisy:
                 image = smoothed(scan, image, kernel, scan.noise_sd_hu[first:last] / np.sqrt(shares[readings]))
             volume[first:last] = image
@@ -76,7 +76,7 @@ def _widened(slices: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
 
 def runs(scan: Scan, body: Phantom, shares: Mapping[str, float], needed: NDArray[np.bool_],
          raw: Float32 | None = None) -> Iterator[tuple[int, dict[str, Float32]]]:
-    """Yield the first slice of each run of `LANES` slices, and its corrected line integrals by kind of readings.
+    """Yield the first slice of each run of up to `LANES` slices, and its corrected line integrals by kind of readings.
 
     These are (slice, theta, t) float32, sorted into parallel rays. Runs without a needed slice are left out.
     shares : kind of readings -> share of the scan's tube current.
@@ -89,8 +89,7 @@ def runs(scan: Scan, body: Phantom, shares: Mapping[str, float], needed: NDArray
         if ARTIFACT_FREE in shares and not scan.options.motion.still:
             still = paths_of(scan, body, first, still=True)
         rows: dict[str, list[Float32]] = {name: [] for name in shares}
-        for n in range(LANES):
-            k = min(first + n, scan.grid.shape_kji[0] - 1)
+        for n, k in enumerate(range(first, min(first + LANES, scan.grid.shape_kji[0]))):
             own, at_rest = (part[:, :, n * count:(n + 1) * count] for part in (paths, still))
             for name, lines in read(scan, own, at_rest, k, shares, None if raw is None else raw[k]).items():
                 rows[name].append(reconstruct.to_parallel(lines, scan.scanner))
@@ -102,11 +101,12 @@ def paths_of(scan: Scan, body: Phantom, first: int, *, still: bool = False) -> F
 
     What moves does so between groups of views, each of which sees a body at rest. With `still` nothing moves.
     """
-    maps = scan.basis.maps(body, first, first + LANES)
+    last = min(first + LANES, len(body.labels))
+    maps = scan.basis.maps(body, first, last)
     motion = scan.options.motion
     if motion.still or still:
         return project(maps, scan.spacing_mm, scan.corner_mm, scan.scanner)
-    labels = body.labels[np.clip(np.arange(first, first + LANES), 0, len(body.labels) - 1)]
+    labels = body.labels[first:last]
     table = np.isin(labels, [s.label for s in COUCH_STRUCTURES])
     heart = np.isin(labels, [s.label for s in body.structures if s.name in HEART])
     bounds = bounds_of((labels != 0) & ~table, heart if heart.any() else None, scan.spacing_mm)

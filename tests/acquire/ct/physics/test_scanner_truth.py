@@ -276,3 +276,13 @@ def test_the_artifact_free_image_is_as_sharp_as_the_scan_and_stands_still():
     _, smeared, still = scan(phantom, **plain, motion={"shift_mm": (12.0, 0.0)})
     assert np.abs(smeared - clean).max() > 200
     np.testing.assert_array_equal(still, free)
+
+
+def test_a_slice_does_not_depend_on_how_many_are_scanned_with_it(make_ellipse):
+    images = {}
+    for slices in (1, 3):
+        phantom = make_ellipse(slices, 96, 2.5, (100, 80))
+        asked = CtProtocol(fidelity="physics", slice_thickness_mm=3.0, mas=100.0)
+        images[slices] = scan_phantom(phantom, phantom, phantom, phantom, asked, seed=Seed(2)).image.array.astype(int)
+    assert np.abs(images[3][0] - images[1][0]).max() <= 1
+    assert np.abs(images[3][1] - images[3][0]).max() > 20  # every slice has noise of its own
