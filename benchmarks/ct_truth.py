@@ -199,7 +199,7 @@ def water_rows() -> Iterator[Row]:
 
 # ---- noise ---------------------------------------------------------------------------------------------------------
 
-def parallel_noise_rows(lanes: int = 96) -> Iterator[Row]:
+def parallel_noise_rows(lanes: int = 192) -> Iterator[Row]:
     """Yield SD and power spectrum of white noise in parallel samples, against their closed forms."""
     views, sigma, pixel, matrix = 720, 0.01, 0.7, 192
     machine, rng = scanner("parallel", channels=400, views=views), np.random.default_rng(2)
@@ -223,7 +223,7 @@ def parallel_noise_rows(lanes: int = 96) -> Iterator[Row]:
             taper**2).sum()
         shape = np.pi * sigma**2 / views * _windowed(_aliased(response, matrix, pixel), taper)
         f = np.hypot(*np.meshgrid(*[np.fft.fftfreq(matrix, pixel)] * 2))
-        rings = [(f >= low) & (f < low + 0.025) for low in np.arange(0.05, 0.349, 0.025)]
+        rings = [(f >= low) & (f < low + 0.05) for low in np.arange(0.05, 0.349, 0.05)]
         ratios = np.array([power[ring].mean() / shape[ring].mean() for ring in rings])
         worst = ratios[np.abs(ratios - 1).argmax()]
         yield Row.relative(f"noise power over f A^2, worst ring to 0.7 Nyquist, {name}", worst, 1.0, 2.6)
