@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +37,8 @@ def _write_raw(case: Case, folder: Path) -> None:
     """Write what the images were made of, where a recipe asks for it (see docs/files.md)."""
     for name, one in case.acquired.items():
         if one.raw:
-            np.savez(folder / f"{name}_raw.npz", allow_pickle=False, **one.raw)
+            arrays: dict[str, Any] = dict(one.raw)
+            np.savez(folder / f"{name}_raw.npz", **arrays)
 
 
 def _write_one(case: Case, folder: Path, formats: FormatsPart, *, suffix: str) -> None:

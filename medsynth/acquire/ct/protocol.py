@@ -57,6 +57,10 @@ class CtProtocol(BaseModel):
         if self.increment_mm is not None and self.increment_mm > self.slice_thickness_mm * (1 + 1e-6):
             raise ValueError(f"increment_mm must be <= slice_thickness_mm ({self.slice_thickness_mm:g}): gaps between "
                              f"slices are not simulated, got {self.increment_mm:g}")
+        thin = [mm for mm in self.physics.pairs.thicknesses_mm if mm < self.slice_step_mm * (1 - 1e-6)]
+        if thin:
+            raise ValueError(f"physics.pairs.thicknesses_mm must be >= the slices' distance ({self.slice_step_mm:g}), "
+                             f"got {thin[0]:g}")
         if self.pixel_mm is not None and self.fov_mm is not None and self.matrix is not None:
             raise ValueError("pixel_mm, fov_mm and matrix: at most two of them must be given, got all three")
         if self.pixel_mm is not None and self.fov_mm is not None and not 16 <= self.fov_mm / self.pixel_mm <= 2048:

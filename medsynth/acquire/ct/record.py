@@ -59,7 +59,7 @@ def scanner_record(protocol: CtProtocol, fov_mm: float, *, rotation_s: float = R
         "ExposureTime": round(1000 * rotation_s / (pitch if helical else 1.0)),
         "XRayTubeCurrent": max(1, round(mean_mA)),
         "Exposure": max(1, round(protocol.mas)),
-        "CTDIvol": round(ctdi_vol_mGy(protocol.kvp, protocol.mas, phantom_cm), 3),
+        "CTDIvol": round(ctdi_of(protocol), 3),
         "FilterType": "BODY",
         "FocalSpots": 0.9,
         "ConvolutionKernel": _KERNEL_NAMES[protocol.kernel],
@@ -100,12 +100,18 @@ def dose_phantom_cm(protocol: CtProtocol) -> Literal[16, 32]:
     return 16 if protocol.scan_range == "head" else 32
 
 
+def ctdi_of(protocol: CtProtocol) -> float:
+    """Return CTDIvol in mGy of all tube voltages of a scan."""
+    second = protocol.physics.spectral.second_kvp if protocol.fidelity == "physics" else None
+    return sum(ctdi_vol_mGy(kvp, protocol.mas, dose_phantom_cm(protocol)) for kvp in (protocol.kvp, second) if kvp)
+
+
 def dose_parameters(protocol: CtProtocol, image: Volume, phantom: Phantom) -> dict[str, float]:
     """Return the dose of a scan as JSON values; sizes are means over slices, every few millimetres.
 
     The water-equivalent diameter is that of the body alone, without the table.
     """
-    ctdi = ctdi_vol_mGy(protocol.kvp, protocol.mas, dose_phantom_cm(protocol))
+    ctdi = ctdi_of(protocol)
     step_mm, _, pixel_mm = image.grid.spacing_mm
     table = [s.label for s in COUCH_STRUCTURES]
     sizes = []

@@ -20,7 +20,8 @@ from medsynth.tissues.attenuation import linear_attenuation
 from medsynth.tissues.table import tissue
 
 Float32 = NDArray[np.float32]
-NOISE_FREE_LOW = 1e-6  # without noise no reading is too low for the logarithm
+NOISE_FREE_LOW = 1e-6
+DARKEST = 0.25  # of what counts as a low signal: where noisy readings end, too
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +94,10 @@ class Chain:
             readings = readings * self.gains
         if options.scatter and options.scatter_correction:
             readings = scatter.corrected(readings, self._air, mas, self.scanner, grid=options.scatter_grid)
-        low = detector.low_signal(self.scanner, self.height_mm) if seed is not None else NOISE_FREE_LOW
+        low = detector.low_signal(self.scanner, self.height_mm)
+        if seed is None:  # no neighbours are needed, but behind metal the correction of scatter leaves nothing
+            readings = np.maximum(readings, np.float32(DARKEST * low)) if options.scatter else readings
+            low = NOISE_FREE_LOW
         return detector.line_integrals(readings, self._air, mas, low=low)
 
     def corrected(self, lines: Float32) -> Float32:

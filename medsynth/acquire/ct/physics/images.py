@@ -51,6 +51,9 @@ def scan_phantom(phantom: Phantom, healthy: Phantom, body: Phantom, bare: Phanto
     charge = scan.mas.sum(axis=1)
     record = scanner_record(protocol, phantom.grid.shape_kji[2] * phantom.grid.spacing_mm[2],
                             rotation_s=scan.chains[0].rotation_s, current=(charge / charge.mean()).tolist())
+    record = replace(record, attributes=dict(record.attributes) | {
+        "ManufacturerModelName": f"medsynth CT {protocol.physics.scanner}", "FocalSpots": scan.scanner.focal_mm[0],
+        "FilterType": scan.scanner.bowtie.upper(), "DataCollectionDiameter": round(scan.scanner.field_mm, 1)})
     images = {one.name: (_volume(volumes[one.name], phantom), _record(record, one)) for one in outputs
               if one.name not in {WATER, IODINE, "noise_free", "artifact_free"} - set(protocol.physics.pairs.targets)}
     images |= _computed(volumes, phantom, protocol, record)

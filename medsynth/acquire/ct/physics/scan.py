@@ -76,7 +76,7 @@ class Scan:
     ----------
     chains : the scanner at each tube voltage; the first makes the images.
     mas : (k, view) of every reading, at the first voltage.
-    noise_sd_hu : (k,) expected SD of the noise in the body, of slices as thin as they are apart and not smoothed.
+    noise : (k, j, i) expected SD in HU of slices as thin as they are apart and not smoothed, and pixels per place.
     corner_mm : (x, y) of the object's first pixel's outer corner from the isocentre.
     centre_mm : (x, y) of the image's middle from the isocentre.
     notes : what a user must know, e.g. of truncation.
@@ -91,7 +91,7 @@ class Scan:
     corner_mm: tuple[float, float]
     centre_mm: tuple[float, float]
     seed: Seed
-    noise_sd_hu: NDArray[np.float64]
+    noise: tuple[NDArray[np.float32], int]
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -104,7 +104,14 @@ class Scan:
         """The readings whose images have noise that an iterative reconstruction smooths."""
         if not self.options.quantum_noise:
             return ()
-        return (IMAGE, *(one.readings for one in outputs_of(self.protocol) if one.dose_share < 1))
+        return (IMAGE, *(one.readings for one in outputs_of(self.protocol) if one.name.startswith("dose_")))
+
+    def noise_sd_hu(self, first: int, last: int) -> NDArray[np.float32]:
+        """Return the expected SD (k, j, i) of the noise of slices `first` up to `last`, on the image's pixels."""
+        coarse, block = self.noise
+        rows, columns = (np.minimum(np.arange(n) // block, m - 1)
+                         for n, m in zip(self.grid.shape_kji[1:], coarse.shape[1:], strict=True))
+        return np.asarray(coarse[first:last][:, rows[:, None], columns[None, :]], np.float32)
 
     @property
     def basis(self) -> Basis:
@@ -143,19 +150,26 @@ def prepare(body: Phantom, grid: Grid, protocol: CtProtocol, *, seed: Seed) -> S
     half = body.grid.shape_kji[2] * spacing / 2, body.grid.shape_kji[1] * spacing / 2
     offset = np.subtract(grid.centre_mm, body.grid.centre_mm)[:2]
     return Scan(protocol, machine, chains, _charge(body, machine, protocol, rotation_s), grid, spacing,
-                (-half[0], -half[1]), (float(offset[0]), float(offset[1])), seed, _noise(body, protocol, step_mm),
+                (-half[0], -half[1]), (float(offset[0]), float(offset[1])), seed, _noise(body, grid, protocol, step_mm),
                 _truncation(body, machine))
 
 
-def _noise(body: Phantom, protocol: CtProtocol, step_mm: float) -> NDArray[np.float64]:
-    """Return (k,) the noise in the body that the fast tier expects of filtered back-projection."""
+def _noise(body: Phantom, grid: Grid, protocol: CtProtocol, step_mm: float) -> tuple[NDArray[np.float32], int]:
+    """Return (k, j, i) the noise that the fast tier expects of filtered back-projection, and its pixels per place.
+
+    Where the body's grid is not the image's, one number per slice stands for all of it, the median in the body.
+    """
     thin = protocol.model_copy(update={"slice_thickness_mm": step_mm, "increment_mm": None, "reconstruction": "fbp"})
     level = noise_level(body, thin)
     total = level.total_hu()
+    if body.grid.is_close(grid):
+        return total, level.block
     inside = body.labels[:, level.block // 2::level.block, level.block // 2::level.block] != 0
     inside = inside[:, :total.shape[1], :total.shape[2]]
-    return np.array([float(np.median(sd[mask])) if mask.any() else float(np.median(sd))
-                     for sd, mask in zip(total[:, :inside.shape[1], :inside.shape[2]], inside, strict=True)])
+    medians = [float(np.median(sd[mask])) if mask.any() else float(np.median(sd))
+               for sd, mask in zip(total[:, :inside.shape[1], :inside.shape[2]], inside, strict=True)]
+    return np.array(medians, np.float32)[:, None, None], max(grid.shape_kji)
+
 
 
 def _rotation(machine: Scanner, protocol: CtProtocol) -> float:

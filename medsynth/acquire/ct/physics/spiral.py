@@ -12,6 +12,7 @@ from medsynth.acquire.ct.physics import reconstruct
 from medsynth.acquire.ct.physics.helix import Helix, project_helix
 from medsynth.acquire.ct.physics.helix_recon import reconstruct_helix
 from medsynth.acquire.ct.physics.scan import Output, Scan
+from medsynth.acquire.ct.physics.source import heel
 from medsynth.acquire.ct.physics.tier import chain_of, readings_of, smoothed, to_hu
 from medsynth.scene.phantom import Phantom
 
@@ -42,7 +43,7 @@ def volumes(scan: Scan, body: Phantom, outputs: tuple[Output, ...], *,
         image = to_hu(scan, reconstruct_helix(lines[one.readings], seen, scan.grid, response, one.thickness_mm))
         if scan.protocol.iterative and one.readings in scan.noisy:
             thin = np.sqrt(scan.grid.spacing_mm[0] / one.thickness_mm / one.dose_share)
-            image = smoothed(scan, image, one.kernel, scan.noise_sd_hu * thin)
+            image = smoothed(scan, image, one.kernel, scan.noise_sd_hu(0, len(image)) * np.float32(thin))
         found[one.name] = image
         told(READING_SHARE + (1 - READING_SHARE) * (n + 1) / len(outputs))
     return found
@@ -67,6 +68,8 @@ def read(scan: Scan, body: Phantom, helix: Helix, shares: dict[str, float], *,
     shape = (helix.views, scan.scanner.rows, scan.scanner.channels)
     found = {name: np.empty(shape, np.float32) for name in shares}
     mas = charge(scan, helix)
+    middles = (helix.row_heights_mm()[1:] + helix.row_heights_mm()[:-1]) / 2
+    fluence = heel(scan.scanner, scan.protocol.kvp, middles)  # rows on the anode's side get less
     names = len(scan.basis.names)
 
     def slab(first: int, last: int) -> Float32:
@@ -77,7 +80,8 @@ def read(scan: Scan, body: Phantom, helix: Helix, shares: dict[str, float], *,
         views = slice(begin, min(begin + VIEWS_AT_ONCE, helix.views))
         paths = project_helix(slab, body.grid, helix, views)
         for row in range(scan.scanner.rows):
-            own = readings_of(scan, np.ascontiguousarray(paths[:, row]), mas[views], shares, (number, row))
+            own = readings_of(scan, np.ascontiguousarray(paths[:, row]), mas[views] * fluence[row], shares,
+                              (number, row))
             for name, lines in own.items():
                 found[name][views, row] = lines
         progress(views.stop / helix.views)

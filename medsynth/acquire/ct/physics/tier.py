@@ -51,7 +51,8 @@ def volumes(scan: Scan, body: Phantom, outputs: tuple[Output, ...], *, only: NDA
             image = image_of(scan, lines[readings], kernel, chain_of(scan, readings),
                              hu=readings not in (WATER, IODINE))
             if scan.protocol.iterative and readings in scan.noisy:
-                image = smoothed(scan, image, kernel, scan.noise_sd_hu[first:last] / np.sqrt(shares[readings]))
+                louder = np.float32(1 / np.sqrt(shares[readings]))
+                image = smoothed(scan, image, kernel, scan.noise_sd_hu(first, last) * louder)
             volume[first:last] = image
         if progress is not None:
             progress(last / shape[0])
@@ -209,13 +210,13 @@ def _beyond(scan: Scan) -> NDArray[np.bool_]:
     return np.asarray(np.hypot(x[None, :], y[:, None]) > scan.scanner.field_mm / 2 - scan.scanner.pitch_mm)
 
 
-def smoothed(scan: Scan, image: Float32, kernel: KernelName, noise_sd_hu: NDArray[np.float64]) -> Float32:
+def smoothed(scan: Scan, image: Float32, kernel: KernelName, noise_sd_hu: Float32) -> Float32:
     """Return slices whose noise is blurred to the spectrum that the fast tier's iterative kernels have."""
     pixel_mm = scan.grid.spacing_mm[2]
     blur_mm = np.sqrt(KERNELS[kernel].noise_blur_mm**2 + SCANNER_VARIANCE_MM2 + scan.spacing_mm**2 / 12)
     own, this = (relative_variance(name, iterative=False, pixel_mm=scan.spacing_mm)
                  for name in (scan.protocol.kernel, kernel))
-    return reduced(image, noise_sd_hu * np.sqrt(this / own), pixel_mm, float(blur_mm))
+    return reduced(image, noise_sd_hu * np.float32(np.sqrt(this / own)), pixel_mm, float(blur_mm))
 
 
 def thickened(volume: Float32, thickness_mm: float, step_mm: float) -> Float32:
