@@ -124,7 +124,8 @@ def organs(body: str, part: str, at: float, **settings: object) -> None:
             images[tier, n] = found.image.array.astype(float)
     print(f"\n{body}, {settings}, {len(found.image.array)} slices of 512 x 512; seconds a slice with rasterising: "
           + ", ".join(f"{tier} {seconds[tier] / len(found.image.array):.2f}" for tier in TIERS) + "\n")
-    print("| structure | voxels | fast HU | physics HU | difference | fast SD | physics SD | ratio |\n" + "|---" * 8 + "|")
+    print("| structure | voxels | fast HU | physics HU | difference | fast SD | physics SD | ratio |")
+    print("|---" * 8 + "|")
     phantom = found.phantom
     for structure in phantom.structures:
         inside = (phantom.labels == structure.label) & (phantom.fraction == 0)
@@ -168,7 +169,8 @@ def textures(reference: Path | None) -> None:
         for organ in ("liver", "erector_spinae"):
             labels = [s.label for s in found.phantom.structures if s.name.startswith(organ)]
             count, sd, lags = texture(found.image.array.astype(float), np.isin(found.phantom.labels, labels))
-            print(f"| {organ}, {tier}, {reconstruction} | {count} | {sd:.1f} | {', '.join(f'{lag:.2f}' for lag in lags)} |")
+            spelled = ", ".join(f"{lag:.2f}" for lag in lags)
+            print(f"| {organ}, {tier}, {reconstruction} | {count} | {sd:.1f} | {spelled} |")
     if reference is None:
         return
     import SimpleITK
