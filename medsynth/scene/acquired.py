@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from medsynth.core.scanner import ScannerRecord
 from medsynth.core.volume import Volume
 from medsynth.scene.phantom import Phantom
+from medsynth.scene.projection import Projection
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +28,8 @@ class Acquired:
     parameters : the full protocol and derived numbers (JSON values), for annotations.json.
     pairs : further images of the same truth on the same grid, by name, with what files say of them.
     raw : what the image was made of, by name, e.g. a sinogram and its geometry; empty unless asked for.
+    projection : the truth in the image's plane where the image is a projection, None for cross-sections. `phantom` and
+        `healthy` are then the voxels that the rays crossed, on a grid of their own, and `image` has one slice.
     """
 
     image: Volume
@@ -37,3 +40,4 @@ class Acquired:
     parameters: Mapping[str, Any]
     pairs: Mapping[str, tuple[Volume, ScannerRecord]] = field(default_factory=dict)
     raw: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    projection: Projection | None = None
