@@ -1,0 +1,1 @@
+"""Magnetic resonance imaging: contrast of tissues, k-space with its imperfections, reconstruction."""
