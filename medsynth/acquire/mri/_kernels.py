@@ -1,0 +1,245 @@
+"""The inner loops of k-space: coil patterns, lines of a Fourier transform, displaced and moved objects.
+
+Parallel loops write disjoint outputs, so that results do not depend on the number of threads. Images are complex64,
+(k, phase, readout). Interpolation uses cubic B-splines, whose coefficients come from `spline_last`, `spline_middle` and
+`spline_first`; beyond the array there is nothing.
+"""
+# mypy: allow-untyped-defs, allow-untyped-calls
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+
+POLE = math.sqrt(3.0) - 2.0  # of the cubic B-spline's inverse filter
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _cubic(u, w):
+    """Write the weights of the four nodes around a point that lies u in [0, 1) beyond the second of them."""
+    v = 1.0 - u
+    w[0] = v * v * v / 6.0
+    w[1] = (4.0 - 6.0 * u * u + 3.0 * u * u * u) / 6.0
+    w[2] = (4.0 - 6.0 * v * v + 3.0 * v * v * v) / 6.0
+    w[3] = u * u * u / 6.0
+
+
+@numba.njit(cache=True, nogil=True)
+def _spline_row(row):
+    """Turn a row's values into B-spline coefficients in place; the row goes on with zeros."""
+    count = len(row)
+    z = np.float32(POLE)
+    for n in range(1, count):
+        row[n] += z * row[n - 1]
+    row[count - 1] = row[count - 1] * np.float32(-POLE / (1.0 - POLE * POLE))
+    for n in range(count - 2, -1, -1):
+        row[n] = z * (row[n + 1] - row[n])
+    six = np.float32(6.0)
+    for n in range(count):
+        row[n] = six * row[n]
+
+
+@numba.njit(parallel=True, cache=True, nogil=True)
+def spline_last(image):
+    """Filter along the last axis in place."""
+    for k in numba.prange(image.shape[0]):
+        for j in range(image.shape[1]):
+            _spline_row(image[k, j])
+
+
+@numba.njit(parallel=True, cache=True, nogil=True)
+def spline_middle(image):
+    """Filter along the middle axis in place."""
+    z, last = np.float32(POLE), image.shape[1] - 1
+    end, six = np.float32(-POLE / (1.0 - POLE * POLE)), np.float32(6.0)
+    for k in numba.prange(image.shape[0]):
+        for n in range(1, last + 1):
+            for i in range(image.shape[2]):
+                image[k, n, i] += z * image[k, n - 1, i]
+        for i in range(image.shape[2]):
+            image[k, last, i] = image[k, last, i] * end
+        for n in range(last - 1, -1, -1):
+            for i in range(image.shape[2]):
+                image[k, n, i] = z * (image[k, n + 1, i] - image[k, n, i])
+        for n in range(last + 1):
+            for i in range(image.shape[2]):
+                image[k, n, i] = six * image[k, n, i]
+
+
+@numba.njit(parallel=True, cache=True, nogil=True)
+def spline_first(image):
+    """Filter along the first axis in place."""
+    z, last = np.float32(POLE), image.shape[0] - 1
+    end, six = np.float32(-POLE / (1.0 - POLE * POLE)), np.float32(6.0)
+    for j in numba.prange(image.shape[1]):
+        for n in range(1, last + 1):
+            for i in range(image.shape[2]):
+                image[n, j, i] += z * image[n - 1, j, i]
+        for i in range(image.shape[2]):
+            image[last, j, i] = image[last, j, i] * end
+        for n in range(last - 1, -1, -1):
+            for i in range(image.shape[2]):
+                image[n, j, i] = z * (image[n + 1, j, i] - image[n, j, i])
+        for n in range(last + 1):
+            for i in range(image.shape[2]):
+                image[n, j, i] = six * image[n, j, i]
+
+
+@numba.njit(parallel=True, cache=True, nogil=True)
+def push(image, field, scale, shift, out):
+    """Move each voxel's signal along the last axis by scale x field + shift cells; nothing is lost but over the ends.
+
+    The transpose of cubic spline interpolation: signal is laid out on four cells and sharpened back.
+    """
+    count = image.shape[2]
+    for k in numba.prange(image.shape[0]):
+        w = np.empty(4, np.float64)
+        for j in range(image.shape[1]):
+            row = out[k, j]
+            for i in range(count):
+                row[i] = 0.0
+            for i in range(count):
+                value = image[k, j, i]
+                if value.real == 0.0 and value.imag == 0.0:
+                    continue
+                x = i + scale * field[k, j, i] + shift
+                low = math.floor(x)
+                first = int(low) - 1
+                if first < -3 or first >= count:
+                    continue
+                _cubic(x - low, w)
+                for t in range(4):
+                    if 0 <= first + t < count:
+                        row[first + t] += np.float32(w[t]) * value
+            _spline_row(row)
+
+
+@numba.njit(parallel=True, cache=True, nogil=True)
+def warp(nodes, matrix, offset, field, amount, out):
+    """Fill `out` with the image of B-spline coefficients `nodes` at matrix @ (index - amount x field) + offset.
+
+    field : (3, k, j, i) displacement in cells, or (3, 1, 1, 1) for none.
+    """
+    bent = field.shape[3] > 1 and amount != 0.0
+    size0, size1, size2 = nodes.shape
+    for k in numba.prange(out.shape[0]):
+        u, v, w = np.empty(4, np.float64), np.empty(4, np.float64), np.empty(4, np.float64)
+        for j in range(out.shape[1]):
+            for i in range(out.shape[2]):
+                a, b, c = float(k), float(j), float(i)
+                if bent:
+                    a -= amount * field[0, k, j, i]
+                    b -= amount * field[1, k, j, i]
+                    c -= amount * field[2, k, j, i]
+                x = matrix[0, 0] * a + matrix[0, 1] * b + matrix[0, 2] * c + offset[0]
+                y = matrix[1, 0] * a + matrix[1, 1] * b + matrix[1, 2] * c + offset[1]
+                z = matrix[2, 0] * a + matrix[2, 1] * b + matrix[2, 2] * c + offset[2]
+                fx, fy, fz = math.floor(x), math.floor(y), math.floor(z)
+                k0, j0, i0 = int(fx) - 1, int(fy) - 1, int(fz) - 1
+                if k0 < -3 or j0 < -3 or i0 < -3 or k0 >= size0 or j0 >= size1 or i0 >= size2:
+                    out[k, j, i] = 0.0
+                    continue
+                _cubic(x - fx, u)
+                _cubic(y - fy, v)
+                _cubic(z - fz, w)
+                real, imag = 0.0, 0.0
+                for r in range(max(0, -k0), min(4, size0 - k0)):
+                    for s in range(max(0, -j0), min(4, size1 - j0)):
+                        row_real, row_imag = 0.0, 0.0
+                        for t in range(max(0, -i0), min(4, size2 - i0)):
+                            value = nodes[k0 + r, j0 + s, i0 + t]
+                            row_real += w[t] * value.real
+                            row_imag += w[t] * value.imag
+                        real += u[r] * v[s] * row_real
+                        imag += u[r] * v[s] * row_imag
+                out[k, j, i] = complex(np.float32(real), np.float32(imag))
+
+
+@numba.njit(cache=True, nogil=True)
+def _coil_plane(lattice, first, weights, plane):
+    for b in range(plane.shape[0]):
+        for c in range(plane.shape[1]):
+            value = np.complex64(0.0)
+            for t in range(4):
+                value += weights[t] * lattice[first + t, b, c]
+            plane[b, c] = value
+
+
+@numba.njit(cache=True, nogil=True)
+def _coil_row(plane, first, weights, row):
+    for c in range(len(row)):
+        value = np.complex64(0.0)
+        for t in range(4):
+            value += weights[t] * plane[first + t, c]
+        row[c] = value
+
+
+@numba.njit(parallel=True, cache=True, nogil=True)
+def coil_times(image, lattice, k0, wk, j0, wj, i0, wi, out):
+    """Fill `out` with image x the coil's pattern, given as B-spline coefficients on a coarse lattice.
+
+    k0, wk and so on : per index of the image along that axis, the first of its four nodes and their weights.
+    """
+    for k in numba.prange(image.shape[0]):
+        plane = np.empty(lattice.shape[1:], np.complex64)
+        row = np.empty(lattice.shape[2], np.complex64)
+        _coil_plane(lattice, k0[k], wk[k], plane)
+        for j in range(image.shape[1]):
+            _coil_row(plane, j0[j], wj[j], row)
+            for i in range(image.shape[2]):
+                value = image[k, j, i]
+                if value.real == 0.0 and value.imag == 0.0:
+                    out[k, j, i] = 0.0
+                    continue
+                n = i0[i]
+                s = wi[i, 0] * row[n] + wi[i, 1] * row[n + 1] + wi[i, 2] * row[n + 2] + wi[i, 3] * row[n + 3]
+                out[k, j, i] = s * value
+
+
+@numba.njit(parallel=True, cache=True, nogil=True)
+def coil_lines(image, lattice, k0, wk, j0, wj, i0, wi, basis, out):
+    """Fill `out` (k, line, i) with the sums over j of basis[line, j] x coil x image: some lines of a transform."""
+    rows, columns, lines = image.shape[1], image.shape[2], len(basis)
+    for k in numba.prange(image.shape[0]):
+        plane = np.empty(lattice.shape[1:], np.complex64)
+        row = np.empty(lattice.shape[2], np.complex64)
+        real, imag = np.zeros((lines, columns), np.float32), np.zeros((lines, columns), np.float32)
+        re, im = np.empty(columns, np.float32), np.empty(columns, np.float32)
+        _coil_plane(lattice, k0[k], wk[k], plane)
+        for j in range(rows):
+            low, high = columns, 0
+            for i in range(columns):
+                value = image[k, j, i]
+                if value.real != 0.0 or value.imag != 0.0:
+                    low, high = min(low, i), i + 1
+            if high <= low:
+                continue
+            _coil_row(plane, j0[j], wj[j], row)
+            for i in range(low, high):
+                n = i0[i]
+                s = wi[i, 0] * row[n] + wi[i, 1] * row[n + 1] + wi[i, 2] * row[n + 2] + wi[i, 3] * row[n + 3]
+                value = s * image[k, j, i]
+                re[i], im[i] = value.real, value.imag
+            for line in range(lines):
+                c, s1 = basis[line, j].real, basis[line, j].imag
+                for i in range(low, high):
+                    real[line, i] += c * re[i] - s1 * im[i]
+                    imag[line, i] += c * im[i] + s1 * re[i]
+        for line in range(lines):
+            for i in range(columns):
+                out[k, line, i] = complex(real[line, i], imag[line, i])
+
+
+@numba.njit(parallel=True, cache=True, nogil=True)
+def add_lines(kspace, rows, factors, lines):
+    """Add factors (k, line) x lines (k, line, i) to kspace[:, rows]."""
+    for k in numba.prange(kspace.shape[0]):
+        for n in range(len(rows)):
+            factor = factors[k, n]
+            if factor.real == 0.0 and factor.imag == 0.0:
+                continue
+            row = rows[n]
+            for i in range(kspace.shape[2]):
+                kspace[k, row, i] += factor * lines[k, n, i]
