@@ -1,0 +1,1 @@
+"""Digital radiography and mammography."""

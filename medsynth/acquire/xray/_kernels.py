@@ -1,0 +1,439 @@
+"""Inner loops: basis materials plane by plane, rays through planes, smooth enlargement, chords of capsules.
+
+Projection after Joseph: a ray is sampled once in every plane of voxels across its main direction, bilinearly in the
+plane. Planes are gone through row of pixels by row of pixels, so that what a row needs stays in cache.
+
+Parallel loops write disjoint outputs, so that results do not depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from medsynth.scene.phantom import FRACTION_UNIT, TEXTURE_UNIT
+
+MOST_CHORDS = 64  # pieces of capsules along one ray that are told apart
+
+
+@numba.njit(inline="always")
+def _voxel(axis, n, p, q):
+    """Return (k, j, i) of place (p, q) in plane n across `axis`."""
+    if axis == 0:
+        return n, p, q
+    if axis == 1:
+        return p, n, q
+    return p, q, n
+
+
+@numba.njit(parallel=True, cache=True, nogil=True)
+def basis_planes(labels, neighbour, fraction, texture, table, axis, first, out):
+    """Fill `out` (n, p + 2, q + 2, lane) with planes `first` + n across `axis`, a ring of zeros around each.
+
+    table : (65536, lane) float32, cm of each basis material per cm of a label.
+    """
+    planes, rows, columns, lanes = out.shape
+    part = np.float32(1.0 / FRACTION_UNIT)
+    unit = np.float32(TEXTURE_UNIT)
+    one = np.float32(1.0)
+    for m in numba.prange(planes * rows):
+        n, p = m // rows, m % rows
+        edge = p == 0 or p == rows - 1
+        for q in range(columns):
+            if edge or q == 0 or q == columns - 1:
+                for b in range(lanes):
+                    out[n, p, q, b] = np.float32(0.0)
+                continue
+            k, j, i = _voxel(axis, first + n, p - 1, q - 1)
+            label, other = labels[k, j, i], neighbour[k, j, i]
+            scale = one + unit * texture[k, j, i]
+            f = part * fraction[k, j, i]
+            for b in range(lanes):
+                value = table[label, b] * scale
+                out[n, p, q, b] = value + f * (table[other, b] - value)
+
+
+@numba.njit(parallel=True, cache=True, nogil=True)
+def share_planes(labels, neighbour, fraction, wanted, axis, first, out):
+    """Fill `out` (n, p + 2, q + 2, 1) with the share of each voxel that the `wanted` labels fill; see `basis_planes`."""
+    planes, rows, columns, _ = out.shape
+    part = np.float32(1.0 / FRACTION_UNIT)
+    one = np.float32(1.0)
+    zero = np.float32(0.0)
+    for m in numba.prange(planes * rows):
+        n, p = m // rows, m % rows
+        edge = p == 0 or p == rows - 1
+        for q in range(columns):
+            out[n, p, q, 0] = zero
+            if edge or q == 0 or q == columns - 1:
+                continue
+            k, j, i = _voxel(axis, first + n, p - 1, q - 1)
+            f = part * fraction[k, j, i]
+            if wanted[labels[k, j, i]]:
+                out[n, p, q, 0] += one - f
+            if wanted[neighbour[k, j, i]]:
+                out[n, p, q, 0] += f
+
+
+@numba.njit(parallel=True, cache=True, nogil=True)
+def value_planes(values, axis, first, out):
+    """Fill `out` (n, p + 2, q + 2, lane) with planes of `values` (k, j, i, lane); see `basis_planes`."""
+    planes, rows, columns, lanes = out.shape
+    for m in numba.prange(planes * rows):
+        n, p = m // rows, m % rows
+        edge = p == 0 or p == rows - 1
+        for q in range(columns):
+            if edge or q == 0 or q == columns - 1:
+                for b in range(lanes):
+                    out[n, p, q, b] = np.float32(0.0)
+                continue
+            k, j, i = _voxel(axis, first + n, p - 1, q - 1)
+            for b in range(lanes):
+                out[n, p, q, b] = values[k, j, i, b]
+
+
+@numba.njit(inline="always")
+def _add(plane, iu, iv, u, v, lanes, weight, out):
+    one = np.float32(1.0)
+    g, h = weight * (one - u), weight * u
+    a, b, c, d = g * (one - v), g * v, h * (one - v), h * v
+    for m in range(lanes):
+        out[m] += (a * plane[iu, iv, m] + b * plane[iu, iv + 1, m]
+                   + c * plane[iu + 1, iv, m] + d * plane[iu + 1, iv + 1, m])
+
+
+@numba.njit(parallel=True, cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz", "arcp"})
+def add_planes(planes, first, axis, source, origin, row_step, column_step, length_mm, out):
+    """Add to `out` (row, column, lane) what rays meet in planes `first` + n across `axis`, in cm of the planes' unit.
+
+    source, origin, row_step, column_step : (3,) in voxel indices (k, j, i) of the volume. length_mm : (row, column)
+        length of each ray from source to pixel. Rays that run more along another axis are left to that axis's planes.
+    """
+    rows, columns, lanes = out.shape
+    p, q = (1, 2) if axis == 0 else ((0, 2) if axis == 1 else (0, 1))
+    top_u = np.float32(planes.shape[1] - 1)
+    top_v = np.float32(planes.shape[2] - 1)
+    middle = first + (planes.shape[0] - 1) / 2
+    zero = np.float32(0.0)
+    for r in numba.prange(rows):
+        u0, v0 = np.empty(columns, np.float32), np.empty(columns, np.float32)
+        du, dv = np.empty(columns, np.float32), np.empty(columns, np.float32)
+        weight = np.empty(columns, np.float32)
+        low, high = columns, 0
+        for c in range(columns):
+            d = origin + r * row_step + c * column_step - source
+            size = np.abs(d)
+            # The first of equal axes takes the ray, so that none is left out or counted twice.
+            main = 0
+            if size[1] > size[main]:
+                main = 1
+            if size[2] > size[main]:
+                main = 2
+            weight[c] = zero
+            u0[c] = v0[c] = du[c] = dv[c] = zero
+            if main != axis:
+                continue
+            t = 1 / d[axis]
+            u0[c] = source[p] + (middle - source[axis]) * d[p] * t + 1.0
+            v0[c] = source[q] + (middle - source[axis]) * d[q] * t + 1.0
+            du[c], dv[c] = d[p] * t, d[q] * t
+            weight[c] = 0.1 * length_mm[r, c] * abs(t)
+            low, high = min(low, c), c + 1
+        for n in range(planes.shape[0]):
+            plane = planes[n]
+            step = np.float32(first + n - middle)
+            for c in range(low, high):
+                u = u0[c] + step * du[c]
+                v = v0[c] + step * dv[c]
+                if not (u >= zero and u < top_u and v >= zero and v < top_v):
+                    continue
+                iu, iv = np.int64(u), np.int64(v)
+                u -= np.float32(iu)
+                v -= np.float32(iv)
+                if lanes == 1:
+                    _add(plane, iu, iv, u, v, 1, weight[c], out[r, c])
+                elif lanes == 2:
+                    _add(plane, iu, iv, u, v, 2, weight[c], out[r, c])
+                elif lanes == 4:
+                    _add(plane, iu, iv, u, v, 4, weight[c], out[r, c])
+                else:
+                    _add(plane, iu, iv, u, v, lanes, weight[c], out[r, c])
+
+
+@numba.njit(parallel=True, cache=True, nogil=True)
+def boxes(labels, neighbour, fraction, organ, low, high):
+    """Find the box of every organ: `low` (k, label, 3) and `high` for each slice k, to be joined over k.
+
+    organ : (65536,) int32 number of a label's organ, -1 for none. Boxes start as (top, 0) and stay so where there is
+    nothing; `high` is one past the end.
+    """
+    slices, rows, columns = labels.shape
+    for k in numba.prange(slices):
+        for j in range(rows):
+            for i in range(columns):
+                for side in range(2):
+                    if side == 1 and fraction[k, j, i] == 0:
+                        break
+                    n = organ[labels[k, j, i] if side == 0 else neighbour[k, j, i]]
+                    if n < 0:
+                        continue
+                    low[k, n, 0], high[k, n, 0] = k, k + 1
+                    low[k, n, 1] = min(low[k, n, 1], j)
+                    high[k, n, 1] = max(high[k, n, 1], j + 1)
+                    low[k, n, 2] = min(low[k, n, 2], i)
+                    high[k, n, 2] = max(high[k, n, 2], i + 1)
+
+
+@numba.njit(parallel=True, cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz", "arcp"})
+def enlarge(coarse, row_at, row_taps, column_at, column_taps, out):
+    """Write `out` (row, column, lane), each a product of 4 x 4 taps over `coarse`.
+
+    row_at, column_at : first lattice place of each row and column. row_taps, column_taps : (n, 4).
+    """
+    rows, columns, lanes = out.shape
+    width = coarse.shape[1] * lanes
+    for r in numba.prange(rows):
+        line = np.empty(width, np.float32)
+        source = coarse.reshape((coarse.shape[0], width))
+        at = row_at[r]
+        a, b, c, d = row_taps[r, 0], row_taps[r, 1], row_taps[r, 2], row_taps[r, 3]
+        for x in range(width):
+            line[x] = a * source[at, x] + b * source[at + 1, x] + c * source[at + 2, x] + d * source[at + 3, x]
+        for n in range(columns):
+            x = column_at[n] * lanes
+            for m in range(lanes):
+                out[r, n, m] = (column_taps[n, 0] * line[x + m] + column_taps[n, 1] * line[x + lanes + m]
+                                + column_taps[n, 2] * line[x + 2 * lanes + m]
+                                + column_taps[n, 3] * line[x + 3 * lanes + m])
+
+
+@numba.njit(cache=True, nogil=True)
+def sphere_chord(ray, to_centre, radius):
+    """Return entry and exit (mm from the source) of a unit ray in a sphere; exit < entry: it misses.
+
+    to_centre : (3,) from the source to the centre.
+    """
+    along = ray @ to_centre
+    off = to_centre @ to_centre - along * along
+    if off >= radius * radius:
+        return 1.0, 0.0
+    half = np.sqrt(radius * radius - off)
+    return along - half, along + half
+
+
+@numba.njit(cache=True, nogil=True)
+def _below(m, h0, piece):
+    """Return the part of a piece of a ray where its height s m + h0 is not above 0."""
+    low, high = piece
+    if abs(m) < 1e-12:
+        if h0 > 0.0:
+            return 1.0, 0.0
+    elif m > 0.0:
+        high = min(high, -h0 / m)
+    else:
+        low = max(low, -h0 / m)
+    return low, high
+
+
+@numba.njit(cache=True, nogil=True)
+def capsule_chord(ray, a, b, ra, rb):
+    """Return entry and exit (mm from the source) of a unit ray in a capsule; exit < entry: it misses.
+
+    a, b : ends (3,) relative to the source. The capsule is half a ball beyond each end, and between them the points
+    whose distance from the axis is at most the radius there, which goes linearly from ra to rb.
+    """
+    axis = b - a
+    length = np.sqrt(axis @ axis)
+    if length < 1e-9:
+        return sphere_chord(ray, a, max(ra, rb))
+    axis = axis / length
+    slope = (rb - ra) / length
+    m, h0 = ray @ axis, -(a @ axis)
+    low, high = _below(m, h0, sphere_chord(ray, a, ra))
+    first, last = _below(-m, length - h0, sphere_chord(ray, b, rb))
+    if last >= first:
+        if high >= low:
+            low, high = min(low, first), max(high, last)
+        else:
+            low, high = first, last
+    # A point s ray - a has height h = s m + h0 over a along the axis; its distance from the axis squared less
+    # (ra + slope h)^2 is a quadratic in s.
+    base = ra + slope * h0
+    p2 = 1.0 - m * m - slope * slope * m * m
+    p1 = -(ray @ a) - m * h0 - slope * m * base
+    p0 = a @ a - h0 * h0 - base * base
+    s0, s1 = -1e30, 1e30
+    if abs(m) > 1e-12:
+        s0, s1 = min(-h0 / m, (length - h0) / m), max(-h0 / m, (length - h0) / m)
+    elif h0 < 0.0 or h0 > length:
+        return low, high
+    if abs(p2) < 1e-12:
+        if p0 + p1 * (s0 + s1) > 0.0:
+            return low, high
+    else:
+        disc = p1 * p1 - p2 * p0
+        if disc <= 0.0:
+            if p2 > 0.0:
+                return low, high
+        else:
+            root = np.sqrt(disc)
+            r0, r1 = (-p1 - root) / p2, (-p1 + root) / p2
+            if p2 > 0.0:
+                s0, s1 = max(s0, r0), min(s1, r1)
+            else:  # the ray is steeper than the cone's flank: it is inside beyond a root
+                middle = -p1 / p2
+                if 0.5 * (s0 + s1) > middle:
+                    s0 = max(s0, max(r0, r1))
+                else:
+                    s1 = min(s1, min(r0, r1))
+    if s1 <= s0:
+        return low, high
+    if high < low:
+        return s0, s1
+    return min(low, s0), max(high, s1)
+
+
+@numba.njit(cache=True, nogil=True)
+def tile_lists(low, high, tile, tiles_down, tiles_across):
+    """Return CSR lists (starts, members) of the capsules whose boxes of pixels meet each tile.
+
+    low, high : (n, 2) first and last row and column.
+    """
+    count = np.zeros(tiles_down * tiles_across + 1, np.int64)
+    members = np.empty(0, np.int64)
+    place = np.zeros(tiles_down * tiles_across + 1, np.int64)
+    for fill in range(2):
+        if fill == 1:
+            for t in range(tiles_down * tiles_across):
+                place[t + 1] = place[t] + count[t]
+            members = np.empty(place[-1], np.int64)
+            count[:] = 0
+        for n in range(low.shape[0]):
+            for r in range(max(low[n, 0] // tile, 0), min(high[n, 0] // tile, tiles_down - 1) + 1):
+                for c in range(max(low[n, 1] // tile, 0), min(high[n, 1] // tile, tiles_across - 1) + 1):
+                    t = r * tiles_across + c
+                    if fill == 1:
+                        members[place[t] + count[t]] = n
+                    count[t] += 1
+    return place, members
+
+
+@numba.njit(cache=True, nogil=True)
+def _insert(starts, ends, count, low, high):
+    """Insert a piece into the sorted list of pieces; return the new count. Beyond the list's end it is dropped."""
+    if count >= starts.shape[0]:
+        return count
+    n = count
+    while n > 0 and starts[n - 1] > low:
+        starts[n], ends[n] = starts[n - 1], ends[n - 1]
+        n -= 1
+    starts[n], ends[n] = low, high
+    return count + 1
+
+
+@numba.njit(cache=True, nogil=True)
+def _merge(starts, ends, count):
+    """Join overlapping pieces of a sorted list in place; return their number."""
+    if count == 0:
+        return 0
+    last = 0
+    for n in range(1, count):
+        if starts[n] <= ends[last]:
+            ends[last] = max(ends[last], ends[n])
+        else:
+            last += 1
+            starts[last], ends[last] = starts[n], ends[n]
+    return last + 1
+
+
+@numba.njit(cache=True, nogil=True)
+def _at(labels, neighbour, fraction, texture, table, point, out):
+    """Write what a phantom holds of each basis material at a place in voxel indices, trilinear, 0 beyond the voxels."""
+    lanes = table.shape[1]
+    for m in range(lanes):
+        out[m] = 0.0
+    k0, j0, i0 = int(np.floor(point[0])), int(np.floor(point[1])), int(np.floor(point[2]))
+    fk, fj, fi = point[0] - k0, point[1] - j0, point[2] - i0
+    for corner in range(8):
+        up, back, left = corner >> 2, (corner >> 1) & 1, corner & 1
+        k, j, i = k0 + up, j0 + back, i0 + left
+        if k < 0 or j < 0 or i < 0 or k >= labels.shape[0] or j >= labels.shape[1] or i >= labels.shape[2]:
+            continue
+        w = (fk if up else 1 - fk) * (fj if back else 1 - fj) * (fi if left else 1 - fi)
+        scale = 1 + TEXTURE_UNIT * texture[k, j, i]
+        f = fraction[k, j, i] / FRACTION_UNIT
+        for m in range(lanes):
+            value = table[labels[k, j, i], m] * scale
+            out[m] += w * (value + f * (table[neighbour[k, j, i], m] - value))
+
+
+@numba.njit(parallel=True, cache=True, nogil=True)
+def capsule_lengths(ends_a, ends_b, radii_a, radii_b, lumen_a, lumen_b, place, members, tile, across, source, origin,
+                    row_step, column_step, sub, labels, neighbour, fraction, texture, table, corner, to_index, step_mm,
+                    solid, displaced):
+    """Write the mean length of rays in the union of capsules (row, column), and what a phantom holds there.
+
+    ends : (n, 3) mm relative to the source; radii : outer; lumen : radii of the holes, 0 for none (a hole cuts
+    every wall). sub : rays per pixel and direction. Voxel indices are to_index @ (mm from the source) + corner; the
+    phantom is looked up every `step_mm` along the pieces. solid (row, column) and displaced (row, column, lane) in cm.
+    """
+    rows, columns = solid.shape
+    lanes = displaced.shape[2]
+    tiles = place.shape[0] - 1
+    share = 0.1 / (sub * sub)
+    for t in numba.prange(tiles):
+        if place[t + 1] == place[t]:
+            continue
+        starts, ends = np.empty(MOST_CHORDS), np.empty(MOST_CHORDS)
+        inner, outer = np.empty(MOST_CHORDS), np.empty(MOST_CHORDS)
+        found = np.empty(lanes)
+        r0, c0 = (t // across) * tile, (t % across) * tile
+        for r in range(r0, min(r0 + tile, rows)):
+            for c in range(c0, min(c0 + tile, columns)):
+                length = 0.0
+                for s in range(sub * sub):
+                    y = r + (s // sub + 0.5) / sub - 0.5
+                    x = c + (s % sub + 0.5) / sub - 0.5
+                    ray = origin + y * row_step + x * column_step - source
+                    ray = ray / np.sqrt(ray @ ray)
+                    pieces, holes = 0, 0
+                    for m in range(place[t], place[t + 1]):
+                        n = members[m]
+                        low, high = capsule_chord(ray, ends_a[n], ends_b[n], radii_a[n], radii_b[n])
+                        if high <= low:
+                            continue
+                        pieces = _insert(starts, ends, pieces, low, high)
+                        if lumen_a[n] > 0.0 and lumen_b[n] > 0.0:
+                            low, high = capsule_chord(ray, ends_a[n], ends_b[n], lumen_a[n], lumen_b[n])
+                            if high > low:
+                                holes = _insert(inner, outer, holes, low, high)
+                    pieces = _merge(starts, ends, pieces)
+                    holes = _merge(inner, outer, holes)
+                    for n in range(pieces):
+                        length += ends[n] - starts[n]
+                        for m in range(holes):
+                            length -= max(0.0, min(ends[n], outer[m]) - max(starts[n], inner[m]))
+                        if lanes == 0:
+                            continue
+                        steps = max(1, int(np.ceil((ends[n] - starts[n]) / step_mm)))
+                        each = (ends[n] - starts[n]) / steps
+                        for m in range(steps):
+                            _at(labels, neighbour, fraction, texture, table,
+                                to_index @ (ray * (starts[n] + (m + 0.5) * each)) + corner, found)
+                            for lane in range(lanes):
+                                displaced[r, c, lane] += np.float32(share * each * found[lane])
+                solid[r, c] = np.float32(share * length)
+
+
+@numba.njit(parallel=True, cache=True, nogil=True)
+def subtract_sampled(labels, neighbour, fraction, texture, table, steps, start, out):
+    """Subtract from `out` (k, j, i, lane) what a phantom holds at its voxels, at index steps @ (k, j, i) + start."""
+    lanes = out.shape[3]
+    for k in numba.prange(out.shape[0]):
+        found = np.empty(lanes)
+        for j in range(out.shape[1]):
+            for i in range(out.shape[2]):
+                point = start + steps[:, 0] * k + steps[:, 1] * j + steps[:, 2] * i
+                _at(labels, neighbour, fraction, texture, table, point, found)
+                for m in range(lanes):
+                    out[k, j, i, m] -= np.float32(found[m])
