@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Modality = Literal["CT", "MR", "DX"]
+Modality = Literal["CT", "MR", "DX", "MG"]
+AttributeValue = str | int | float | tuple[float, ...] | tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class ScannerRecord:
 
     modality: Modality
     description: str
-    attributes: Mapping[str, str | int | float | tuple[float, ...] | tuple[str, ...]]
+    attributes: Mapping[str, AttributeValue]
     window: tuple[float, float]
     by_slice: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     codes: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)

@@ -296,7 +296,7 @@ def test_input_that_has_no_dicom_form_is_an_error_in_words(axial_case, tmp_path)
     shifted = Volume(c.lesions.array, replace(c.lesions.grid, origin_mm=(0.0, 0.0, 0.0)), "label")
     for change, kind, words in (
             ({"image": floats}, DatasetError, "dtype of a CT image must be int16"),
-            ({"scanner": replace(c.scanner, modality="MR")}, DatasetError, "modality"),
+            ({"scanner": replace(c.scanner, modality="US")}, DatasetError, "modality"),
             ({"scanner": replace(c.scanner, attributes={"NoSuchThing": 1})}, DatasetError, "NoSuchThing"),
             ({"lesions": shifted}, GeometryError, "grid of lesions"),
             ({"lesions": None}, DatasetError, "lesions must be an image"),

@@ -24,6 +24,7 @@ class StudyInfo:
     patient_id : begins with `SYNTH`.
     age_years : whole years at `start`, in step with `birth_date`.
     start : when the study began; invented.
+    region : what was examined, for the study's description; empty leaves it to each image's `BodyPartExamined`.
     """
 
     seed: Seed
@@ -36,6 +37,7 @@ class StudyInfo:
     start: datetime
     study_id: str
     accession_number: str
+    region: str = ""
 
     def __post_init__(self) -> None:
         if not self.patient_id.startswith("SYNTH") or len(self.patient_id) > 64:
@@ -77,7 +79,7 @@ def dicom_uid(seed: Seed) -> str:
     return f"2.25.{uuid.UUID(bytes=seed.digest()[:16], version=5).int}"
 
 
-def study_info(subject: Subject, seed: Seed) -> StudyInfo:
+def study_info(subject: Subject, seed: Seed, region: str = "") -> StudyInfo:
     """Return the invented patient and study of one case; no clock and no name of a real person is involved."""
     rng = seed.child("dates").rng()
     day = _FIRST_DAY + timedelta(days=int(rng.integers(_DAYS)))
@@ -89,4 +91,4 @@ def study_info(subject: Subject, seed: Seed) -> StudyInfo:
     digits = f"{seed.child('patient').integer(40):010X}"
     return StudyInfo(seed, f"SYNTH-{digits}", subject.sex, age, last_birthday.replace(year=last_birthday.year - age),
                      subject.height_cm, subject.weight_kg, start, f"S{digits[:8]}",
-                     f"SYNTH{seed.child('accession').integer(33):010d}")
+                     f"SYNTH{seed.child('accession').integer(33):010d}", region)
