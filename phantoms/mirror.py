@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medsynth.core.errors import RecipeError, expected
-from medsynth.scene.structure import Paint, Scene
+from medsynth.scene.structure import Paint, Posture, Scene
+from medsynth.shapes.base import Points
 from medsynth.shapes.sampled import SampledShape
 from medsynth.shapes.tubes import Tubes
+from medsynth.shapes.warp import Warp
 
 _FLIP = np.array([-1.0, 1.0, 1.0])
 
@@ -24,6 +28,38 @@ def mirrored_scene(scene: Scene) -> Scene:
         vessels={name: mirrored_tubes(tubes) for name, tubes in scene.vessels.items()},
         landmarks={name: (-x, y, z) for name, (x, y, z) in scene.landmarks.items()},
         bounds_mm=((-x1, y0, z0), (-x0, y1, z1)),
+        postures={name: _mirrored_posture(posture) for name, posture in scene.postures.items()},
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class MirroredWarp:
+    """A warp mirrored across x = 0."""
+
+    warp: Warp
+
+    @property
+    def reach_mm(self) -> float:
+        """No point moves farther than this."""
+        return self.warp.reach_mm
+
+    def displacement_mm(self, points_mm: Points) -> NDArray[Any]:
+        """Return how far (..., 3) the map moves LPS points (..., 3)."""
+        return self.warp.displacement_mm(points_mm * _FLIP) * _FLIP
+
+    def inverse_displacement_mm(self, points_mm: Points) -> NDArray[Any]:
+        """Return the displacement (..., 3) that takes mapped points (..., 3) back."""
+        return self.warp.inverse_displacement_mm(points_mm * _FLIP) * _FLIP
+
+
+def _mirrored_posture(posture: Posture) -> Posture:
+    (x0, y0, z0), (x1, y1, z1) = posture.bounds_mm
+    return replace(
+        posture,
+        warp=MirroredWarp(posture.warp),
+        bounds_mm=((-x1, y0, z0), (-x0, y1, z1)),
+        axis=(-posture.axis[0], posture.axis[1], posture.axis[2]),
+        inwards=(-posture.inwards[0], posture.inwards[1], posture.inwards[2]),
     )
 
 

@@ -9,9 +9,11 @@ from typing import Any, Literal
 import numpy as np
 
 from medsynth.core.errors import RecipeError, expected
+from medsynth.core.grid import Vector
 from medsynth.scene.subject import Subject
-from medsynth.shapes.base import Shape
+from medsynth.shapes.base import Box, Shape
 from medsynth.shapes.tubes import Tubes
+from medsynth.shapes.warp import Warp
 
 Laterality = Literal["", "left", "right"]
 
@@ -130,6 +132,35 @@ class Lesion:
 
 
 @dataclass(frozen=True, eq=False)
+class Posture:
+    """Another shape that a body can take, e.g. a breast between paddle and support (see `medsynth.scene.posture`).
+
+    Attributes
+    ----------
+    description : what it is, in words.
+    warp : takes every point of the body to where it lies in this posture.
+    bounds_mm : LPS box of the body in this posture, or of what can be imaged of it.
+    axis : LPS unit vector along which the beam travels, from the paddle to the support.
+    plates_mm : where paddle and support touch the body, as distances along `axis` from LPS (0, 0, 0).
+    inwards : LPS unit vector in the plane of the plates, from the edge at the chest wall into the image.
+    edge_mm : where the plates end at the chest wall, as a distance along `inwards` from LPS (0, 0, 0).
+    """
+
+    description: str
+    warp: Warp
+    bounds_mm: Box
+    axis: Vector
+    plates_mm: tuple[float, float]
+    inwards: Vector
+    edge_mm: float
+
+    @property
+    def thickness_mm(self) -> float:
+        """Distance of the plates."""
+        return self.plates_mm[1] - self.plates_mm[0]
+
+
+@dataclass(frozen=True, eq=False)
 class Scene:
     """A body built from its spec: structures with labels, and how to paint them.
 
@@ -144,6 +175,7 @@ class Scene:
     landmarks : named LPS points in mm.
     bounds_mm : LPS box (low, high) of the body.
     scan_range_mm : named z ranges (low, high) for acquisitions, e.g. `"chest"`.
+    postures : other shapes by name that the body can take, e.g. `"cc"`; empty for most bodies.
     """
 
     body: str
@@ -157,6 +189,7 @@ class Scene:
     bounds_mm: tuple[tuple[float, float, float], tuple[float, float, float]]
     scan_range_mm: Mapping[str, tuple[float, float]]
     texture_seed: int = 0
+    postures: Mapping[str, Posture] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for what in ("label", "name"):

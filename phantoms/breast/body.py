@@ -14,6 +14,7 @@ from medsynth.scene.structure import Scene, Structure
 from medsynth.scene.subject import Subject
 from phantoms.breast.frame import MEDIAL_X_MM, BreastFrame
 from phantoms.breast.mound import build_mound, skin_paints
+from phantoms.breast.postures import mammographic_postures, nipple_line_end
 from phantoms.breast.stroma import build_stroma
 from phantoms.breast.table import structures
 from phantoms.breast.vessels import build_vessels
@@ -87,6 +88,8 @@ class Breast:
             "lobule": spread(1.0, 0.10),
             "lobes": int(rng.integers(6, 11)),
             "marrow_mineral": float(np.clip(1.0 - 0.008 * (subject.age_years - 30) + 0.12 * normal(), 0.3, 1.4)),
+            "mlo_deg": float(np.clip(48.0 + 4.0 * normal(), 40.0, 60.0)),
+            "compression": float(np.clip(np.exp(0.09 * normal()), 0.8, 1.25)),
         }
 
     def build(self, subject: Subject, spec: Mapping[str, Any]) -> Scene:
@@ -164,10 +167,12 @@ def _left_breast(subject: Subject, spec: Mapping[str, Any]) -> Scene:
         fields={"body": lattice.shape_of(mound.skin), "breast": lattice.shape_of(mound.inside),
                 "fibroglandular_tissue": stroma.gland},
         vessels={"ducts": stroma.ducts, **vessels},
-        landmarks={"nipple": tuple(mound.nipple_mm.tolist()), "base": (0.0, 0.0, 0.0)},
+        landmarks={"nipple": tuple(mound.nipple_mm.tolist()), "base": (0.0, 0.0, 0.0),
+                   "posterior_nipple_line_end": nipple_line_end(mound)},
         bounds_mm=(low, high),
         scan_range_mm={"breast": (low[2] + 4, high[2] - 4)},
         texture_seed=int(spec["seed"]) % (1 << 31),
+        postures=mammographic_postures(frame, mound, spec),
     )  # fmt: skip
 
 

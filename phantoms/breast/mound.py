@@ -32,6 +32,7 @@ class Mound:
     inside : distance to the breast: under the skin, before the muscles, within its base.
     nipple_mm : the point on the skin from which the nipple rises.
     towards : the direction it points in.
+    projection_mm : how far the mound reaches forwards of the ribs.
     """
 
     lattice: Lattice
@@ -41,13 +42,14 @@ class Mound:
     inside: Field
     nipple_mm: NDArray[np.float64]
     towards: NDArray[np.float64]
+    projection_mm: float
 
     def on(self, lattice: Lattice) -> Mound:
         """Return the same surfaces at the nodes of another lattice."""
         skin, pectoral, cage, inside = (
             lattice.sample(self.lattice.shape_of(field)) for field in (self.skin, self.pectoral, self.cage, self.inside)
         )
-        return Mound(lattice, skin, pectoral, cage, inside, self.nipple_mm, self.towards)
+        return Mound(lattice, skin, pectoral, cage, inside, self.nipple_mm, self.towards, self.projection_mm)
 
     def close(self, step_mm: float, margin_mm: float = 5.0) -> Mound:
         """Return the surfaces on the box of the breast alone, at a finer step."""
@@ -66,7 +68,7 @@ def build_mound(frame: BreastFrame) -> Mound:
     lattice = region(frame, (low + high) / 2, STEP_MM)
     skin, pectoral, cage, inside = _surfaces(frame, lattice, (low + high) / 2)
     apex, towards = _apex(frame, lattice, skin)
-    return Mound(lattice, skin, pectoral, cage, inside, apex, towards)
+    return Mound(lattice, skin, pectoral, cage, inside, apex, towards, (low + high) / 2)
 
 
 def _surfaces(frame: BreastFrame, lattice: Lattice, projection_mm: float) -> tuple[Field, Field, Field, Field]:
