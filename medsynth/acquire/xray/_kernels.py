@@ -410,18 +410,20 @@ def capsule_lengths(ends_a, ends_b, radii_a, radii_b, lumen_a, lumen_b, place, m
                     pieces = _merge(starts, ends, pieces)
                     holes = _merge(inner, outer, holes)
                     for n in range(pieces):
-                        length += ends[n] - starts[n]
+                        whole = ends[n] - starts[n]
+                        full = whole
                         for m in range(holes):
-                            length -= max(0.0, min(ends[n], outer[m]) - max(starts[n], inner[m]))
+                            full -= max(0.0, min(ends[n], outer[m]) - max(starts[n], inner[m]))
+                        length += full
                         if lanes == 0:
                             continue
-                        steps = max(1, int(np.ceil((ends[n] - starts[n]) / step_mm)))
-                        each = (ends[n] - starts[n]) / steps
+                        steps = max(1, int(np.ceil(whole / step_mm)))
+                        each = whole / steps
                         for m in range(steps):
                             _at(labels, neighbour, fraction, texture, table,
                                 to_index @ (ray * (starts[n] + (m + 0.5) * each)) + corner, found)
                             for lane in range(lanes):
-                                displaced[r, c, lane] += np.float32(share * each * found[lane])
+                                displaced[r, c, lane] += np.float32(share * each * full / whole * found[lane])
                 solid[r, c] = np.float32(share * length)
 
 

@@ -67,7 +67,7 @@ def cardiothoracic(shadows: Mapping[str, Shadow], field_ji: tuple[float, float, 
 
 def inside(place: Place, field_ji: tuple[float, float, float, float]) -> bool:
     """Tell whether a place lies in the collimated field, more than a pixel from its edges."""
-    return (field_ji[0] + 1 < place[0] < field_ji[1] - 1) and (field_ji[2] + 1 < place[1] < field_ji[3] - 1)
+    return (field_ji[0] + 1 < place[0] < field_ji[2] - 1) and (field_ji[1] + 1 < place[1] < field_ji[3] - 1)
 
 
 def _extents(shadow: Shadow) -> dict[int, tuple[float, float]]:

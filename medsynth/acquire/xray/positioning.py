@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +29,8 @@ class Stand:
     Attributes
     ----------
     geometry : source and image plane; the image is the collimated field and a border.
-    field_ji : edges of the collimated field in the image: first and last row, first and last column (fractional pixel
-        places; a pixel reaches half a pixel around its whole number).
+    field_ji : the collimated field in the image: first row, first column, last row, last column, fractional; the
+        field's edges lie half a pixel beyond.
     aim_mm : LPS point that the central ray should meet.
     errors : what was drawn: degrees and millimetres by name.
     skin_mm : distance of the source from where the central ray meets the body's box.
@@ -53,7 +53,7 @@ def draw_errors(errors: Errors, severity: float, *, rng: np.random.Generator) ->
 
 
 def stand(scene: Scene, view: View, errors: dict[str, float], *, sid_mm: float, pixel_mm: float,
-          field_mm: tuple[float, float] | None, side: Literal["", "left", "right"] = "") -> Stand:
+          field_mm: tuple[float, float] | None) -> Stand:
     """Return the geometry of a view of this body.
 
     Parameters
@@ -62,7 +62,6 @@ def stand(scene: Scene, view: View, errors: dict[str, float], *, sid_mm: float, 
         other way about it: everything stays in the body's own frame.
     sid_mm, pixel_mm : source to detector, and the pixel on the detector.
     field_mm : height and width of the collimated field on the detector; the view's cover when None.
-    side : of a part whose view is mirrored.
 
     Raises
     ------
@@ -71,30 +70,28 @@ def stand(scene: Scene, view: View, errors: dict[str, float], *, sid_mm: float, 
     GeometryError
         If the body does not fit before the detector.
     """
-    towards, down, right = axes(view, side, errors)
+    towards, down, right = axes(view, errors)
     low, high = cover_box(scene, view)
     aim = (low + high) / 2
-    body = _corners(*scene.bounds_mm) - aim
-    far = float((body @ towards).max()) + view.gap_mm
-    if far >= sid_mm:
-        raise RecipeError(expected("sid_mm", sid_mm, f"> {far:.0f}: the body must fit between source and detector"))
-    edge = _wall_edge(scene, view, aim, right)
-    centre = (aim + far * towards + edge * right + errors.get("shift_right_mm", 0.0) * right
+    body = corners_of(*scene.bounds_mm) - aim
+    far, near = float((body @ towards).max()) + view.gap_mm, float((body @ towards).min())
+    if far - near >= sid_mm:
+        raise RecipeError(expected("sid_mm", sid_mm, f"> {far - near:.0f}: the body must fit before the detector"))
+    centre = (aim + far * towards + errors.get("shift_right_mm", 0.0) * right
               + errors.get("shift_down_mm", 0.0) * down)
     source = centre - sid_mm * towards
     shadow = _Shadow(source, centre, down, right, sid_mm)
-    top, bottom, first, last = _field(scene, view, shadow, _corners(low, high), errors, field_mm, edge)
+    top, bottom, first, last = _field(scene, view, shadow, corners_of(low, high), errors, field_mm)
     rows, columns = (max(8, int(np.ceil((b - a + 2 * BORDER_MM) / pixel_mm)))
                      for a, b in ((top, bottom), (first, last)))
     middle = centre + (top + bottom) / 2 * down + (first + last) / 2 * right
     origin = middle - pixel_mm * ((rows - 1) / 2 * down + (columns - 1) / 2 * right)
-    geometry = Geometry(_vector(source), _vector(origin), _vector(down), _vector(right), pixel_mm, (rows, columns))
+    geometry = Geometry(vector(source), vector(origin), vector(down), vector(right), pixel_mm, (rows, columns))
     check_geometry(geometry, *scene.bounds_mm)
-    halves = (bottom - top) / 2 / pixel_mm, (last - first) / 2 / pixel_mm
-    edges = ((rows - 1) / 2 - halves[0], (rows - 1) / 2 + halves[0], (columns - 1) / 2 - halves[1],
+    halves = (bottom - top) / 2 / pixel_mm - 0.5, (last - first) / 2 / pixel_mm - 0.5
+    edges = ((rows - 1) / 2 - halves[0], (columns - 1) / 2 - halves[1], (rows - 1) / 2 + halves[0],
              (columns - 1) / 2 + halves[1])
-    skin = sid_mm - far + float((body @ towards).min())
-    return Stand(geometry, edges, _vector(aim), dict(errors), skin)
+    return Stand(geometry, edges, vector(aim), dict(errors), sid_mm - far + near)
 
 
 def stand_free(scene: Scene, free: FreeGeometry, *, pixel_mm: float) -> Stand:
@@ -109,18 +106,16 @@ def stand_free(scene: Scene, free: FreeGeometry, *, pixel_mm: float) -> Stand:
     centre = source + free.sid_mm * towards
     rows, columns = (max(8, round(size / pixel_mm)) for size in free.field_mm)
     origin = centre - pixel_mm * ((rows - 1) / 2 * down + (columns - 1) / 2 * right)
-    geometry = Geometry(_vector(source), _vector(origin), _vector(down), _vector(right), pixel_mm, (rows, columns))
+    geometry = Geometry(vector(source), vector(origin), vector(down), vector(right), pixel_mm, (rows, columns))
     check_geometry(geometry, *scene.bounds_mm)
-    near = float(((_corners(*scene.bounds_mm) - source) @ towards).min())
-    return Stand(geometry, (-0.5, rows - 0.5, -0.5, columns - 0.5), _vector(aim), {}, near)
+    near = float(((corners_of(*scene.bounds_mm) - source) @ towards).min())
+    return Stand(geometry, (0.0, 0.0, rows - 1.0, columns - 1.0), vector(aim), {}, near)
 
 
-def axes(view: View, side: str, errors: dict[str, float]) -> tuple[Float64, Float64, Float64]:
+def axes(view: View, errors: dict[str, float]) -> tuple[Float64, Float64, Float64]:
     """Return the LPS unit vectors of the central ray, of the image's rows and of its columns."""
     base = np.array([view.towards, view.down, view.right], float)
     base /= np.linalg.norm(base, axis=1, keepdims=True)
-    if view.mirrored and side == "right":
-        base[:, 0] *= -1  # the mirror image of the left part's view
     turn = _rotation(np.array([0.0, 0.0, 1.0]), -errors.get("turn_deg", 0.0))
     tilt = _rotation(base[2], -errors.get("tilt_deg", 0.0))
     lean = _rotation(base[0], -errors.get("lean_deg", 0.0))
@@ -139,14 +134,6 @@ def cover_box(scene: Scene, view: View) -> tuple[Float64, Float64]:
         raise RecipeError(f"body {scene.body!r} has no {', '.join(missing)}, which a view of the {view.words} aims at")
     boxes = np.array([scene.fields[name].bounds_mm() for name in cover.fields])
     return boxes[:, 0].min(axis=0), boxes[:, 1].max(axis=0)
-
-
-def _wall_edge(scene: Scene, view: View, aim: Float64, right: Float64) -> float:
-    """Return how far right of the aim the central ray stands: 0, or where the detector's edge meets the chest wall."""
-    if not view.chest_wall_edge:
-        return 0.0
-    fields = [scene.fields[name].bounds_mm() for name in view.cover.fields]
-    return float(min(((_corners(*box) - aim) @ right).min() for box in fields))
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,23 +155,20 @@ class _Shadow:
 
 
 def _field(scene: Scene, view: View, shadow: _Shadow, cover: Float64, errors: dict[str, float],
-           field_mm: tuple[float, float] | None, edge: float) -> tuple[float, float, float, float]:
+           field_mm: tuple[float, float] | None) -> tuple[float, float, float, float]:
     """Return the field's edges in mm about the central ray: top, bottom, left, right."""
     v, u = shadow.of(cover)
     if field_mm is not None:
-        middle = 0.0 if view.chest_wall_edge else float(u.min() + u.max()) / 2
-        half = (field_mm[0] / 2, field_mm[1] / 2)
-        box = [-half[0], half[0], 0.0 if view.chest_wall_edge else middle - half[1],
-               field_mm[1] if view.chest_wall_edge else middle + half[1]]
+        middle = float(v.min() + v.max()) / 2, float(u.min() + u.max()) / 2
+        box = [middle[0] - field_mm[0] / 2, middle[0] + field_mm[0] / 2,
+               middle[1] - field_mm[1] / 2, middle[1] + field_mm[1] / 2]
     else:
         up, bottom, left, right = view.cover.margins_mm
-        box = [v.min() - up - errors.get("up_mm", 0.0), v.max() + bottom + errors.get("bottom_mm", 0.0),
-               u.min() - left - errors.get("left_mm", 0.0), u.max() + right + errors.get("right_mm", 0.0)]
-        if view.chest_wall_edge:
-            box[2] = 0.0
         height, width = view.field_mm
-        box = [max(box[0], -height / 2), min(box[1], height / 2),
-               max(box[2], 0.0 if edge else -width / 2), min(box[3], width if edge else width / 2)]
+        box = [max(-height / 2, v.min() - up - errors.get("up_mm", 0.0)),
+               min(height / 2, v.max() + bottom + errors.get("bottom_mm", 0.0)),
+               max(-width / 2, u.min() - left - errors.get("left_mm", 0.0)),
+               min(width / 2, u.max() + right + errors.get("right_mm", 0.0))]
     ends = _ends(scene, view, shadow)
     return max(box[0], ends[0]), min(box[1], ends[1]), float(box[2]), float(box[3])
 
@@ -192,7 +176,7 @@ def _field(scene: Scene, view: View, shadow: _Shadow, cover: Float64, errors: di
 def _ends(scene: Scene, view: View, shadow: _Shadow) -> tuple[float, float]:
     """Return the topmost and the lowest place on the detector whose rays do not leave the body where it is cut off."""
     low, high = (np.array(corner) for corner in scene.bounds_mm)
-    corners = _corners(low, high)
+    corners = corners_of(low, high)
     upper, lower = corners[corners[:, 2] == high[2]], corners[corners[:, 2] == low[2]]
     top = float(shadow.of(upper)[0].max()) + END_MM if view.cut[0] else -np.inf
     bottom = float(shadow.of(lower)[0].min()) - END_MM if view.cut[1] else np.inf
@@ -215,12 +199,13 @@ def _rotation(axis: Float64, angle_deg: float) -> Float64:
     return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
 
 
-def _corners(low: object, high: object) -> Float64:
+def corners_of(low: object, high: object) -> Float64:
     """Return the eight corners (8, 3) of a box."""
     ends = np.array([low, high], float)
     return np.array([[ends[bit >> axis & 1][axis] for axis in range(3)] for bit in range(8)])
 
 
-def _vector(values: Float64) -> tuple[float, float, float]:
+def vector(values: Float64) -> tuple[float, float, float]:
+    """Return a point or a direction (3,) as plain numbers."""
     x, y, z = values.tolist()
     return (x, y, z)

@@ -18,7 +18,6 @@ P_MAX = 4095  # 12 bits of presentation values
 AIR_SHARE = 0.5  # what gets more than this share of the unattenuated exposure passed beside the body
 SKIN_MM = 4.0  # the rim of the body that does not count for the exposure index
 INDEX_PERCENTILE = 50.0  # of the exposure behind the body: its value of interest
-ROUND_EDGE_MM = 6.0  # how far what is beside the body may stand out, after compression
 WIDEST_MM = 45.0
 
 
@@ -31,12 +30,14 @@ class Field:
     first_ji, shape_ji : the collimated field as whole pixels that lie in it completely.
     air : (rows, columns) bool of the field: beside the body, direct exposure.
     interest : value of interest: the exposure in the middle of the histogram behind the body.
+    noise : variance of the noise in log10 of the exposure, times the exposure; 0 for an image without any.
     """
 
     first_ji: tuple[int, int]
     shape_ji: tuple[int, int]
     air: NDArray[np.bool_]
     interest: float
+    noise: float
 
 
 def find_field(signal: Float32, edges_ji: tuple[float, float, float, float], unattenuated: float, pixel_mm: float
@@ -46,20 +47,23 @@ def find_field(signal: Float32, edges_ji: tuple[float, float, float, float], una
     Parameters
     ----------
     signal : (rows, columns) linear in the exposure.
-    edges_ji : of the collimated field, as the collimator knows it: first and last row, first and last column.
+    edges_ji : first row, first column, last row, last column of the collimated field, as the collimator knows it.
     unattenuated : signal without a body.
     """
     inset = 1 + int(np.ceil(1.5 / pixel_mm))  # the shutters' penumbra
     rows, columns = signal.shape
-    top, left = (max(0, int(np.ceil(edges_ji[n])) + inset) for n in (0, 2))
-    bottom, right = min(rows, int(edges_ji[1]) + 1 - inset), min(columns, int(edges_ji[3]) + 1 - inset)
+    top, left = (max(0, int(np.ceil(edge)) + inset) for edge in edges_ji[:2])
+    bottom, right = min(rows, int(edges_ji[2]) + 1 - inset), min(columns, int(edges_ji[3]) + 1 - inset)
     inside = signal[top:bottom, left:right]
     smooth = ndimage.uniform_filter(inside, max(1, round(2.0 / pixel_mm)))
     air = smooth > AIR_SHARE * unattenuated
     body = ~ndimage.binary_dilation(air, iterations=max(1, round(SKIN_MM / pixel_mm)))
     if not body.any():
         body = np.ones_like(air)
-    return Field((top, left), inside.shape, air, float(np.percentile(inside[body], INDEX_PERCENTILE)))
+    # The finest band is mostly noise; the median of chi squared with one degree of freedom is 0.455 of its mean.
+    finest = decompose(_log(inside, 1.0), 1)[0][0]
+    noise = float(np.median((finest * finest * inside)[body])) / 0.455 / _white_sd()[0] ** 2
+    return Field((top, left), inside.shape, air, float(np.percentile(inside[body], INDEX_PERCENTILE)), noise)
 
 
 def present(signal: Float32, field: Field, look: Look, pixel_mm: float) -> NDArray[np.uint16]:
@@ -75,39 +79,37 @@ def present(signal: Float32, field: Field, look: Look, pixel_mm: float) -> NDArr
     """
     (top, left), (height, width) = field.first_ji, field.shape_ji
     inside = signal[top:top + height, left:left + width]
-    x = -np.log10(np.maximum(inside / np.float32(field.interest), np.float32(1e-4)))
-    shown = tone(equalised(x, inside, look, pixel_mm), look)
+    x = -_log(inside, field.interest)
+    shown = tone(equalised(x, inside, field.noise, look, pixel_mm), look)
     out = np.full(signal.shape, P_MAX, np.uint16)  # behind the shutters
     out[top:top + height, left:left + width] = shown
     return out
 
 
-def equalised(x: Float32, signal: Float32, look: Look, pixel_mm: float) -> Float32:
+def equalised(x: Float32, signal: Float32, noise: float, look: Look, pixel_mm: float) -> Float32:
     """Return x with each band of its Laplacian pyramid amplified as the look says.
 
     Parameters
     ----------
     x : (rows, columns) log10 attenuation.
-    signal : the exposure it comes of; quantum noise in x has an SD that falls with its root.
+    signal, noise : the exposure it comes of, and the variance of the noise in x times the exposure (see `Field`).
     """
     levels = max(1, round(np.log2(WIDEST_MM / pixel_mm)) + 1)
     bands, rest = decompose(x, levels)
-    level = _noise_level(bands[0], signal)
     here = signal
     for n, band in enumerate(bands):
         gain = look.gain(pixel_mm * 2**n)
         strength = ((band * band + np.float32(look.floor**2)) / np.float32(look.at**2)) ** np.float32(
             (look.exponent - 1) / 2)
         factor = np.float32(gain) * strength
-        if look.noise and n < len(_white_sd()):
-            variance = look.noise * level * _white_sd()[n] ** 2 / np.maximum(here, np.float32(1e-6))
+        if look.noise and noise and n < len(_white_sd()):
+            variance = look.noise * noise * _white_sd()[n] ** 2 / np.maximum(here, np.float32(1e-6))
             power = ndimage.gaussian_filter(band * band, 2.0)
             kept = np.maximum(0, 1 - variance / np.maximum(power, np.float32(1e-12)))
             factor = np.where(factor > 1, 1 + (factor - 1) * kept, factor)
         bands[n] = band * factor.astype(np.float32)
         here = reduced(here)
-    pivot = np.float32(0.0)  # the value of interest stays where it is
-    return recompose(bands, pivot + np.float32(look.rest) * (rest - pivot))
+    return recompose(bands, np.float32(look.rest) * rest)  # the value of interest, x = 0, stays where it is
 
 
 def tone(x: Float32, look: Look) -> NDArray[np.uint16]:
@@ -116,10 +118,9 @@ def tone(x: Float32, look: Look) -> NDArray[np.uint16]:
     return np.rint(P_MAX * share ** np.float32(look.shoulder)).astype(np.uint16)
 
 
-def _noise_level(finest: Float32, signal: Float32) -> float:
-    """Return the variance of white noise in x times the signal, from the finest band: its median is mostly noise."""
-    power = finest * finest * signal
-    return float(np.median(power)) / 0.455 / _white_sd()[0] ** 2  # the median of chi squared is 0.455 of its mean
+def _log(signal: Float32, unit: float) -> Float32:
+    """Return log10 of the exposure in a unit, at least four decades below it."""
+    return np.log10(np.maximum(signal / np.float32(unit), np.float32(1e-4))).astype(np.float32)
 
 
 @lru_cache(maxsize=1)

@@ -14,6 +14,7 @@ from medsynth.core.errors import GeometryError, expected
 from medsynth.core.grid import Grid
 from medsynth.scene.phantom import Phantom
 from medsynth.scene.projection import Shadow
+from medsynth.scene.structure import BACKGROUND
 from medsynth.shapes.tubes import Tubes
 
 Float32 = NDArray[np.float32]
@@ -169,6 +170,25 @@ def structure_thickness(phantom: Phantom, geometry: Geometry, groups: Mapping[st
         if shadow is not None:
             shadows[name] = shadow
     return shadows
+
+
+def body_box(phantom: Phantom) -> tuple[Float64, Float64]:
+    """Return the lowest and the highest (3,) LPS mm of the voxels that are not background.
+
+    Raises
+    ------
+    GeometryError
+        If there are none.
+    """
+    organ = np.zeros(65536, np.int32)
+    organ[BACKGROUND] = -1
+    low, high = _boxes(phantom, organ, 1)
+    if (high <= low).any():
+        raise GeometryError("the phantom must hold a body, got nothing but background")
+    corners = np.array([[(low[0], high[0] - 1)[bit >> a & 1][a] for a in range(3)] for bit in range(8)])
+    places = phantom.grid.world_mm(corners)
+    half = np.abs(phantom.grid.steps_mm).sum(axis=1) / 2
+    return places.min(axis=0) - half, places.max(axis=0) + half
 
 
 def tube_lengths(tubes: Tubes, geometry: Geometry) -> Float32:
@@ -346,6 +366,15 @@ def _divided(geometry: Geometry, every: int) -> Geometry:
                     (geometry.shape_ji[0] * every, geometry.shape_ji[1] * every))
 
 
+def enlarged(blocks: Float32, every: int, shape_ji: tuple[int, int]) -> Float32:
+    """Return an image (rows, columns) float32 from one of blocks of `every` x `every` pixels, smoothly."""
+    padded = np.pad(blocks, MARGIN, mode="edge")
+    at, taps = zip(*(_taps(0, n, 1 / every, -MARGIN, offset=(1 - every) / (2 * every)) for n in shape_ji), strict=True)
+    out = np.empty((*shape_ji, 1), np.float32)
+    kernels.enlarge(padded[..., None], at[0], taps[0], at[1], taps[1], out)
+    return out[..., 0]
+
+
 def _averaged(values: Float32, every: int) -> Float32:
     if every == 1:
         return values
@@ -359,12 +388,12 @@ def _lattice_range(first: int, count: int, scale: float) -> tuple[int, int]:
     return low, int(np.floor((first + count - 1) * scale)) + 2 + MARGIN - low
 
 
-def _taps(first: int, count: int, scale: float, low: int) -> tuple[NDArray[np.int64], Float32]:
+def _taps(first: int, count: int, scale: float, low: int, offset: float = 0.0) -> tuple[NDArray[np.int64], Float32]:
     """Return for pixels `first` on the first of four lattice places and their weights: cubic, through the values.
 
     The interpolation is Keys' (a = -1/2, doi:10.1109/TASSP.1981.1163711): local, and third order.
     """
-    at = np.arange(first, first + count) * scale
+    at = np.arange(first, first + count) * scale + offset
     base = np.floor(at)
     f = at - base
     taps = np.stack([((-0.5 * f + 1) * f - 0.5) * f, (1.5 * f - 2.5) * f * f + 1, ((-1.5 * f + 2) * f + 0.5) * f,

@@ -39,9 +39,9 @@ class Pairs(Strict):
     Attributes
     ----------
     looks : the same readings, processed otherwise.
-    targets : "for_processing" the readings themselves, linear in the exposure; "noise_free"; "scatter_free" without the
-        scattered radiation, the noise kept; "bone_suppressed" with bone replaced by soft tissue, the noise kept. All but
-        the first are processed as the image is.
+    targets : "for_processing" the readings themselves, linear in the exposure; "noise_free"; "scatter_free" without
+        scattered radiation and noise; "bone_suppressed" with bone replaced by soft tissue, the noise kept. All but the
+        first are processed as the image is.
     """
 
     looks: tuple[LookName, ...] = ()
@@ -54,7 +54,7 @@ class FreeGeometry(Strict):
     Attributes
     ----------
     aim : a landmark of the body, or an LPS point in mm, that the central ray runs through.
-    turn_deg : direction of the ray about the body's long axis: 0 from front to back, 90 from the right to the left side,
+    turn_deg : direction of the ray about the body's long axis: 0 from front to back, 90 from the right to the left,
         180 from back to front.
     tilt_deg : how far the ray rises to the head.
     roll_deg : turn of the image in its own plane, clockwise.
@@ -91,10 +91,11 @@ class XrayProtocol(Strict):
     kvp : tube voltage in kV.
     mas : tube current-time product in mAs; left out, automatic exposure finds it.
     dose_uGy : what automatic exposure wants at the detector, as air kerma behind the grid.
+    filter_mm : filters added to the tube's own, material -> mm, e.g. `{"copper": 0.1}`.
     sid_mm : source to detector.
     grid, tube, detector : presets, see `medsynth list protocols`.
     pixel_mm : pixel of the image; the detector's own when left out. Larger ones are binned.
-    field_mm : height and width of the collimated field on the detector; left out, what the view must hold, with margins.
+    field_mm : height and width of the collimated field on the detector; left out, what the view must hold.
     look : how readings become an image to read.
     positioning : how far off the person stands.
     marker : "side" puts a lead letter, R or L, into the beam.
@@ -107,6 +108,7 @@ class XrayProtocol(Strict):
     kvp: Annotated[float, Field(ge=20, le=150)] | None = None
     mas: Annotated[float, Field(gt=0, le=1000)] | None = None
     dose_uGy: Annotated[float, Field(gt=0, le=1000)] | None = None
+    filter_mm: dict[str, Annotated[float, Field(ge=0, le=50)]] | None = None
     sid_mm: Annotated[float, Field(ge=400, le=5000)] | None = None
     grid: Annotated[str, Field(min_length=1)] | None = None
     tube: Annotated[str, Field(min_length=1)] | None = None

@@ -32,13 +32,14 @@ BONES = ("rib_", "clavicle_", "scapula_", "humerus_", "vertebra_", "manubrium", 
          "hyoid", "ribs")
 # What hides a lesion of the lung: the heart and the vessels about it, and what lies below the diaphragm.
 DENSE = ("heart", "aorta", "pulmonary_artery", "superior_vena_cava", "inferior_vena_cava", "mediastinal_fat",
-         "esophagus", "brachiocephalic_", "liver", "spleen", "stomach", "diaphragm", "abdominal_fat", "kidney_", "thymus")
+         "esophagus", "brachiocephalic_", "liver", "spleen", "stomach", "diaphragm", "abdominal_fat", "kidney_",
+         "thymus")
 
 # A ray of a lesion counts as hidden where it runs through more than this much bone, or this much of dense organs.
 HIDING_BONE_MM = 8.0
 HIDING_ORGANS_MM = 30.0
 # A lesion's shadow in masks and boxes: where its rays run through more than this.
-SHADOW_MM = 0.3
+SHADOW_MM = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,14 +48,14 @@ class Readings:
 
     Attributes
     ----------
-    noisy : as stored.
+    stored : as stored.
     clean : the same without noise.
-    healthy : without noise and without lesions.
+    twin : the stored one without lesions, with the same noise.
     """
 
-    noisy: Float32
+    stored: NDArray[np.uint16]
     clean: Float32
-    healthy: Float32
+    twin: NDArray[np.uint16]
 
 
 def groups_of(structures: Sequence[Structure]) -> dict[str, list[int]]:
@@ -76,7 +77,7 @@ def projected_truth(scene: Scene, lesions: Sequence[Lesion], healthy: Phantom, p
     Parameters
     ----------
     healthy, phantom : what the rays crossed, without and with lesions. Structures are those of `healthy`.
-    field_ji : edges of the collimated field, rows and columns; shadows end there.
+    field_ji : edges of the collimated field (see `Stand`); shadows end there.
     frontal : whether the cardiothoracic ratio can be measured.
     readings : for the lesions' contrast; None leaves it out.
     """
@@ -125,7 +126,7 @@ def _lesion_measures(shadow: Shadow, hiding: NDArray[np.bool_], geometry: Geomet
 
     box_ji : see `box_ji`. area_mm2 : of its shadow on the detector. visible_fraction : share of that area where no more
     than `HIDING_BONE_MM` of bone and `HIDING_ORGANS_MM` of dense organs lie in front or behind. contrast : mean of the
-    natural log of the reading without it over the reading with it, both without noise, over the middle of its shadow
+    natural log of the reading without it over the reading with it, of the same noise, over the middle of its shadow
     (at least half of its greatest thickness). noise_sd : of the log of readings there, pixel by pixel. cnr : their
     ratio. snr : `cnr` times the root of the number of those pixels, Rose's ratio if noise had no correlation.
     """
@@ -142,16 +143,20 @@ def _lesion_measures(shadow: Shadow, hiding: NDArray[np.bool_], geometry: Geomet
     if readings is None:
         return found
     core = shadow.thickness_mm >= float(shadow.thickness_mm.max()) / 2
-    noisy, clean, healthy = (np.maximum(image[box][core].astype(np.float64), 1.0)
-                             for image in (readings.noisy, readings.clean, readings.healthy))
-    contrast = float(np.mean(np.log(healthy / clean)))
+    stored, clean, twin = (_log(image[box])[core] for image in (readings.stored, readings.clean, readings.twin))
+    contrast = float(np.mean(twin - stored))
     around = tuple(slice(max(0, s.start - rows), s.stop + rows) for s in box)  # more pixels for a steadier SD
-    ratio = np.log(np.maximum(readings.noisy[around], 1.0) / np.maximum(readings.clean[around], 1.0))
-    noise = float(ratio.std()) if core.sum() < 100 else float(np.log(noisy / clean).std())
+    few = core.sum() < 100
+    noise = float((_log(readings.stored[around]) - _log(readings.clean[around])).std() if few
+                  else (stored - clean).std())
     found |= {"contrast": contrast, "noise_sd": noise}
     if noise > 0:
         found |= {"cnr": contrast / noise, "snr": contrast / noise * float(np.sqrt(core.sum()))}
     return found
+
+
+def _log(readings: NDArray[Any]) -> NDArray[np.float64]:
+    return np.log(np.maximum(readings.astype(np.float64), 1.0))
 
 
 def _hiding(structures: Mapping[str, Shadow], shape_ji: tuple[int, int]) -> NDArray[np.bool_]:
@@ -172,7 +177,7 @@ def _total(structures: Mapping[str, Shadow], begins: tuple[str, ...], shape_ji: 
 
 def _window(shape_ji: tuple[int, int], field_ji: tuple[float, float, float, float]) -> tuple[slice, slice]:
     """Return the whole pixels of the collimated field."""
-    top, bottom, left, right = field_ji
+    top, left, bottom, right = field_ji
     return (slice(max(0, int(np.ceil(top))), min(shape_ji[0], int(np.floor(bottom)) + 1)),
             slice(max(0, int(np.ceil(left))), min(shape_ji[1], int(np.floor(right)) + 1)))
 

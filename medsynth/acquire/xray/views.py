@@ -72,9 +72,7 @@ class View(Preset):
 
     Attributes
     ----------
-    mirrored : the directions are those of a left part; for a right one x changes its sign, and so does the image.
-    posture : the posture of the scene that is imaged, empty for the one it has.
-    chest_wall_edge : the source stands above the image's chest wall edge, not above its middle.
+    posture : the posture of the scene between paddle and support; it tells the directions. Empty for the body as it is.
     cut : whether the body is cut off above and below the field, so that the beam must stay within it.
     """
 
@@ -87,13 +85,13 @@ class View(Preset):
     towards: Vector
     down: Vector
     right: Vector
-    mirrored: bool = False
     posture: str = ""
-    chest_wall_edge: bool = False
     cut: tuple[bool, bool] = (True, True)
     cover: Cover
     kvp: Positive
     dose_uGy: Positive
+    filter_mm: dict[str, NotNegative] = {}
+    layers_mm: dict[str, NotNegative] = {}
     sid_mm: Positive
     grid: str
     tube: str
