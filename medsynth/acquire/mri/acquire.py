@@ -1,0 +1,250 @@
+"""An MR acquisition: the scene on its grid, the person's tissues, the signal of each spin, and then one of the tiers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsynth.acquire.mri.clock import Clock, make_clock
+from medsynth.acquire.mri.encode import Encoding, plan
+from medsynth.acquire.mri.geometry import scan_grid
+from medsynth.acquire.mri.maps import QUANTITY, property_map
+from medsynth.acquire.mri.pools import Spins, spins
+from medsynth.acquire.mri.protocol import MriProtocol
+from medsynth.acquire.mri.components import readout_of
+from medsynth.acquire.mri.receiver import gain, stored, window
+from medsynth.acquire.mri.record import scanner_record
+from medsynth.acquire.mri.sequences.base import Images, Readout
+from medsynth.acquire.mri.sequences.table import SEQUENCES
+from medsynth.core.errors import RecipeError
+from medsynth.core.grid import Grid
+from medsynth.core.scanner import ScannerRecord
+from medsynth.core.seed import Seed
+from medsynth.core.volume import Volume
+from medsynth.scene.acquired import Acquired
+from medsynth.scene.phantom import Phantom
+from medsynth.scene.rasterize import add_lesions, rasterize
+from medsynth.scene.structure import Lesion, Scene
+from medsynth.tissues.mr import TissueDraw
+
+Pairs = Mapping[str, tuple[Volume, ScannerRecord]]
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """What is fixed before any signal is made.
+
+    Attributes
+    ----------
+    spins : of the person, lesions included, with the contrast agent.
+    readout : what the geometry says to the sequence; `clock` when each line is measured.
+    seed : of the acquisition; noise of volume `name` comes from `seed.child("noise", name)`.
+    """
+
+    protocol: MriProtocol
+    encoding: Encoding
+    clock: Clock
+    readout: Readout
+    spins: Spins
+    seed: Seed
+
+
+def acquire_mri(scene: Scene, lesions: Sequence[Lesion], protocol: MriProtocol, *, seed: Seed, twin: bool = False,
+                progress: Callable[[float], None] | None = None) -> Acquired:
+    """Scan a scene.
+
+    Parameters
+    ----------
+    lesions : inserted before the physics.
+    seed : of this acquisition. The person's tissue values come from the scene, so that all acquisitions share them.
+    twin : also give the image of the same scan without the lesions.
+    progress : called with the share of the work that is done, where it takes long.
+
+    Returns
+    -------
+    The image in uint16 ("signal", see `receiver`), with the truth on its grid.
+
+    Raises
+    ------
+    RecipeError
+        If the body has no such scan range, or the sequence does not fit the matrix.
+    """
+    grid = scan_grid(scene, protocol)
+
+    def on(where: Grid) -> tuple[Phantom, Phantom]:
+        healthy = rasterize(scene, where)
+        return (add_lesions(healthy, lesions, texture_seed=scene.texture_seed) if lesions else healthy), healthy
+
+    if protocol.sequence == "random":
+        from medsynth.acquire.mri.random_contrast import acquire_random
+
+        return acquire_random(scene, *on(grid), protocol, seed=seed, twin=twin)
+    phantom, healthy = on(grid)
+    scan = prepare(scene, phantom, protocol, seed=seed)
+    if protocol.fidelity == "physics":
+        from medsynth.acquire.mri.physics import physics_images
+
+        made = physics_images(scan, scene, on, twin=twin, progress=progress)
+    else:
+        from medsynth.acquire.mri.fast_images import fast_images
+
+        made = fast_images(scan, phantom, healthy, twin=twin, progress=progress)
+    return finished(scan, phantom, healthy, *made)
+
+
+def prepare(scene: Scene, phantom: Phantom, protocol: MriProtocol, *, seed: Seed) -> Scan:
+    """Return the scan of a phantom: geometry, times and spins.
+
+    Raises
+    ------
+    RecipeError
+        If the echo train is longer than the matrix, or its times do not fit.
+    """
+    sequence = SEQUENCES[protocol.sequence]
+    options = protocol.kspace
+    precession = max(sequence.precession_s(one) for one in sequence.contrasts(protocol).values())
+    encoding = plan(phantom.grid, options, dimensions=protocol.dimensions, field_T=protocol.field_T,
+                    bandwidth_hz_px=protocol.bandwidth_hz_px,
+                    thickness_mm=protocol.slice_thickness_mm if protocol.dimensions == 2 else None,
+                    dephasing_s=precession, epi_spacing_s=epi_spacing_s(protocol))
+    readout = readout_of(encoding, protocol)
+    if protocol.sequence == "tse" and protocol.echo_train > readout.lines:
+        raise RecipeError(f"echo_train must be <= the {readout.lines} phase-encoded lines of the matrix, got "
+                          f"{protocol.echo_train}")
+    clock = make_clock(encoding, sequence.timing(protocol, readout), options)
+    return Scan(protocol, encoding, clock, readout, person_spins(scene, phantom, protocol), seed)
+
+
+def epi_spacing_s(protocol: MriProtocol) -> float:
+    """Return the time between neighbouring lines of k-space of an echo-planar train, 0 for other sequences."""
+    if not SEQUENCES[protocol.sequence].epi:
+        return 0.0
+    return protocol.echo_spacing_ms / 1000 / protocol.kspace.acceleration.phase
+
+
+def person_spins(scene: Scene, phantom: Phantom, protocol: MriProtocol) -> Spins:
+    """Return the spins of the structures that a phantom shows, with this person's tissue values.
+
+    They are keyed to the body (its texture seed), not to the acquisition: every contrast sees the same person.
+    """
+    shown = np.zeros(65536, bool)
+    shown[phantom.labels.ravel()] = True
+    shown[phantom.neighbour.ravel()] = True
+    structures = [s for s in phantom.structures if shown[s.label]]
+    seed = Seed(scene.texture_seed).child("mr", "tissues") if protocol.tissue_spread else None
+    draw = TissueDraw(seed, scene.subject.age_years, protocol.tissue_spread)
+    return spins(structures, protocol.field_T, draw, phase=protocol.phase, agent=protocol.agent)
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """Complex volumes of a scan, by name of the contrast.
+
+    Attributes
+    ----------
+    images : with the lesions; bare : without them, None unless asked for.
+    targets : "noise_free", "artifact_free" -> the same volumes without noise, or without any imperfection.
+    maps : further true maps of the scan, e.g. B0 in Hz.
+    raw : k-space and its geometry.
+    notes : what the engine tells about the scan (JSON values).
+    """
+
+    images: Images
+    bare: Images | None
+    targets: Mapping[str, Images]
+    maps: Mapping[str, Volume]
+    raw: Mapping[str, NDArray[Any]]
+    notes: Mapping[str, Any]
+
+
+def finished(scan: Scan, phantom: Phantom, healthy: Phantom, made: Made) -> Acquired:
+    """Return the acquisition: magnitudes in stored numbers, derived images, maps, and what files say."""
+    protocol = scan.protocol
+    factor = gain(protocol, scan.readout)
+    record = scanner_record(protocol, scan.encoding, scan.clock, window(protocol, scan.readout))
+    volumes = volumes_of(protocol, made.images, factor)
+    image, record = Volume(volumes.pop("image"), phantom.grid, "signal"), _own_record(protocol, record, "image")
+    pairs: dict[str, tuple[Volume, ScannerRecord]] = {
+        name: (Volume(array, phantom.grid, quantity_of(protocol, name)), _own_record(protocol, record, name))
+        for name, array in volumes.items()}
+    for target, images in made.targets.items():
+        array = volumes_of(protocol, images, factor)["image"]
+        words = f"{target.replace('_', ' ')}: {record.description}"
+        pairs[target] = Volume(array, phantom.grid, "signal"), replace(record, description=words)
+    pairs |= _extras(scan, phantom, made, record)
+    twin = None
+    if made.bare is not None:
+        twin = Volume(volumes_of(protocol, made.bare, factor)["image"], phantom.grid, "signal")
+    return Acquired(image, phantom, healthy, twin, record, _parameters(scan, made, factor), pairs, made.raw)
+
+
+def volumes_of(protocol: MriProtocol, images: Images, factor: float) -> dict[str, NDArray[Any]]:
+    """Return magnitudes in stored numbers and the derived volumes, by name; "image" is the acquisition's image."""
+    found: dict[str, NDArray[Any]] = {name: stored(np.abs(image), factor) for name, image in images.items()}
+    for name, (array, quantity) in SEQUENCES[protocol.sequence].derive(protocol, images).items():
+        found[name] = stored(array, factor) if quantity == "signal" else array
+    return found
+
+
+def quantity_of(protocol: MriProtocol, name: str) -> str:
+    """Return what a value of a volume of the sequence means."""
+    return {"t1": "T1_ms", "t2": "T2_ms", "adc": "ADC_um2_s", "phase_filtered": "phase_rad"}.get(name, "signal")
+
+
+_MAP_WINDOWS = {"T1_ms": (1250.0, 2500.0), "T2_ms": (100.0, 200.0), "T2star_ms": (50.0, 100.0), "PD": (0.5, 1.0),
+                "ADC_um2_s": (1250.0, 2500.0), "phase_rad": (0.0, 6.3), "Hz": (0.0, 200.0), "B1": (1.0, 1.0)}
+
+
+def _own_record(protocol: MriProtocol, record: ScannerRecord, name: str) -> ScannerRecord:
+    """Return what files say of one volume: its own echo time, flip angle or b value."""
+    attributes = dict(record.attributes)
+    own = SEQUENCES[protocol.sequence].contrasts(protocol).get(name)
+    if own is not None:
+        attributes |= {"EchoTime": own.te_ms, "FlipAngle": own.flip_deg}
+        if protocol.sequence == "dwi":
+            attributes["DiffusionBValue"] = float(own.b_values[-1])
+    if name == "image":
+        return replace(record, attributes=attributes)
+    window_of = _MAP_WINDOWS.get(quantity_of(protocol, name), record.window)
+    words = f"{name.replace('_', ' ')}: {record.description}"
+    return replace(record, description=words, attributes=attributes, window=window_of)
+
+
+def _extras(scan: Scan, phantom: Phantom, made: Made, record: ScannerRecord) -> Pairs:
+    """Return the true maps, and phase or complex parts of the measured volume."""
+    found: dict[str, tuple[Volume, ScannerRecord]] = {}
+
+    def add(name: str, volume: Volume) -> None:
+        words = f"{name.replace('_', ' ')}: {record.description}"
+        found[name] = volume, replace(record, description=words,
+                                      window=_MAP_WINDOWS.get(volume.quantity, record.window))
+
+    if "maps" in scan.protocol.extras:
+        for name in QUANTITY:
+            add(f"map_{name}", property_map(phantom, scan.spins, name))
+        for name, volume in made.maps.items():
+            add(f"map_{name}", volume)
+    measured = next((made.images[name] for name in ("image", "magnitude", "in") if name in made.images), None)
+    if measured is not None and "phase" in scan.protocol.extras:
+        add("phase", Volume(np.angle(measured).astype(np.float32), phantom.grid, "phase_rad"))
+    if measured is not None and "complex" in scan.protocol.extras:
+        factor = np.float32(gain(scan.protocol, scan.readout))
+        add("real", Volume(np.ascontiguousarray(measured.real) * factor, phantom.grid, "signal"))
+        add("imaginary", Volume(np.ascontiguousarray(measured.imag) * factor, phantom.grid, "signal"))
+    return found
+
+
+def _parameters(scan: Scan, made: Made, factor: float) -> dict[str, Any]:
+    """Return the protocol and what follows from it, as JSON values."""
+    protocol = scan.protocol
+    return protocol.model_dump(mode="json") | {
+        "gain": factor,
+        "duration_s": round(scan.clock.duration_s, 3),
+        "lines": scan.clock.lines,
+        "matrix_kji": list(scan.encoding.matrix_kji),
+        **made.notes,
+    }

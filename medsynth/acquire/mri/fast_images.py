@@ -1,0 +1,82 @@
+"""The volumes of a scan in the fast tier."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsynth.acquire.mri.acquire import Made, Scan
+from medsynth.acquire.mri.coils import b1_map
+from medsynth.acquire.mri.components import bin_places, components_of, contrast_recipe, images_of
+from medsynth.acquire.mri.fast import reconstruct
+from medsynth.acquire.mri.fields import b0_map
+from medsynth.acquire.mri.maps import susceptibility_ppm
+from medsynth.acquire.mri.protocol import MriProtocol
+from medsynth.acquire.mri.sequences.table import SEQUENCES
+from medsynth.core.volume import Volume
+from medsynth.scene.phantom import Phantom
+
+Complex64 = NDArray[np.complex64]
+Float32 = NDArray[np.float32]
+NEEDS_FIELD = ("swi", "bssfp")  # their contrast is that of the main field
+
+
+def fast_images(scan: Scan, phantom: Phantom, healthy: Phantom, *, twin: bool,
+                progress: Callable[[float], None] | None = None) -> tuple[Made]:
+    """Return every volume of the scan. The transmit field is that of the healthy body, for image and twin alike."""
+    protocol = scan.protocol
+    fields = protocol.kspace.fields
+    body = healthy.labels != 0
+    b1 = b1_map(body, phantom.grid, protocol.field_T) if fields.b1 and body.any() else None
+    bodies = [phantom, healthy] if twin and healthy is not phantom else [phantom]
+    offsets = [_field(scan, one) for one in bodies]
+    sequence = SEQUENCES[protocol.sequence]
+    contrasts = sequence.contrasts(protocol)
+    images: list[dict[str, Complex64]] = [{} for _ in bodies]
+    targets: dict[str, dict[str, Complex64]] = {name: {} for name in protocol.kspace.targets}
+    for number, (name, one) in enumerate(contrasts.items()):
+        for index, (where, offset) in enumerate(zip(bodies, offsets, strict=True)):
+            images[index][name] = _volume(scan, one, name, where, b1, offset)
+        for target, kept in targets.items():
+            ideal = target == "artifact_free"
+            kept[name] = _volume(scan, one, name, phantom, None if ideal else b1, offsets[0], noise=False,
+                                 imperfect=not ideal)
+        if progress is not None:
+            progress((number + 1) / len(contrasts))
+    maps = {}
+    if "maps" in protocol.extras:
+        if b1 is not None:
+            maps["b1"] = Volume(b1, phantom.grid, "B1")
+        if offsets[0] is not None:
+            maps["b0"] = Volume(offsets[0], phantom.grid, "Hz")
+    bare = None if not twin else images[-1]
+    return (Made(images[0], bare, targets, maps, {}, {}),)
+
+
+def _field(scan: Scan, phantom: Phantom) -> Float32 | None:
+    """Return the off-resonance in Hz where the contrast needs it."""
+    options = scan.protocol.kspace.fields
+    body = phantom.labels != 0
+    if scan.protocol.sequence not in NEEDS_FIELD or not options.b0 or not body.any():
+        return None
+    return b0_map(susceptibility_ppm(phantom, scan.spins), body, phantom.grid, scan.protocol.field_T, options)
+
+
+def _volume(scan: Scan, protocol: MriProtocol, name: str, phantom: Phantom, b1: Float32 | None,
+            offset_hz: Float32 | None, *, noise: bool = True, imperfect: bool = True) -> Complex64:
+    """Return one complex volume."""
+    sequence = SEQUENCES[protocol.sequence]
+    recipe = contrast_recipe(scan.spins, protocol, scan.readout, b1=b1 is not None, offsets=offset_hz is not None)
+    images = images_of(phantom, scan.spins, recipe, bin_places(protocol, b1, offset_hz))
+    precession = sequence.precession_s(protocol)
+    if precession:
+        for image, shift in zip(images, recipe.shift_hz, strict=True):
+            if shift:
+                image *= np.complex64(np.exp(-2j * np.pi * shift * precession))
+            if offset_hz is not None:
+                image *= np.exp(np.float32(-2 * np.pi * precession) * 1j * offset_hz).astype(np.complex64)
+    components = components_of(images, recipe, scan.clock)
+    return reconstruct(components, scan.encoding, scan.clock, protocol.kspace, epi=sequence.epi, noise=noise,
+                       imperfect=imperfect, seed=scan.seed.child("noise", name))
