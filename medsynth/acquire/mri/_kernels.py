@@ -117,9 +117,22 @@ def push(image, field, scale, shift, out):
 
 
 @numba.njit(parallel=True, cache=True, nogil=True)
-def warp(nodes, matrix, offset, field, amount, out):
+def full_blocks(image, side, full):
+    """Set which blocks of `side` voxels hold any signal."""
+    for a in numba.prange(full.shape[0]):
+        for k in range(a * side, min((a + 1) * side, image.shape[0])):
+            for j in range(image.shape[1]):
+                for i in range(image.shape[2]):
+                    value = image[k, j, i]
+                    if value.real != 0.0 or value.imag != 0.0:
+                        full[a, j // side, i // side] = True
+
+
+@numba.njit(parallel=True, cache=True, nogil=True)
+def warp(nodes, full, side, matrix, offset, field, amount, out):
     """Fill `out` with the image of B-spline coefficients `nodes` at matrix @ (index - amount x field) + offset.
 
+    full : which blocks of `side` nodes are worth a look; elsewhere there is nothing.
     field : (3, k, j, i) displacement in cells, or (3, 1, 1, 1) for none.
     """
     bent = field.shape[3] > 1 and amount != 0.0
@@ -139,6 +152,11 @@ def warp(nodes, matrix, offset, field, amount, out):
                 fx, fy, fz = math.floor(x), math.floor(y), math.floor(z)
                 k0, j0, i0 = int(fx) - 1, int(fy) - 1, int(fz) - 1
                 if k0 < -3 or j0 < -3 or i0 < -3 or k0 >= size0 or j0 >= size1 or i0 >= size2:
+                    out[k, j, i] = 0.0
+                    continue
+                k1, j1 = min(max(k0 + 1, 0), size0 - 1), min(max(j0 + 1, 0), size1 - 1)
+                i1 = min(max(i0 + 1, 0), size2 - 1)
+                if not full[k1 // side, j1 // side, i1 // side]:
                     out[k, j, i] = 0.0
                     continue
                 _cubic(x - fx, u)
@@ -243,3 +261,55 @@ def add_lines(kspace, rows, factors, lines):
             row = rows[n]
             for i in range(kspace.shape[2]):
                 kspace[k, row, i] += factor * lines[k, n, i]
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _sinc(x):
+    y = math.pi * x
+    return 1.0 - y * y / 6.0 if abs(y) < 1e-2 else math.sin(y) / y
+
+
+@numba.njit(parallel=True, cache=True, nogil=True)
+def precess(image, b0_hz, shift_hz, time_s, out):
+    """Fill `out` with the image after `time_s` at b0_hz + shift_hz, dephased by the field's slope within each voxel."""
+    size0, size1, size2 = image.shape
+    for k in numba.prange(size0):
+        for j in range(size1):
+            for i in range(size2):
+                value = image[k, j, i]
+                if value.real == 0.0 and value.imag == 0.0:
+                    out[k, j, i] = 0.0
+                    continue
+                k0, k1 = max(k - 1, 0), min(k + 1, size0 - 1)
+                j0, j1 = max(j - 1, 0), min(j + 1, size1 - 1)
+                i0, i1 = max(i - 1, 0), min(i + 1, size2 - 1)
+                slope_k = (b0_hz[k1, j, i] - b0_hz[k0, j, i]) / max(k1 - k0, 1)
+                slope_j = (b0_hz[k, j1, i] - b0_hz[k, j0, i]) / max(j1 - j0, 1)
+                slope_i = (b0_hz[k, j, i1] - b0_hz[k, j, i0]) / max(i1 - i0, 1)
+                left = _sinc(slope_k * time_s) * _sinc(slope_j * time_s) * _sinc(slope_i * time_s)
+                turn = -2.0 * math.pi * (b0_hz[k, j, i] + shift_hz) * time_s
+                c, s = left * math.cos(turn), left * math.sin(turn)
+                out[k, j, i] = complex(np.float32(c * value.real - s * value.imag),
+                                       np.float32(c * value.imag + s * value.real))
+
+
+@numba.njit(parallel=True, cache=True, nogil=True)
+def times_volume(image, field):
+    """Multiply the image by the change of volume of index -> index - field (3, k, j, i), in place."""
+    size0, size1, size2 = image.shape
+    for k in numba.prange(size0):
+        m = np.empty((3, 3), np.float64)
+        for j in range(size1):
+            for i in range(size2):
+                k0, k1 = max(k - 1, 0), min(k + 1, size0 - 1)
+                j0, j1 = max(j - 1, 0), min(j + 1, size1 - 1)
+                i0, i1 = max(i - 1, 0), min(i + 1, size2 - 1)
+                for a in range(3):
+                    m[a, 0] = -(field[a, k1, j, i] - field[a, k0, j, i]) / max(k1 - k0, 1)
+                    m[a, 1] = -(field[a, k, j1, i] - field[a, k, j0, i]) / max(j1 - j0, 1)
+                    m[a, 2] = -(field[a, k, j, i1] - field[a, k, j, i0]) / max(i1 - i0, 1)
+                    m[a, a] += 1.0
+                volume = (m[0, 0] * (m[1, 1] * m[2, 2] - m[1, 2] * m[2, 1])
+                          - m[0, 1] * (m[1, 0] * m[2, 2] - m[1, 2] * m[2, 0])
+                          + m[0, 2] * (m[1, 0] * m[2, 1] - m[1, 1] * m[2, 0]))
+                image[k, j, i] *= np.float32(volume)
