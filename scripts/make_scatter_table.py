@@ -49,7 +49,8 @@ def cross_sections() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np
         klein = ratio**2 * (ratio + 1 / ratio - 1 + cosines**2)
         bound = sum(w * np.array([xraylib.SF_Compt(z, max(float(q), 5e-3)) for q in transfer[::20]])
                     for z, w in weights.items())
-        form = sum(w * np.array([xraylib.FF_Rayl(z, float(q)) for q in transfer[::20]]) ** 2 for z, w in weights.items())
+        form = sum(w * np.array([xraylib.FF_Rayl(z, float(q)) for q in transfer[::20]]) ** 2
+                   for z, w in weights.items())
         for m, density in enumerate((klein * np.interp(cosines, cosines[::20], bound),
                                      (1 + cosines**2) * np.interp(cosines, cosines[::20], form))):
             steps = (density[1:] + density[:-1]) / 2
@@ -143,8 +144,8 @@ def main() -> None:
     cross_sections()
     path = Path(__file__).parents[1] / "medsynth" / "acquire" / "xray" / "data" / "scatter.csv"
     with ProcessPoolExecutor(2) as pool, path.open("w", newline="") as file:
-        file.write("# scatter over primary signal (0.4 mm CsI) behind a slab of water, pencil beam, by Gaussians of these "
-                   "SD in mm on the detector; Monte Carlo, made by scripts/make_scatter_table.py\n")
+        file.write("# scatter over primary signal (0.4 mm CsI) behind a slab of water, pencil beam, by Gaussians of "
+                   "these SD in mm on the detector; Monte Carlo, made by scripts/make_scatter_table.py\n")
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["energy_keV", "water_cm", "gap_mm", *(f"{sd:g}" for sd in SD_MM)])
         for rows in pool.map(one, cases):

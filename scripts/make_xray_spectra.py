@@ -38,11 +38,13 @@ def main() -> None:
         centres = np.arange(LOW_KEV + bin_keV / 2, max(max(v) for _, _, v in targets.values()), bin_keV)
         with (DATA / name).open("w", newline="") as file:
             file.write(f"# photons per cm2, keV and mAs at 1 m in bins of {bin_keV:g} keV by target and tube voltage; "
-                       f"{'; '.join(words)}; SpekPy 2.5.4 (doi:10.1002/mp.14945); made by scripts/make_xray_spectra.py\n")
+                       f"{'; '.join(words)}; SpekPy 2.5.4 (doi:10.1002/mp.14945); "
+                       "made by scripts/make_xray_spectra.py\n")
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["energy_keV", *columns])
             for centre in centres:
-                writer.writerow([f"{centre:g}", *(f"{c.get(round(float(centre), 3), 0.0):.5g}" for c in columns.values())])
+                at = round(float(centre), 3)
+                writer.writerow([f"{centre:g}", *(f"{column.get(at, 0.0):.5g}" for column in columns.values())])
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def basis_planes(labels, neighbour, fraction, texture, table, axis, first, out):
 
 @numba.njit(parallel=True, cache=True, nogil=True)
 def share_planes(labels, neighbour, fraction, wanted, axis, first, out):
-    """Fill `out` (n, p + 2, q + 2, 1) with the share of each voxel that the `wanted` labels fill; see `basis_planes`."""
+    """Fill `out` (n, p + 2, q + 2, 1) with the share of each voxel that `wanted` labels fill; see `basis_planes`."""
     planes, rows, columns, _ = out.shape
     part = np.float32(1.0 / FRACTION_UNIT)
     one = np.float32(1.0)

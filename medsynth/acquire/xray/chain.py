@@ -248,9 +248,12 @@ class _Noise:
 
 
 def _structures(phantom: Phantom, healthy: Phantom | None, patches: Sequence[Phantom]) -> tuple[Structure, ...]:
-    """Return every structure of these phantoms once."""
-    all_of_them = [s for p in (phantom, *patches, *([] if healthy is None else [healthy])) for s in p.structures]
-    return tuple({s.label: s for s in all_of_them}.values())
+    """Return every structure that some voxel of these phantoms holds, once."""
+    found: dict[int, Structure] = {}
+    for one in (phantom, *patches, *([] if healthy is None else [healthy])):
+        present = np.bincount(one.labels.ravel(), minlength=65536) + np.bincount(one.neighbour.ravel(), minlength=65536)
+        found |= {s.label: s for s in one.structures if present[s.label]}
+    return tuple(found.values())
 
 
 def _device_paths(devices: Sequence[Device], geometry: Geometry, phantom: Phantom, basis: Basis,
@@ -280,9 +283,9 @@ def _described(chain: _Chain, mas: float, index: float, **images: Any) -> Exposu
     before = spectrum(t.tube, t.kvp).behind(t.filter_mm)
     numbers: dict[str, float | str] = {
         "kvp": t.kvp, "mas": mas, "tube": t.tube, "detector": d.name, "grid": t.grid, "focal_mm": t.focal_mm,
-        "hvl_mm_al": hvl_mm(before), "mean_keV": before.mean_keV, "sid_mm": g.sid_mm, "source_to_skin_mm": chain.skin_mm,
-        "air_gap_mm": chain.gap_mm, "exposure_index": index, "target_exposure_index": target,
-        "deviation_index": deviation, "detector_kerma_ugy": kerma, "dap_ugy_m2": dap, "entrance_kerma_ugy": incident,
-        "entrance_dose_ugy": surface, "values_per_ugy": d.values_per_ugy}
+        "hvl_mm_al": hvl_mm(before), "mean_keV": before.mean_keV, "sid_mm": g.sid_mm,
+        "source_to_skin_mm": chain.skin_mm, "air_gap_mm": chain.gap_mm,
+        "exposure_index": index, "target_exposure_index": target, "deviation_index": deviation, "detector_kerma_ugy": kerma,
+        "dap_ugy_m2": dap, "entrance_kerma_ugy": incident, "entrance_dose_ugy": surface, "values_per_ugy": d.values_per_ugy}
     return Exposure(**images, mas=mas, index=index, deviation=deviation, kerma_ugy=kerma, dap_ugy_m2=dap,
                     entrance_ugy=incident, numbers=numbers)

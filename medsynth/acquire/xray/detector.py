@@ -164,10 +164,8 @@ def read_out(mean: Float32, ratio: Float32, detector: Detector, pixel_mm: float,
     quantum, electronic : (rows, columns) float32 standard normal draws, None for no noise.
     """
     noise = None if quantum is None else quantum_noise(mean, ratio, quantum)
-    if blur:
-        image = spread(mean, detector, pixel_mm, noise=noise)
-    else:
-        image = mean if noise is None else mean + noise
+    flat = mean if noise is None else mean + noise
+    image = spread(mean, detector, pixel_mm, noise=noise) if blur else flat
     return image if electronic is None else image + np.float32(electronic_kev(detector, pixel_mm)) * electronic
 
 

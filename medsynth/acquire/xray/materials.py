@@ -125,7 +125,7 @@ def bone_labels(structures: Sequence[Structure]) -> list[int]:
 
 def fit(names: Sequence[str], linear_per_cm: Float64, energies_keV: Float64, weights: Float64, water_per_cm: Float64
         ) -> tuple[Float64, float]:
-    """Return the (B,) cm of each basis material per cm, and the root-mean-square miss as a share of water, or of itself.
+    """Return the (B,) cm of each basis material per cm, and the root-mean-square miss, relative to water or to itself.
 
     The miss counts where photons are left: behind 1 cm of a material that is far denser than water there are none.
     """

@@ -48,14 +48,6 @@ class Device:
     displaces: bool = True
 
 
-@dataclass(frozen=True, eq=False)
-class _Lattice:
-    """Rays of an image and how to make its pixels of them: `coarse` x smooth enlargement, or means of `every`^2 rays."""
-
-    rays: Geometry
-    every: int  # rays per pixel and direction; 0: rays are sparser than pixels
-
-
 def path_lengths(phantom: Phantom, geometry: Geometry, table: Float32, *, patches: Sequence[Phantom] = (),
                  lattice_voxels: float = LATTICE_VOXELS) -> Float32:
     """Return how many cm of each basis material every pixel's ray runs through.
@@ -63,8 +55,8 @@ def path_lengths(phantom: Phantom, geometry: Geometry, table: Float32, *, patche
     Parameters
     ----------
     phantom : the body; beyond its grid there is nothing.
-    table : (65536, B) float32: cm of each basis material per cm of a label, e.g. of `medsynth.acquire.ct.physics.basis`.
-    patches : finer phantoms of parts of the same body: within their grids they replace `phantom`. They must not overlap.
+    table : (65536, B) float32: cm of each basis material per cm of a label (`medsynth.acquire.xray.materials.Basis`).
+    patches : finer phantoms of parts of the same body: within their grids they replace `phantom`. They do not overlap.
     lattice_voxels : distance of rays in voxels; pixels between them are interpolated, larger pixels get several rays.
 
     Returns
@@ -411,8 +403,7 @@ def _cropped(phantom: Phantom, box: tuple[slice, ...]) -> Phantom:
 
 
 def _boxes(phantom: Phantom, organ: NDArray[np.int32], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the (count, 3) boxes of the organs' voxels: first and one past the last; empty ones end before they start.
-    """
+    """Return the (count, 3) boxes of the organs' voxels, first and one past the last; empty ones end at 0."""
     shape = phantom.grid.shape_kji
     low = np.full((shape[0], count, 3), max(shape), np.int32)
     high = np.zeros((shape[0], count, 3), np.int32)

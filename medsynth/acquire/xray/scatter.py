@@ -175,7 +175,8 @@ def grid_transmission(geometry: Geometry, technique: Technique) -> tuple[Float32
     if technique.grid_lines:
         # A square wave of duty `primary`, averaged over each pixel: its first harmonic is what is left to see.
         lines_per_mm = grid.lines_per_cm / 10
-        depth = 2 / np.pi * np.sin(np.pi * (1 - grid.primary)) / grid.primary * np.sinc(lines_per_mm * geometry.pixel_mm)
+        depth = 2 / np.pi * np.sin(np.pi * (1 - grid.primary)) / grid.primary
+        depth *= np.sinc(lines_per_mm * geometry.pixel_mm)
         phase = 2 * np.pi * lines_per_mm * geometry.pixel_mm * np.arange(columns)
         line *= (1 + depth * np.cos(phase)).astype(np.float32)
     return line, grid.scatter

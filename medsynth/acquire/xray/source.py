@@ -19,7 +19,6 @@ from medsynth.core.errors import RecipeError, expected
 from medsynth.tissues.attenuation import linear_attenuation
 from medsynth.tissues.contrast import Phase
 from medsynth.tissues.spectra import Target, air_kerma_ugy, dx_spectrum, mammography_spectrum
-from medsynth.tissues.table import tissue
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -126,7 +125,8 @@ class Technique:
     def __post_init__(self) -> None:
         own = tube(self.tube)
         if not own.kvp[0] <= self.kvp <= own.kvp[1]:
-            raise RecipeError(expected("kvp", self.kvp, f"in {own.kvp[0]:g}..{own.kvp[1]:g} for the tube {self.tube!r}"))
+            where = f"in {own.kvp[0]:g}..{own.kvp[1]:g} for the tube {self.tube!r}"
+            raise RecipeError(expected("kvp", self.kvp, where))
         if self.mas is not None and not self.mas > 0:
             raise RecipeError(expected("mas", self.mas, "> 0, or None for automatic exposure control"))
         if not self.dose_ugy > 0:
@@ -286,5 +286,5 @@ def shutters(geometry: Geometry, technique: Technique) -> Float32:
 def water_energies(technique: Technique) -> tuple[Float64, Float64]:
     """Return energies and weights (E,) of the beam behind some water, on which material fits are weighted."""
     beam = beam_of(technique)
-    behind = np.exp(-BEHIND_CM[tube(technique.tube).family] / 2 * linear_attenuation(tissue("water"), beam.energies_keV))
-    return beam.energies_keV, beam.photons * behind * beam.energies_keV
+    behind = beam.behind({"water": 5 * BEHIND_CM[tube(technique.tube).family]})
+    return beam.energies_keV, behind.photons * beam.energies_keV
