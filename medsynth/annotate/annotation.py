@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from medsynth.annotate.measure import measure_lesion
+from medsynth.annotate.projected import MASK_MM, PlaneTruth, plane_truth
 from medsynth.annotate.record import LesionRecord, finding, record_json
 from medsynth.core.findings import Finding
 from medsynth.core.grid import Grid
@@ -30,7 +31,10 @@ class Annotation:
     grid : of the image.
     scanner : modality, description and parameters of the acquisition.
     lesions : measured, by number.
-    structure_volumes_ml : fraction-weighted volume within the image, of every anatomical structure in it.
+    structure_volumes_ml : fraction-weighted volume within the image, of every anatomical structure in it; for a
+        projection within the voxels that its rays crossed.
+    quantity : what the image's values mean, e.g. `"HU"`.
+    plane : what is true in the plane of a projection, else None.
     """
 
     body: str
@@ -39,6 +43,8 @@ class Annotation:
     scanner: Mapping[str, Any]
     lesions: tuple[LesionRecord, ...]
     structure_volumes_ml: Mapping[str, float]
+    quantity: str = "HU"
+    plane: PlaneTruth | None = None
 
 
 def annotate(acquired: Acquired, lesions: Sequence[Lesion], scene: Scene) -> Annotation:
@@ -48,8 +54,10 @@ def annotate(acquired: Acquired, lesions: Sequence[Lesion], scene: Scene) -> Ann
     subject = {**asdict(scene.subject), "bmi": scene.subject.bmi}
     scanner = {"modality": acquired.scanner.modality, "description": acquired.scanner.description,
                "parameters": dict(acquired.parameters)}
+    plane = None if acquired.projection is None else plane_truth(acquired.projection, acquired.image.grid)
     return Annotation(scene.body, subject, acquired.image.grid, scanner,
-                      tuple(measure_lesion(acquired, lesion, scene) for lesion in lesions), volumes)
+                      tuple(measure_lesion(acquired, lesion, scene) for lesion in lesions), volumes,
+                      acquired.image.quantity, plane)
 
 
 def findings(annotation: Annotation) -> list[Finding]:
@@ -95,7 +103,13 @@ def _acquisition(item: Annotation, *, primary: bool) -> dict[str, Any]:
     grid = {"shape_kji": list(item.grid.shape_kji), "spacing_mm": list(item.grid.spacing_mm),
             "origin_mm": list(item.grid.origin_mm), "direction": [list(row) for row in item.grid.direction]}
     own = {} if primary else {"lesions": _lesions(item), "structure_volumes_ml": _volumes(item)}
-    return {**item.scanner, "grid": grid, **own}
+    unit = {} if item.quantity == "HU" else {"quantity": item.quantity}
+    return {**item.scanner, **unit, "grid": grid, **own, **({} if item.plane is None else _plane(item.plane))}
+
+
+def _plane(plane: PlaneTruth) -> dict[str, Any]:
+    return {"mask_threshold_mm": MASK_MM, "structures": dict(plane.structures), "keypoints": dict(plane.keypoints),
+            "measures": dict(plane.measures)}
 
 
 def _lesions(item: Annotation) -> list[dict[str, Any]]:

@@ -13,7 +13,8 @@ from medsynth.annotate.diameters import LEVEL, Axes, axis_ratio, largest_diamete
 from medsynth.annotate.intensity import SHELL_MM, Intensity, measure_intensity
 from medsynth.annotate.lung import nodule_attributes
 from medsynth.annotate.masks import crop, lesion_box
-from medsynth.annotate.record import LesionRecord, PartRecord, Point
+from medsynth.annotate.projected import measure_shadow
+from medsynth.annotate.record import LesionRecord, PartRecord, Point, ShadowRecord
 from medsynth.annotate.shape_truth import fine_phantom
 from medsynth.core.errors import MedsynthError
 from medsynth.core.grid import Grid
@@ -23,26 +24,33 @@ from medsynth.scene.phantom import Phantom
 from medsynth.scene.structure import Lesion, Scene, organ_labels
 
 Fraction = NDArray[np.float32]
+Source = Literal["image", "shape"]
 
+HU = "HU"  # quantity of a CT image
 THIN_PARTS = ("spicules",)  # not part of a diameter: readers measure the nodule, not its spicules
 SOLID_PARTS = ("solid", "calcification")
 FULL = 0.995  # a voxel holds one part alone from this fraction on
 
 
 def measure_lesion(acquired: Acquired, lesion: Lesion, scene: Scene) -> LesionRecord:
-    """Measure `lesion` in the truth and the image of one acquisition."""
+    """Measure `lesion` in the truth and the image of one acquisition.
+
+    Of a projection volumes and diameters are those of the shape, and what the image shows is measured on the shadow.
+    """
     fine, here = fine_phantom(lesion, scene), _crop(acquired, lesion)
+    flat, hu = acquired.projection is not None, acquired.image.quantity == HU
     labels = part_labels(fine.structures, lesion.number)
     whole_fine, whole = fine.occupancy(*labels.values()), here.phantom.occupancy(*labels.values())
-    size = _size(fine, here.phantom, labels, lesion.number)
-    shown = _intensity(acquired, here, whole, lesion)
+    size = _size(fine, None if flat else here.phantom, labels, lesion.number)
+    shadow, shown = _shadow(acquired, lesion) if flat else (None, _intensity(acquired, here, whole, lesion))
     true_ml = _ml(whole_fine, fine.grid)
-    centre = _centre_mm(whole, here.phantom.grid) if whole.any() else _centre_mm(whole_fine, fine.grid)
+    seen = whole.any() and not flat
+    centre = _centre_mm(whole, here.phantom.grid) if seen else _centre_mm(whole_fine, fine.grid)
     attributes: dict[str, Any] = dict(lesion.attributes)
-    if lesion.kind == "lung_nodule":
+    if lesion.kind == "lung_nodule" and hu:  # the scales are those of CT
         attributes = nodule_attributes(attributes, mean_mm=size.axes.mean_mm, solid_mean_mm=size.solid_mean_mm or 0.0,
                                        cnr=shown.cnr, axis_ratio=size.axis_ratio)
-    host, axes = scene.structure(lesion.host), size.axes
+    host, axes, in_hu = scene.structure(lesion.host), size.axes, shown if hu else Intensity()
     return LesionRecord(
         number=lesion.number, kind=lesion.kind, type=str(attributes.get("type", lesion.kind)),
         code=(lesion.code.value, lesion.code.meaning), host=host.name, host_code=(host.code.value, host.code.meaning),
@@ -52,11 +60,17 @@ def measure_lesion(acquired: Acquired, lesion: Lesion, scene: Scene) -> LesionRe
         axial_slice_k=axes.slice_k + here.low[0] if size.source == "image" else None,
         mean_diameter_mm=axes.mean_mm, solid_mean_diameter_mm=size.solid_mean_mm, max_diameter_mm=size.largest_mm,
         equivalent_diameter_mm=float((6000 * true_ml / np.pi) ** (1 / 3)), centre_mm=centre,
-        centre_kji=tuple(acquired.phantom.grid.index_kji(centre).tolist()),
-        box_kji=_box_kji(whole, here.low) if whole.any() else None, box_mm=_box_mm(whole_fine, fine.grid),
-        mean_hu=shown.mean, sd_hu=shown.sd, surroundings_mean_hu=shown.around_mean, surroundings_sd_hu=shown.around_sd,
-        contrast_hu=shown.contrast, cnr=shown.cnr, twin_contrast_hu=shown.twin_contrast,
-        parts=_parts(acquired, here, fine, labels, true_ml), attributes=attributes, spec=dict(lesion.spec))
+        centre_kji=None if flat else tuple(acquired.phantom.grid.index_kji(centre).tolist()),
+        box_kji=_box_kji(whole, here.low) if seen else None, box_mm=_box_mm(whole_fine, fine.grid),
+        mean_hu=in_hu.mean, sd_hu=in_hu.sd, surroundings_mean_hu=in_hu.around_mean, surroundings_sd_hu=in_hu.around_sd,
+        contrast_hu=in_hu.contrast, cnr=shown.cnr, twin_contrast_hu=in_hu.twin_contrast,
+        parts=_parts(acquired, here, fine, labels, true_ml), attributes=attributes, spec=dict(lesion.spec),
+        signal=None if hu else shown, shadow=shadow, projected=flat)
+
+
+def _shadow(acquired: Acquired, lesion: Lesion) -> tuple[ShadowRecord | None, Intensity]:
+    """Measure the lesion's shadow, where it throws one into the image."""
+    return measure_shadow(acquired, lesion.number, lesion.host) or (None, Intensity())
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,16 +96,18 @@ class _Size:
     solid_mean_mm: float | None
     largest_mm: float
     axis_ratio: float
-    source: Literal["image", "shape"]
+    source: Source
 
 
-def _size(fine: Phantom, here: Phantom, labels: Mapping[str, int], number: int) -> _Size:
+def _size(fine: Phantom, here: Phantom | None, labels: Mapping[str, int], number: int) -> _Size:
+    """Measure on the image's voxels, where it has some and one is half full, or else on the shape's."""
     body = [label for part, label in labels.items() if part not in THIN_PARTS]
     solid = [labels[part] for part in SOLID_PARTS if part in labels]
-    axes, measured = recist_axes(here.occupancy(*body), here.grid), here
-    source: Literal["image", "shape"] = "image"
+    axes = None if here is None else recist_axes(here.occupancy(*body), here.grid)
+    measured: Phantom = fine if here is None or axes is None else here
+    source: Source = "shape" if measured is fine else "image"
     if axes is None:
-        axes, measured, source = recist_axes(fine.occupancy(*body), fine.grid), fine, "shape"
+        axes = recist_axes(fine.occupancy(*body), fine.grid)
     if axes is None:
         raise MedsynthError(f"lesion {number} has no voxel on a grid of {fine.grid.spacing_mm[0]:.2f} mm of its own")
     solid_axes = recist_axes(measured.occupancy(*solid), measured.grid) if solid else None
@@ -101,8 +117,6 @@ def _size(fine: Phantom, here: Phantom, labels: Mapping[str, int], number: int) 
 
 
 def _intensity(acquired: Acquired, here: _Crop, whole: Fraction, lesion: Lesion) -> Intensity:
-    if acquired.image.quantity != "HU":
-        return Intensity()
     organ = organ_labels(acquired.healthy.structures)
     host = next(s.label for s in acquired.healthy.structures if s.name == lesion.host)
     in_host = (organ[acquired.healthy.labels[here.at]] == host) & (acquired.healthy.fraction[here.at] == 0)
@@ -115,11 +129,12 @@ def _parts(acquired: Acquired, here: _Crop, fine: Phantom, labels: Mapping[str, 
     names = {s.label: s.name for s in fine.structures}
     parts = {}
     for part, label in labels.items():
-        true_part, filled, mean_hu = _ml(fine.occupancy(label), fine.grid), here.phantom.occupancy(label), None
-        if acquired.image.quantity == "HU" and (filled >= FULL).any():
-            mean_hu = float(acquired.image.array[here.at][filled >= FULL].mean())
+        true_part, filled, mean = _ml(fine.occupancy(label), fine.grid), here.phantom.occupancy(label), None
+        if acquired.projection is None and (filled >= FULL).any():
+            mean = float(acquired.image.array[here.at][filled >= FULL].mean())
+        in_hu, other = (mean, None) if acquired.image.quantity == HU else (None, mean)
         parts[part] = PartRecord(names[label], label, _ml(filled, here.phantom.grid), true_part, true_part / true_ml,
-                                 mean_hu)
+                                 in_hu, other)
     return parts
 
 

@@ -13,6 +13,33 @@ from medsynth.core.errors import RecipeError, expected
 Point = tuple[float, float, float]
 Concept = tuple[str, str]  # SNOMED CT identifier and its meaning
 Attribute = str | int | float | bool
+Place = tuple[float, float]  # row and column of an image; pixel centres are whole numbers
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowFinding:
+    """One lesion as a projection image shows it; sizes are those on the detector, magnified.
+
+    Attributes
+    ----------
+    box_ji : (row, column) of the first and of the last-plus-one pixel of its mask.
+    centre_ji : centre of its thickness.
+    area_mm2 : of its mask.
+    thickness_mm : the longest way of a ray through it.
+    long_axis_mm, short_axis_mm : largest diameter of its outline, and the largest one square to it.
+    long_axis_ends_ji, short_axis_ends_ji : their ends.
+    outline_ji : (row, column) of the points of its outline, the first once more at the end.
+    """
+
+    box_ji: tuple[tuple[int, int], tuple[int, int]]
+    centre_ji: Place
+    area_mm2: float
+    thickness_mm: float
+    long_axis_mm: float
+    short_axis_mm: float
+    long_axis_ends_ji: tuple[Place, Place]
+    short_axis_ends_ji: tuple[Place, Place]
+    outline_ji: tuple[Place, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +61,8 @@ class Finding:
     box_mm : LPS (low, high) corners of the axis-aligned box around it.
     mean_hu, sd_hu : of the image inside it; None for images without HU.
     contrast_hu : `mean_hu` less the mean of its surroundings; None as above.
+    mean_signal, sd_signal, contrast_signal : the same of images without HU, in units of the image; None for HU.
+    shadow : what a projection image shows of it; None for cross-sections.
     long_axis_ends_mm, short_axis_ends_mm : LPS ends of the two axes, where known.
     attributes : flat values of its family, e.g. `{"texture": "part-solid", "spiculation": 3}`.
     """
@@ -53,9 +82,13 @@ class Finding:
     mean_hu: float | None = None
     sd_hu: float | None = None
     contrast_hu: float | None = None
+    mean_signal: float | None = None
+    sd_signal: float | None = None
+    contrast_signal: float | None = None
     long_axis_ends_mm: tuple[Point, Point] | None = None
     short_axis_ends_mm: tuple[Point, Point] | None = None
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    shadow: ShadowFinding | None = None
 
     def __post_init__(self) -> None:
         if self.number < 1:

@@ -8,6 +8,7 @@ from typing import Any
 
 from medsynth.annotate.annotation import annotate, document, findings
 from medsynth.annotate.masks import lesion_instances
+from medsynth.annotate.projected import ProjectionMasks, lesion_plane
 from medsynth.core.findings import Finding
 from medsynth.core.seed import Seed
 from medsynth.core.volume import Volume
@@ -30,7 +31,9 @@ class Case:
     index : its number in the dataset.
     seed : every stream of the case is drawn below it, by name.
     images : acquisition name -> image, e.g. int16 HU.
-    labels : acquisition name -> uint16 anatomy on that image's grid: the organ that holds most of each voxel.
+    labels : acquisition name -> uint16 anatomy on that image's grid: the organ that holds most of each voxel. None of a
+        projection, in which structures overlap.
+    masks : acquisition name of a projection -> structure, or `lesion_1` ... -> (1, rows, columns) uint8 mask.
     lesion_labels : acquisition name -> uint16 lesion numbers on that image's grid.
     lesions : the inserted lesions; `case.annotations["lesions"]` is what was measured of them.
     findings : acquisition name -> the measured lesions of that image.
@@ -46,6 +49,7 @@ class Case:
     lesions: tuple[Lesion, ...]
     images: Mapping[str, Volume]
     labels: Mapping[str, Volume]
+    masks: Mapping[str, ProjectionMasks]
     lesion_labels: Mapping[str, Volume]
     findings: Mapping[str, tuple[Finding, ...]]
     annotations: Mapping[str, Any]
@@ -90,10 +94,16 @@ def generate_case(recipe: Recipe, seed: int = 0, index: int = 0, *, twin: bool =
     case = _annotated(case_seed, index, scene, lesions, acquired, origin)
     if not twin:
         return case
-    bare = {name: Acquired(one.twin or one.image, one.healthy, one.healthy, None, one.scanner, one.parameters)
-            for name, one in acquired.items()}
+    bare = {name: _without_lesions(one) for name, one in acquired.items()}
     origin["specs"] = {"anatomy": dict(anatomy_spec), "lesions": []}
     return replace(case, twin=_annotated(case_seed, index, scene, (), bare, origin))
+
+
+def _without_lesions(one: Acquired) -> Acquired:
+    """Return the twin of an acquisition: its image and truth without lesions."""
+    projection = None if one.projection is None else replace(one.projection, lesions={})
+    return Acquired(one.twin or one.image, one.healthy, one.healthy, None, one.scanner, one.parameters,
+                    projection=projection)
 
 
 def _silent(stage: str) -> None:
@@ -115,8 +125,16 @@ def _annotated(seed: Seed, index: int, scene: Scene, lesions: tuple[Lesion, ...]
     return Case(
         index=index, seed=seed, subject=scene.subject, scene=scene, lesions=lesions,
         images={name: one.image for name, one in acquired.items()},
-        labels={name: Volume(one.healthy.organ_image(), one.image.grid, "label") for name, one in acquired.items()},
-        lesion_labels={name: Volume(lesion_instances(one.phantom, lesions), one.image.grid, "label")
-                       for name, one in acquired.items()},
+        labels={name: Volume(one.healthy.organ_image(), one.image.grid, "label")
+                for name, one in acquired.items() if one.projection is None},
+        masks={name: ProjectionMasks(one.projection, one.image.grid)
+               for name, one in acquired.items() if one.projection is not None},
+        lesion_labels={name: _lesion_labels(one, lesions) for name, one in acquired.items()},
         findings={name: tuple(findings(item)) for name, item in measured.items()},
         annotations=document(measured, **origin), acquired=acquired)
+
+
+def _lesion_labels(one: Acquired, lesions: tuple[Lesion, ...]) -> Volume:
+    if one.projection is not None:
+        return lesion_plane(one.projection, one.image.grid)
+    return Volume(lesion_instances(one.phantom, lesions), one.image.grid, "label")

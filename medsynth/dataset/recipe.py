@@ -35,7 +35,8 @@ Model = TypeVar("Model", bound=BaseModel)
 
 _ACQUISITION_NAME = re.compile(r"[a-z0-9_-]+")
 # These endings name the files beside an image, e.g. ct_labels.nii.gz.
-_RESERVED_ENDINGS = ("_labels", "_lesions", "_masks", "_lesion_fraction", "_lesion_parts", "_twin")
+_RESERVED_ENDINGS = ("_labels", "_lesions", "_masks", "_lesion_fraction", "_lesion_parts", "_thickness", "_twin")
+_RESERVED_NAMES = ("annotations", "preview")  # of the files of every case
 
 
 class Part(BaseModel):
@@ -112,11 +113,16 @@ class DicomOptions(Part):
     organs: Literal["labelmap", "binary", "none"] = "labelmap"
 
 
+class PngOptions(Part):
+    """Grayscale PNG of projections, 16 bits; nothing to choose yet."""
+
+
 class FormatsPart(Part):
     """Which files are written: a list of names, or a mapping from names to options (null: not written)."""
 
     nifti: NiftiOptions | None = None
     dicom: DicomOptions | None = None
+    png: PngOptions | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -213,6 +219,13 @@ def load_recipe(source: str | Path | Mapping[str, Any] | Recipe, *,
     return _recipe(data)
 
 
+def with_formats(recipe: Recipe, names: str | list[str] | tuple[str, ...]) -> Recipe:
+    """Return the recipe with these formats alone."""
+    changed = recipe.model_copy(update={"formats": recipe.formats.only(names)})
+    _check_formats(changed)
+    return changed
+
+
 def check_whole(name: str, value: object, least: int) -> None:
     """Raise unless `value` is a whole number of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
@@ -237,10 +250,20 @@ def _recipe(data: Mapping[str, Any]) -> Recipe:
             parts[key] = default
     recipe = _checked(Recipe, parts, ())
     _check_body(recipe)
+    _check_formats(recipe)
     someone = sample_subject(recipe.subject.constraints(), rng=Seed(0).rng())  # raises where no adult meets them
     if recipe.phantom.spec:
         _check_spec(recipe.phantom, load_body(recipe.phantom.body).sample_spec(someone, rng=Seed(0).rng()))
     return recipe
+
+
+def _check_formats(recipe: Recipe) -> None:
+    """Check that what is written as pictures is flat."""
+    if recipe.formats.png is not None and not any(
+            MODALITIES[str(protocol.modality)].projection for protocol in recipe.acquisitions.values()):  # type: ignore[attr-defined]
+        flat = [name for name, modality in MODALITIES.items() if modality.projection]
+        raise RecipeError(f"formats: png is for projections alone, and needs an acquisition of modality "
+                          f"{' or '.join(flat)}; got {', '.join(recipe.acquisitions)}")
 
 
 def _check_body(recipe: Recipe) -> None:
@@ -310,8 +333,10 @@ def _acquisitions(entries: object, scan_range: object) -> dict[str, BaseModel]:
         raise RecipeError(expected("acquisitions", entries, "a mapping from names to protocols"))
     checked: dict[str, BaseModel] = {}
     for name, entry in entries.items():
-        if not _ACQUISITION_NAME.fullmatch(str(name)) or str(name).endswith(_RESERVED_ENDINGS):
-            rule = f"of a-z, 0-9, _ and -, and not end in {', '.join(_RESERVED_ENDINGS)}"
+        taken = str(name).endswith(_RESERVED_ENDINGS) or name in _RESERVED_NAMES
+        if taken or not _ACQUISITION_NAME.fullmatch(str(name)):
+            rule = (f"of a-z, 0-9, _ and -, not end in {', '.join(_RESERVED_ENDINGS)}, and not be "
+                    f"{' or '.join(_RESERVED_NAMES)}")
             raise RecipeError(expected("the name of an acquisition", name, rule))
         path = ("acquisitions", str(name))
         modality, _ = _named_by("modality", entry, path, list(MODALITIES))

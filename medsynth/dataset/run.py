@@ -28,7 +28,7 @@ from medsynth.dataset.folder import (
 )
 from medsynth.dataset.job import Failure, Job, run_job
 from medsynth.dataset.pool import Report, Stage, in_process, in_workers
-from medsynth.dataset.recipe import Recipe, check_whole, load_recipe
+from medsynth.dataset.recipe import Recipe, check_whole, load_recipe, with_formats
 from medsynth.dataset.tables import MODALITIES
 from medsynth.scene.body import load_body
 
@@ -76,7 +76,7 @@ def generate(recipe: Recipe | str | Path | Mapping[str, Any], count: int = 1, ou
     checked = load_recipe(recipe)
     if formats is not None:
         names = formats if isinstance(formats, str) else list(formats)
-        checked = checked.model_copy(update={"formats": checked.formats.only(names)})
+        checked = with_formats(checked, names)
     _check_numbers(count, seed, workers, shard)
     folder, report = Path(out), progress or _silent
     with locked(folder, shard):

@@ -36,6 +36,7 @@ class Modality:
     acquire : what makes the image.
     structures : what it adds to the label image itself, e.g. the patient table.
     scanners : the presets that a protocol may name, with what they are in words.
+    projection : whether its images are projections, in which structures overlap.
     """
 
     description: str
@@ -43,6 +44,7 @@ class Modality:
     acquire: Callable[[], Acquire]
     structures: Callable[[], tuple[Structure, ...]]
     scanners: Callable[[], dict[str, str]] = dict
+    projection: bool = False
 
 
 def _ct_protocol() -> type[BaseModel]:
@@ -69,7 +71,46 @@ def _ct_scanners() -> dict[str, str]:
     return {name: one.words for name, one in scanners().items()}
 
 
+def _xray_protocol() -> type[BaseModel]:
+    from medsynth.acquire.xray.protocol import XrayProtocol
+
+    return XrayProtocol
+
+
+def _xray() -> Acquire:
+    from medsynth.acquire.xray.acquire import acquire_xray
+
+    return acquire_xray
+
+
+def _xray_views() -> dict[str, str]:
+    from medsynth.acquire.xray.views import views
+
+    return {name: one.words for name, one in views().items()}
+
+
+def _mri_protocol() -> type[BaseModel]:
+    from medsynth.acquire.mri.protocol import MriProtocol
+
+    return MriProtocol
+
+
+def _mri() -> Acquire:
+    from medsynth.acquire.mri.acquire import acquire_mri
+
+    return acquire_mri
+
+
+def _mri_presets() -> dict[str, str]:
+    from medsynth.acquire.mri.presets import presets
+
+    return presets()
+
+
 MODALITIES: dict[str, Modality] = {
     "ct": Modality("computed tomography: HU from composition, density and beam", _ct_protocol, _ct, _ct_structures,
                    _ct_scanners),
+    "xray": Modality("radiography and mammography: a point source, scatter, grid, detector, processing", _xray_protocol,
+                     _xray, tuple, _xray_views, projection=True),
+    "mri": Modality("magnetic resonance: tissues, sequence, k-space, coils", _mri_protocol, _mri, tuple, _mri_presets),
 }

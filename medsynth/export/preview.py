@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from medsynth.core.findings import Finding
 from medsynth.core.volume import Volume
 from medsynth.export.colours import Rgb, family, lesion_colour, structure_colours
+from medsynth.export.page import FAINT, GROUND, MOST_ZOOMS, TILE_PX, ZOOM_PX, compose, ruler, write
 from medsynth.export.slices import Cut, cuts, paint, upright, zoom
 from medsynth.scene.structure import Structure
 
@@ -21,9 +22,6 @@ SOFT, LUNG = ("soft tissue", 40.0, 400.0), ("lung", -600.0, 1500.0)
 _UNLINED = ("skin", "adipose", "fat", "muscle", "air", "water", "carbon_fibre", "foam",
             "mattress")
 _LEGEND_LINES = 22
-_TILE_PX, _ZOOM_PX, _GAP_PX, _HEAD_PX, _LEGEND_PX = 420, 205, 6, 30, 190
-_ZOOMS_A_ROW, _MOST_ZOOMS = 6, 18
-_TEXT, _FAINT, _GROUND = (225, 228, 232), (140, 146, 154), (0, 0, 0)
 
 
 def write_preview(path: Path, image: Volume, *, labels: Volume | None = None, structures: Sequence[Structure] = (),
@@ -51,10 +49,10 @@ def preview(image: Volume, *, labels: Volume | None = None, structures: Sequence
     planes = cuts(image, labels, lesions, _centre_kji(image, labels, findings))
     colours, legend = _organ_colours(planes, structures)
     marks = {f.number: lesion_colour(f.number) for f in findings}
-    rows = [[_tile(cut, window, _TILE_PX, colours if n == 0 else {}, marks) for cut in planes]
+    rows = [[_tile(cut, window, TILE_PX, colours if n == 0 else {}, marks) for cut in planes]
             for n, window in enumerate(windows)]
     zooms = _zoom_tiles(image, lesions, findings, windows[-1], marks)
-    return _page(rows, zooms, legend, title or "medsynth", len(findings))
+    return compose(rows, zooms, legend, title or "medsynth", len(findings))
 
 
 def _range_window(image: Volume) -> Window:
@@ -93,83 +91,38 @@ def _organ_colours(planes: Sequence[Cut], structures: Sequence[Structure]) -> tu
 
 def _tile(cut: Cut, window: Window, side_px: int, labels: Mapping[int, Rgb], lesions: Mapping[int, Rgb]) -> Image.Image:
     """Return a square with one plane in its middle, its edges named, and a length to compare with."""
-    tile = Image.new("RGB", (side_px, side_px), _GROUND)
+    tile = Image.new("RGB", (side_px, side_px), GROUND)
     picture = paint(cut, window[1:], (side_px, side_px), labels=labels, lesions=lesions)
     tile.paste(picture, ((side_px - picture.width) // 2, (side_px - picture.height) // 2))
     draw = ImageDraw.Draw(tile)
-    _write(draw, (6, 4), f"{cut.name}  {cut.place}")
-    _write(draw, (6, 20), f"{window[0]}  C {window[1]:.0f}  W {window[2]:.0f}", colour=_FAINT)
+    write(draw, (6, 4), f"{cut.name}  {cut.place}")
+    write(draw, (6, 20), f"{window[0]}  C {window[1]:.0f}  W {window[2]:.0f}", colour=FAINT)
     near, middle, far = 6, side_px // 2, side_px - 6
     places = ((middle, near), (middle, far), (near, middle), (far, middle))
     for letter, place, anchor in zip(cut.edges, places, ("ma", "md", "lm", "rm"), strict=True):
-        _write(draw, place, letter, anchor=anchor)
-    _ruler(draw, (far, far), picture.width / cut.size_mm[1], side_px / 5)
+        write(draw, place, letter, anchor=anchor)
+    ruler(draw, (far, far), picture.width / cut.size_mm[1], side_px / 5)
     return tile
-
-
-def _ruler(draw: ImageDraw.ImageDraw, corner: tuple[int, int], px_per_mm: float, longest_px: float) -> None:
-    """Draw a bar of 1, 2 or 5 times a power of ten mm that ends at `corner`, its length above it."""
-    longest = longest_px / px_per_mm
-    power = 10.0 ** np.floor(np.log10(longest))
-    length = max(step * power for step in (1, 2, 5) if step * power <= longest)
-    right, y = corner
-    _write(draw, (right, y - 5), f"{length:g} mm", anchor="rd")
-    left = right - length * px_per_mm
-    draw.rectangle([left - 1, y - 2, right + 1, y + 2], fill=_GROUND)
-    draw.line([(left, y), (right, y)], fill=_TEXT, width=2)
 
 
 def _zoom_tiles(image: Volume, lesions: Volume | None, findings: Sequence[Finding], window: Window,
                 marks: Mapping[int, Rgb]) -> list[Image.Image]:
     """Return a square per lesion, the axial plane through its centre, with its number and sizes."""
     tiles = []
-    for finding in sorted(findings, key=lambda f: f.number)[:_MOST_ZOOMS]:
+    for finding in sorted(findings, key=lambda f: f.number)[:MOST_ZOOMS]:
         index = image.grid.index_kji(finding.centre_mm)
         k, j, i = np.clip(np.rint(index), 0, np.asarray(image.grid.shape_kji) - 1).astype(int).tolist()
         axial = cuts(image, None, lesions, (k, j, i))[0]
         part = zoom(axial, (float(index[1]), float(index[2])), max(36.0, 3 * finding.long_axis_mm))
-        tile = Image.new("RGB", (_ZOOM_PX, _ZOOM_PX), _GROUND)
-        picture = paint(part, window[1:], (_ZOOM_PX, _ZOOM_PX), labels={}, lesions=marks)
-        tile.paste(picture, ((_ZOOM_PX - picture.width) // 2, (_ZOOM_PX - picture.height) // 2))
+        tile = Image.new("RGB", (ZOOM_PX, ZOOM_PX), GROUND)
+        picture = paint(part, window[1:], (ZOOM_PX, ZOOM_PX), labels={}, lesions=marks)
+        tile.paste(picture, ((ZOOM_PX - picture.width) // 2, (ZOOM_PX - picture.height) // 2))
         draw = ImageDraw.Draw(tile)
-        _write(draw, (6, 4), f"{finding.number}  {finding.kind.replace('_', ' ')}", colour=marks[finding.number])
-        hu = "" if finding.mean_hu is None else f"  {finding.mean_hu:.0f} HU"
-        _write(draw, (6, _ZOOM_PX - 20),
-               f"{finding.long_axis_mm:.1f} x {finding.short_axis_mm:.1f} mm  {finding.volume_ml:.2g} ml{hu}")
-        _ruler(draw, (_ZOOM_PX - 8, 24), picture.width / part.size_mm[1], _ZOOM_PX / 3.5)
+        write(draw, (6, 4), f"{finding.number}  {finding.kind.replace('_', ' ')}", colour=marks[finding.number])
+        value, unit = (finding.mean_hu, " HU") if finding.mean_signal is None else (finding.mean_signal, "")
+        mean = "" if value is None else f"  {value:.0f}{unit}"
+        write(draw, (6, ZOOM_PX - 20),
+              f"{finding.long_axis_mm:.1f} x {finding.short_axis_mm:.1f} mm  {finding.volume_ml:.2g} ml{mean}")
+        ruler(draw, (ZOOM_PX - 8, 24), picture.width / part.size_mm[1], ZOOM_PX / 3.5)
         tiles.append(tile)
     return tiles
-
-
-def _page(rows: Sequence[Sequence[Image.Image]], zooms: Sequence[Image.Image], legend: Mapping[str, Rgb], title: str,
-          count: int) -> Image.Image:
-    """Return the tiles on one page: title, planes with the legend beside them, zooms below."""
-    step, small = _TILE_PX + _GAP_PX, _ZOOM_PX + _GAP_PX
-    width = step * max(3, len(rows[0])) - _GAP_PX + (_LEGEND_PX if legend else 0)
-    below = _HEAD_PX + step * len(rows)
-    height = below + small * -(-len(zooms) // _ZOOMS_A_ROW)
-    page = Image.new("RGB", (width, height), _GROUND)
-    draw = ImageDraw.Draw(page)
-    _write(draw, (8, 7), title, size=14)
-    more = f", {_MOST_ZOOMS} shown" if count > _MOST_ZOOMS else ""
-    summary = f"SYNTHETIC   {count} lesion{'' if count == 1 else 's'}{more}"
-    _write(draw, (width - 8, 7), summary, size=14, colour=_FAINT, anchor="ra")
-    for r, row in enumerate(rows):
-        for c, tile in enumerate(row):
-            page.paste(tile, (c * step, _HEAD_PX + r * step))
-    for n, tile in enumerate(zooms):
-        page.paste(tile, (n % _ZOOMS_A_ROW * small, below + n // _ZOOMS_A_ROW * small))
-    for n, (name, colour) in enumerate(legend.items()):
-        x, y = width - _LEGEND_PX + 14, _HEAD_PX + 10 + 18 * n
-        draw.rectangle([x, y + 2, x + 10, y + 10], fill=colour)
-        _write(draw, (x + 18, y - 1), name)
-    return page
-
-
-def _write(draw: ImageDraw.ImageDraw, place: tuple[float, float], text: str, *, size: int = 12, colour: Rgb = _TEXT,
-           anchor: str = "la") -> None:
-    """Write on a dark plate, readable on any ground."""
-    font = ImageFont.load_default(size)
-    left, top, right, bottom = draw.textbbox(place, text, font=font, anchor=anchor)
-    draw.rectangle([left - 3, top - 2, right + 2, bottom + 2], fill=_GROUND)
-    draw.text(place, text, fill=colour, font=font, anchor=anchor)

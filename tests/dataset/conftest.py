@@ -19,6 +19,7 @@ def two_balls(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", f"{STUB}")
     module = importlib.import_module("two_balls")
     monkeypatch.setitem(MODALITIES, "stub", module.STUB)
+    monkeypatch.setitem(MODALITIES, "flat", module.FLAT)
     return module
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from highdicom import sr
 from highdicom.sr.coding import CodedConcept
 from pydicom.dataset import Dataset
@@ -19,15 +20,24 @@ from medsynth.export.dicom.identity import StudyInfo, dicom_uid
 from medsynth.export.dicom.marks import MANUFACTURER, PRIVATE_SCHEME, date_of, finish, time_of
 
 _SIDES = {"left": codes.SCT.Left, "right": codes.SCT.Right}
-_Group = sr.VolumetricROIMeasurementsAndQualitativeEvaluations | sr.MeasurementsAndQualitativeEvaluations
+_Group = (sr.VolumetricROIMeasurementsAndQualitativeEvaluations | sr.PlanarROIMeasurementsAndQualitativeEvaluations
+          | sr.MeasurementsAndQualitativeEvaluations)
 _CODE_LETTERS = 16
 _ML = Code("mL", "UCUM", "milliliter")
+_MM2 = Code("mm2", "UCUM", "square millimeter")
 _CONTRAST = Code("CONTRAST", PRIVATE_SCHEME, "Mean attenuation less that of the surroundings")
+_SIGNAL_CONTRAST = Code("SIGNAL_CONTRAST", PRIVATE_SCHEME, "Mean value less that of the surroundings")
+_PIXEL_VALUE = Code("PIXEL_VALUE", PRIVATE_SCHEME, "Pixel value")
+_TRUE_VOLUME = Code("TRUE_VOLUME", PRIVATE_SCHEME, "Volume of the body that throws the shadow")
+_RAY_LENGTH = Code("RAY_LENGTH", PRIVATE_SCHEME, "Longest way of a ray through it")
 
 
 def measurement_report(images: Sequence[Dataset], segmentation: Dataset, findings: Sequence[Finding],
-                       study: StudyInfo, *, series: str, series_number: int, shown: Sequence[int]) -> Dataset:
+                       study: StudyInfo, *, series: str, series_number: int, shown: Sequence[int],
+                       procedure: Code) -> Dataset:
     """Return the Comprehensive 3D SR with one measurement group per finding.
+
+    A group of a projection is planar and holds the outline of the shadow; its lengths are those on the detector.
 
     Parameters
     ----------
@@ -35,6 +45,7 @@ def measurement_report(images: Sequence[Dataset], segmentation: Dataset, finding
     segmentation : the lesion SEG of the same findings.
     findings : at least one.
     shown : slices to describe in the report's image library; all of them would take seconds and a megabyte.
+    procedure : what was done.
     """
     segments = [segment for segment in segmentation.SegmentSequence if "TrackingUID" in segment]  # no background
     ordered = sorted(findings, key=lambda finding: finding.number)
@@ -42,7 +53,7 @@ def measurement_report(images: Sequence[Dataset], segmentation: Dataset, finding
               for finding, segment in zip(ordered, segments, strict=True)]
     content = sr.MeasurementReport(
         observation_context=_context(study),
-        procedure_reported=codes.SCT.ComputedTomography,
+        procedure_reported=procedure,
         imaging_measurements=groups,
         title=codes.DCM.ImagingMeasurementReport,
         referenced_images=[images[k] for k in shown],
@@ -65,15 +76,25 @@ def measurement_report(images: Sequence[Dataset], segmentation: Dataset, finding
 
 def measurements(finding: Finding) -> list[tuple[Code, float, Code, Code | None]]:
     """Return (name, value, unit, derivation) of every number of a finding that is known."""
-    mean, spread = codes.SCT.Mean, codes.SCT.StandardDeviation
-    rows: list[tuple[Code, float | None, Code, Code | None]] = [
-        (codes.SCT.Volume, finding.volume_ml, _ML, None),
-        (codes.SCT.LongAxis, finding.long_axis_mm, codes.UCUM.Millimeter, None),
-        (codes.SCT.ShortAxis, finding.short_axis_mm, codes.UCUM.Millimeter, None),
-        (codes.SCT.Diameter, finding.mean_diameter_mm, codes.UCUM.Millimeter, mean),
+    mean, spread, mm = codes.SCT.Mean, codes.SCT.StandardDeviation, codes.UCUM.Millimeter
+    shadow = finding.shadow
+    rows: list[tuple[Code, float | None, Code, Code | None]]
+    if shadow is None:
+        rows = [(codes.SCT.Volume, finding.volume_ml, _ML, None), (codes.SCT.LongAxis, finding.long_axis_mm, mm, None),
+                (codes.SCT.ShortAxis, finding.short_axis_mm, mm, None),
+                (codes.SCT.Diameter, finding.mean_diameter_mm, mm, mean)]
+    else:
+        rows = [(codes.SCT.Area, shadow.area_mm2, _MM2, None), (codes.SCT.LongAxis, shadow.long_axis_mm, mm, None),
+                (codes.SCT.ShortAxis, shadow.short_axis_mm, mm, None), (_RAY_LENGTH, shadow.thickness_mm, mm, None),
+                (_TRUE_VOLUME, finding.volume_ml, _ML, None)]
+    value = codes.DCM.MRSignalIntensity if shadow is None else _PIXEL_VALUE
+    rows += [
         (codes.DCM.AttenuationCoefficient, finding.mean_hu, codes.UCUM.HounsfieldUnit, mean),
         (codes.DCM.AttenuationCoefficient, finding.sd_hu, codes.UCUM.HounsfieldUnit, spread),
         (_CONTRAST, finding.contrast_hu, codes.UCUM.HounsfieldUnit, None),
+        (value, finding.mean_signal, codes.UCUM.NoUnits, mean),
+        (value, finding.sd_signal, codes.UCUM.NoUnits, spread),
+        (_SIGNAL_CONTRAST, finding.contrast_signal, codes.UCUM.NoUnits, None),
     ]
     return [(name, value, unit, derivation) for name, value, unit, derivation in rows if value is not None]
 
@@ -102,6 +123,12 @@ def _group(finding: Finding, segment: Dataset, images: Sequence[Dataset], segmen
         "qualitative_evaluations": [sr.QualitativeEvaluation(_private(key), _private(word))
                                     for key, word in words.items()],
     }
+    if finding.shadow is not None:
+        # SCOORD counts from the corner of the first pixel, columns first (PS3.3, C.18.6.1.2).
+        corner = np.array(finding.shadow.outline_ji)[:, ::-1] + 0.5
+        region = sr.ImageRegion(sr.GraphicTypeValues.POLYLINE, corner,
+                                sr.SourceImageForRegion(images[0].SOPClassUID, images[0].SOPInstanceUID))
+        return sr.PlanarROIMeasurementsAndQualitativeEvaluations(referenced_region=region, **shared)
     if segmentation.SOPClassUID != SegmentationStorage:
         # Validators refuse a segment number that points into a label map; there the tracking UID leads to the segment.
         return sr.MeasurementsAndQualitativeEvaluations(**shared)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, cast
 
 import highdicom as hd
@@ -21,7 +21,8 @@ from medsynth.core.volume import Volume
 from medsynth.export.colours import Rgb, lesion_colour, structure_colours
 from medsynth.export.dicom.identity import StudyInfo, dicom_uid
 from medsynth.export.dicom.marks import MANUFACTURER, PRIVATE_SCHEME, SERIAL_NUMBER, code_item, finish
-from medsynth.scene.structure import Structure
+from medsynth.scene.structure import Code as Snomed
+from medsynth.scene.structure import Laterality, Structure
 
 SegEncoding = Literal["binary", "labelmap"]
 
@@ -29,6 +30,10 @@ _SIDES = {"left": codes.SCT.Left, "right": codes.SCT.Right}
 # One bit a pixel has no lossless codec that viewers share. Label maps shrink some fifty times; of the codecs only
 # RLE is read by DCMTK's segmentation reader (it takes JPEG-LS for lossy) and by validators (no deflated files).
 _SYNTAX = {"binary": ExplicitVRLittleEndian, "labelmap": RLELossless}
+LESION = "lesion_"  # begins the names of lesions' masks, their number follows
+_BODY_STRUCTURE = Snomed("123037004", "Body structure")
+_WHOLES = {"lung": Snomed("39607008", "Lung structure"), "heart": Snomed("80891009", "Heart structure"),
+           "aorta": Snomed("15825003", "Aortic structure"), "mediastinum": Snomed("72410000", "Mediastinal structure")}
 _TYPES = {"binary": SegmentationTypeValues.BINARY, "labelmap": SegmentationTypeValues.LABELMAP}
 
 
@@ -75,15 +80,66 @@ def organ_segmentation(images: Sequence[Dataset], organs: Volume, structures: Se
                          encoding=encoding, description="Organs (truth)")
 
 
+def mask_segmentation(images: Sequence[Dataset], masks: Mapping[str, Volume], structures: Sequence[Structure],
+                      study: StudyInfo, *, series: str, series_number: int) -> Dataset:
+    """Return the BINARY SEG of a projection with one segment per structure; shadows overlap.
+
+    Parameters
+    ----------
+    images : the dataset of the projection.
+    masks : structure -> (1, rows, columns), 1 inside; at least one. Those of lesions are left out.
+    structures : tell the codes of the masks' names.
+    """
+    names = [name for name in masks if not name.startswith(LESION)]
+    colours, named = structure_colours(names), {s.name: s for s in structures}
+    descriptions = [_organ_description(named.get(name) or _whole(name), number, colours[name])
+                    for number, name in enumerate(names, start=1)]
+    return _flat(images, masks, names, descriptions, study, series=series, series_number=series_number,
+                 description="Organs (truth)")
+
+
+def lesion_mask_segmentation(images: Sequence[Dataset], masks: Mapping[str, Volume], findings: Sequence[Finding],
+                             study: StudyInfo, *, series: str, series_number: int) -> Dataset:
+    """Return the BINARY SEG of a projection with one segment per finding, in the order of their numbers.
+
+    Parameters
+    ----------
+    masks : has `lesion_<number>` for each finding.
+    """
+    ordered = sorted(findings, key=lambda finding: finding.number)
+    descriptions = [_lesion_description(finding, n, study, series) for n, finding in enumerate(ordered, start=1)]
+    return _flat(images, masks, [f"{LESION}{finding.number}" for finding in ordered], descriptions, study,
+                 series=series, series_number=series_number, description="Lesions (truth)")
+
+
+def _flat(images: Sequence[Dataset], masks: Mapping[str, Volume], names: Sequence[str],
+          descriptions: list[SegmentDescription], study: StudyInfo, *, series: str, series_number: int,
+          description: str) -> Dataset:
+    """Return the SEG of masks that may overlap, on the one image that they lie in."""
+    pixels = np.zeros((1, images[0].Rows, images[0].Columns, len(names)), np.uint8)
+    for n, name in enumerate(names):  # one by one: a hundred masks of a radiograph take half a gigabyte
+        pixels[..., n] = masks[name].array
+    return _object(images, pixels, descriptions, study, series=series, series_number=series_number, encoding="binary",
+                   description=description)
+
+
 def _segmentation(images: Sequence[Dataset], labels: Volume, values: list[int], descriptions: list[SegmentDescription],
                   study: StudyInfo, *, series: str, series_number: int, encoding: SegEncoding,
                   description: str) -> Dataset:
     """Return the SEG whose segments are the voxels of `labels` with the given values, in order."""
     if len(images) != labels.grid.shape_kji[0]:
         raise GeometryError(expected("slices of the labels", labels.grid.shape_kji[0], f"{len(images)} as the image"))
+    pixels = _renumbered(labels.array, values, [d.SegmentNumber for d in descriptions])
+    return _object(images, pixels, descriptions, study, series=series, series_number=series_number, encoding=encoding,
+                   description=description)
+
+
+def _object(images: Sequence[Dataset], pixels: NDArray[np.integer], descriptions: list[SegmentDescription],
+            study: StudyInfo, *, series: str, series_number: int, encoding: SegEncoding, description: str) -> Dataset:
+    """Return the SEG of numbered pixels (k, j, i), or of masks (k, j, i, segment)."""
     segmentation: Dataset = Segmentation(
         source_images=images,
-        pixel_array=_renumbered(labels.array, values, [d.SegmentNumber for d in descriptions]),
+        pixel_array=pixels,
         segmentation_type=_TYPES[encoding],
         segment_descriptions=descriptions,
         series_instance_uid=study.series_uid(series),
@@ -101,6 +157,8 @@ def _segmentation(images: Sequence[Dataset], labels: Volume, values: list[int], 
         series_description=f"SYNTHETIC {description}",
     )
     segmentation.ContentCreatorName = "MEDSYNTH^TRUTH"
+    if "PatientOrientation" in images[0]:  # of a projection, which has no other orientation
+        segmentation.PatientOrientation = images[0].PatientOrientation
     finish(segmentation, study, dicom_uid(study.seed.child("series", series, "dimensions")))
     return segmentation
 
@@ -137,6 +195,13 @@ def _organ_description(structure: Structure, number: int, colour: Rgb) -> Segmen
         item = description.SegmentedPropertyTypeCodeSequence[0]
         item.SegmentedPropertyTypeModifierCodeSequence = [code_item(_SIDES[structure.laterality])]
     return description
+
+
+def _whole(name: str) -> Structure:
+    """Return what a name means that no structure has: an organ that readers name and bodies have in parts."""
+    words = name.split("_")
+    side: Laterality = "left" if "left" in words else "right" if "right" in words else ""
+    return Structure(name, 1, "water", _WHOLES.get(words[0], _BODY_STRUCTURE), side)
 
 
 def _description(number: int, label: str, category: Code, kind: Code, colour: Rgb, *,

@@ -21,6 +21,7 @@ from medsynth.core.volume import Volume
 from medsynth.dataset.tables import MODALITIES, Modality
 from medsynth.scene.acquired import Acquired
 from medsynth.scene.phantom import Phantom
+from medsynth.scene.projection import Projection, Shadow
 from medsynth.scene.structure import Code, Layer, Paint, Scene, Structure
 from medsynth.shapes.primitives import Ellipsoid
 
@@ -83,6 +84,46 @@ def acquire(scene: Scene, lesions, protocol: StubProtocol, *, seed, twin: bool =
     return Acquired(image, phantom, phantom, image if twin else None, record, protocol.model_dump(mode="json"))
 
 
+class FlatProtocol(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    modality: Literal["flat"] = "flat"
+    pixel_mm: float = Field(default=2, gt=0)
+    thickness: bool = False
+
+
+def ball_thickness_mm(grid: Grid, middle_x: float, half_mm: tuple[float, float, float]) -> np.ndarray:
+    """Return how long rays along y run in an ellipsoid, (rows, columns) float32: its chord."""
+    x, _, z = np.moveaxis(grid.points_mm()[0], -1, 0)
+    inside = 1 - ((x - middle_x) / half_mm[0]) ** 2 - (z / half_mm[2]) ** 2
+    return (2 * half_mm[1] * np.sqrt(np.maximum(inside, 0))).astype(np.float32)
+
+
+def acquire_flat(scene: Scene, lesions, protocol: FlatProtocol, *, seed, twin: bool = False, progress=None) -> Acquired:
+    """A shadow from the front: rows go to the feet, columns to the patient's left, behind the body."""
+    rows, columns = round(60 / protocol.pixel_mm), round(90 / protocol.pixel_mm)
+    grid = Grid.centred((1, rows, columns), (1.0, protocol.pixel_mm, protocol.pixel_mm), (0.0, 60.0, 0.0),
+                        ((0.0, 0.0, 1.0), (1.0, 0.0, 0.0), (0.0, -1.0, 0.0)))
+    phantom = acquire(scene, (), StubProtocol(), seed=seed).phantom
+    radius = scene.fields["ball"].bounds_mm()[1][2]
+    thickness = {"body": ball_thickness_mm(grid, 0.0, (40, 30, 25)),
+                 "ball": ball_thickness_mm(grid, 10.0, (radius,) * 3)}
+    noise = seed.child("noise").rng().normal(0, 5, (rows, columns))
+    values = np.clip(1000 + 30 * (thickness["body"] + thickness["ball"]) + noise, 0, 4095).astype(np.uint16)[None]
+    record = ScannerRecord("DX", "Flat", {"KVP": 80.0, "BodyPartExamined": "ABDOMEN", "BitsStored": 12},
+                           (2500.0, 3500.0))
+    raw = ScannerRecord("DX", "Flat readings", {**record.attributes, "PresentationIntentType": "FOR PROCESSING"},
+                        (2500.0, 3500.0))
+    image = Volume(values, grid, "P-value")
+    pairs = {"for_processing": (Volume(np.uint16(4095) - values, grid, "reading"), raw),
+             "noise_free": (Volume(values.astype(np.float32), grid, "P-value"), record)}
+    projection = Projection({name: Shadow((0, 0), mm) for name, mm in thickness.items()},
+                            keypoints={"middle": (grid.shape_kji[1] / 2 - 0.5, grid.shape_kji[2] / 2 - 0.5)},
+                            measures={"ball_share": radius / 40})
+    return Acquired(image, phantom, phantom, image if twin else None, record,
+                    {"protocol": protocol.model_dump(mode="json")}, pairs=pairs, projection=projection)
+
+
 def _fail(how: str) -> None:
     if how == "input":
         raise PlacementError("diameter_mm must be smaller than its host, got 300.0")
@@ -94,6 +135,7 @@ def _fail(how: str) -> None:
 
 
 STUB = Modality("A stub", lambda: StubProtocol, lambda: acquire, tuple)
+FLAT = Modality("A stub of a projection", lambda: FlatProtocol, lambda: acquire_flat, tuple, projection=True)
 if multiprocessing.parent_process() is not None or os.environ.get("TWO_BALLS_STUB"):  # else the fixture does it
-    MODALITIES["stub"] = STUB
+    MODALITIES["stub"], MODALITIES["flat"] = STUB, FLAT
 BODY = TwoBalls()
