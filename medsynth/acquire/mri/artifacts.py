@@ -51,7 +51,7 @@ def _add_spikes(kspace: Complex, height: float, count: int, times: NDArray[np.in
     """Add bursts to single samples of measured lines; all coils of the receiver hear them."""
     rng = seed.rng()
     lines = np.argwhere(times > 0)
-    spikes = []
+    spikes: list[dict[str, object]] = []
     for _ in range(count):
         k, row = (int(n) for n in lines[int(rng.integers(len(lines)))])
         sample, phase = int(rng.integers(kspace.shape[3])), float(rng.uniform(0, 2 * np.pi))

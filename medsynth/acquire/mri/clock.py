@@ -95,7 +95,7 @@ def make_clock(encoding: Encoding, timing: Timing, options: KspaceOptions) -> Cl
     """
     phases = measured_rows(encoding.phase.samples, options.partial_fourier.phase, options.acceleration.phase,
                            options, "phase")
-    partitions = np.zeros(1, np.int32)
+    partitions: Ints = np.zeros(1, np.int32)
     if encoding.dimensions == 3:
         partitions = measured_rows(encoding.slice.samples, options.partial_fourier.slice, options.acceleration.slice,
                                    options, "slice")
@@ -111,7 +111,7 @@ def make_clock(encoding: Encoding, timing: Timing, options: KspaceOptions) -> Cl
     if timing.train_axis == "phase" and timing.train == 1:
         inner_rows, other_rows = np.repeat(rows, len(others)), np.tile(others, len(rows))
         shots = np.arange(len(inner_rows))
-        echoes = np.zeros_like(shots)
+        echoes: NDArray[np.integer] = np.zeros_like(shots)
     else:
         inner_rows, other_rows = np.tile(rows, len(others)), np.repeat(others, len(rows))
         shots = np.tile(shot, len(others)) + np.repeat(np.arange(len(others)) * (int(shot.max()) + 1), len(rows))

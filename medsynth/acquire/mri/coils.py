@@ -13,6 +13,7 @@ from medsynth.acquire.mri import _kernels as kernels
 from medsynth.acquire.mri.options import Coils
 from medsynth.core.errors import GeometryError, RecipeError, expected
 from medsynth.core.grid import Grid
+from medsynth.core.volume import Volume, resample
 
 LATTICE_MM = 8.0  # patterns are smooth at the loops' distance
 WIRE_MM = 8.0  # half width of the conductors; keeps the field finite on them
@@ -44,12 +45,15 @@ class CoilArray:
 
     Attributes
     ----------
-    nodes : (coils, k, j, i) complex64 coefficients; None for one coil that hears every place alike.
-    firsts, weights : per axis of the grid and index, the first of four nodes, (n,) int32, and weights, (n, 4) float32.
+    nodes : (coils, k, j, i) complex64 coefficients on `lattice`; None for one coil that hears every place alike.
+    lattice : grid of the nodes.
+    firsts, weights : per axis of the array's grid and index, the first of four nodes, (n,) int32, and weights, (n, 4)
+        float32; no weights for the uniform coil.
     covariance : (coils, coils) complex128 of the noise of the coils' samples; 1 on the diagonal.
     """
 
     nodes: NDArray[np.complex64] | None
+    lattice: Grid
     firsts: tuple[NDArray[np.int32], ...]
     weights: tuple[NDArray[np.float32], ...]
     covariance: NDArray[np.complex128]
@@ -64,18 +68,17 @@ class CoilArray:
         if self.nodes is None:
             return image
         out = np.empty_like(image)
-        kernels.coil_times(image, self.nodes[coil], *self._axes(), out)
+        (k0, j0, i0), (wk, wj, wi) = self.firsts, self.weights
+        kernels.coil_times(image, self.nodes[coil], k0, wk, j0, wj, i0, wi, out)
         return out
 
     def lines(self, image: NDArray[np.complex64], coil: int, basis: NDArray[np.complex64]) -> NDArray[np.complex64]:
         """Return (k, line, i): the sums over j of `basis` (line, j) times the image as this coil hears it."""
         out = np.empty((image.shape[0], len(basis), image.shape[2]), np.complex64)
-        if self.nodes is None:
-            flat = np.ones((4, 4, 4), np.complex64)
-            axes = [(np.zeros(n, np.int32), np.full((n, 4), 0.25, np.float32)) for n in image.shape]
-            kernels.coil_lines(image, flat, *(a for axis in axes for a in axis), basis, out)
-        else:
-            kernels.coil_lines(image, self.nodes[coil], *self._axes(), basis, out)
+        nodes = np.ones((4, 4, 4), np.complex64) if self.nodes is None else self.nodes[coil]
+        weights = self.weights or tuple(np.full((n, 4), 0.25, np.float32) for n in image.shape)
+        (k0, j0, i0), (wk, wj, wi) = self.firsts, weights
+        kernels.coil_lines(image, nodes, k0, wk, j0, wj, i0, wi, basis, out)
         return out
 
     def map(self, coil: int) -> NDArray[np.complex64]:
@@ -88,12 +91,9 @@ class CoilArray:
         shape = (len(self.firsts[0][at]), len(self.firsts[1]), len(self.firsts[2]))
         if self.nodes is None:
             return np.ones((1, *shape), np.complex64)
-        some = CoilArray(self.nodes, (self.firsts[0][at], *self.firsts[1:]), (self.weights[0][at], *self.weights[1:]),
-                         self.covariance)
+        some = CoilArray(self.nodes, self.lattice, (self.firsts[0][at], *self.firsts[1:]),
+                         (self.weights[0][at], *self.weights[1:]), self.covariance)
         return np.stack([some.map(coil) for coil in range(self.count)])
-
-    def _axes(self) -> tuple[NDArray[np.generic], ...]:
-        return tuple(a for pair in zip(self.firsts, self.weights, strict=True) for a in pair)
 
 
 def loops_around(body: NDArray[np.bool_], grid: Grid, options: Coils) -> Loops:
@@ -165,39 +165,34 @@ def coil_array(options: Coils, body: NDArray[np.bool_], grid: Grid) -> CoilArray
         If there is no body.
     """
     if options.count == 1:
-        empty = np.zeros(0, np.int32)
-        return CoilArray(None, (empty, empty, empty), (), np.ones((1, 1), complex))
+        return CoilArray(None, grid, tuple(np.zeros(n, np.int32) for n in grid.shape_kji), (),
+                         np.ones((1, 1), np.complex128))
     loops = loops_around(body, grid, options)
-    steps = [max(1.0, LATTICE_MM / mm) for mm in grid.spacing_mm]
-    counts = [int(np.ceil((n - 1) / step)) + 4 for n, step in zip(grid.shape_kji, steps, strict=True)]
-    index = np.stack(np.meshgrid(*((np.arange(n) - 1) * step for n, step in zip(counts, steps, strict=True)),
-                                 indexing="ij"), axis=-1)
-    points = grid.world_mm(index)
+    k, j, i = (max(mm, LATTICE_MM) for mm in grid.spacing_mm)
+    reach = np.asarray(grid.shape_kji) * np.asarray(grid.spacing_mm) / (k, j, i)
+    counts = np.ceil(reach).astype(int) + 4  # two more nodes on each side
+    x, y, z = grid.centre_mm.tolist()
+    lattice = Grid.centred((int(counts[0]), int(counts[1]), int(counts[2])), (k, j, i), (x, y, z), grid.direction)
+    points = lattice.points_mm()
     values = np.stack([receive_pattern(points, loops, coil) for coil in range(options.count)])
-    values /= _mean_sos(values, body, counts, steps)
+    values /= _mean_sos(values, body, grid, lattice)
     nodes = np.stack([_spline_nodes(value) for value in values]).astype(np.complex64)
-    placed = [spline_axis(n, step, 1) for n, step in zip(grid.shape_kji, steps, strict=True)]
-    return CoilArray(nodes, tuple(p[0] for p in placed), tuple(p[1] for p in placed),
-                     noise_covariance(options))
+    return on_grid(CoilArray(nodes, lattice, (), (), noise_covariance(options)), grid)
 
 
-def on_grid(array: CoilArray, source: Grid, target: Grid) -> CoilArray:
-    """Return the same coils on another grid of the same direction.
-
-    The lattice stays; places beyond it take its rim.
-    """
+def on_grid(array: CoilArray, grid: Grid) -> CoilArray:
+    """Return the same coils on another grid of the lattice's direction; places beyond the lattice take its rim."""
     if array.nodes is None:
-        return array
+        return CoilArray(None, grid, tuple(np.zeros(n, np.int32) for n in grid.shape_kji), (), array.covariance)
     firsts, weights = [], []
-    origin = source.index_kji(target.origin_mm)
+    origin = array.lattice.index_kji(grid.origin_mm)
     for axis in range(3):
-        step = max(1.0, LATTICE_MM / source.spacing_mm[axis])
-        ratio = target.spacing_mm[axis] / source.spacing_mm[axis]
-        places = (origin[axis] + np.arange(target.shape_kji[axis]) * ratio) / step + 1
+        ratio = grid.spacing_mm[axis] / array.lattice.spacing_mm[axis]
+        places = origin[axis] + np.arange(grid.shape_kji[axis]) * ratio
         first, weight = _placed(np.clip(places, 1.0, array.nodes.shape[axis + 1] - 2 - 1e-6))
         firsts.append(first)
         weights.append(weight)
-    return CoilArray(array.nodes, tuple(firsts), tuple(weights), array.covariance)
+    return CoilArray(array.nodes, array.lattice, tuple(firsts), tuple(weights), array.covariance)
 
 
 def noise_covariance(options: Coils) -> NDArray[np.complex128]:
@@ -244,15 +239,8 @@ def b1_map(body: NDArray[np.bool_], grid: Grid, field_T: float) -> NDArray[np.fl
     return np.asarray(fine / fine[body].mean(dtype=np.float64), np.float32)
 
 
-def spline_axis(count: int, step: float, margin: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Return the first of four nodes and the weights of indices 0 .. count - 1 on nodes every `step` of them.
-
-    Node `margin` lies on index 0.
-    """
-    return _placed(np.arange(count) / step + margin)
-
-
 def _placed(places: NDArray[np.float64]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Return the first of the four nodes around each place, and their cubic B-spline weights."""
     low = np.floor(places)
     u = places - low
     v = 1 - u
@@ -264,12 +252,9 @@ def _spline_nodes(values: NDArray[np.complex128]) -> NDArray[np.complex128]:
     return np.asarray(ndimage.spline_filter(values.real, 3) + 1j * ndimage.spline_filter(values.imag, 3))
 
 
-def _mean_sos(values: NDArray[np.complex128], body: NDArray[np.bool_], counts: list[int],
-              steps: list[float]) -> float:
+def _mean_sos(values: NDArray[np.complex128], body: NDArray[np.bool_], grid: Grid, lattice: Grid) -> float:
     """Return the mean of the root of the summed squares over the lattice nodes in the body."""
-    index = [np.clip(np.rint((np.arange(n) - 1) * step).astype(int), 0, size - 1)
-             for n, step, size in zip(counts, steps, body.shape, strict=True)]
-    inside = body[np.ix_(*index)]
+    inside = resample(Volume(body, grid, "share"), lattice, order=0).array
     sos = np.sqrt((np.abs(values) ** 2).sum(axis=0))
     return float(sos[inside].mean() if inside.any() else sos.mean())
 

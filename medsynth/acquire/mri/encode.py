@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from medsynth.acquire.mri.options import KspaceOptions
 from medsynth.core.errors import GeometryError, RecipeError, expected
-from medsynth.core.grid import Grid
+from medsynth.core.grid import Grid, centred_mm
 
 SLICE = 0  # index of the axis of slices or partitions
 MIN_SAMPLES = 8  # fewer lines are no image
@@ -261,14 +261,15 @@ def slice_weights(encoding: Encoding, grid: Grid) -> NDArray[np.float32]:
 
     step = grid.spacing_mm[SLICE]
     middle = (grid.centre_mm - encoding.image_grid.centre_mm) @ np.asarray(grid.direction)[:, SLICE]
-    planes = (np.arange(grid.shape_kji[SLICE]) - (grid.shape_kji[SLICE] - 1) / 2) * step + middle
+    planes = centred_mm(grid.shape_kji[SLICE], step) + middle
+    places: NDArray[np.float64]
     if encoding.dimensions == 3:
         if encoding.thickness_mm is None:
             return np.ones((1, len(planes)), np.float32)
-        places, width = np.zeros(1), encoding.thickness_mm
+        places, width = np.zeros(1, np.float64), encoding.thickness_mm
     else:
         count = encoding.slice.pixels
-        places = (np.arange(count) - (count - 1) / 2) * encoding.image_grid.spacing_mm[SLICE]
+        places = centred_mm(count, encoding.image_grid.spacing_mm[SLICE])
         width = encoding.slice_thickness_mm
     soft = 0.18 * width / 1.812  # erf(z / soft) rises from -0.8 to 0.8 over 1.812 soft
     distance = planes[None, :] - places[:, None]

@@ -74,7 +74,7 @@ def acquire_kspace(components: Sequence[Component], encoding: Encoding, clock: C
     log: dict[str, object] = {"motion": motion.log(clock)} if not options.motion.still else {}
     log |= add_faults(kspace, options.artifacts, encoding, clock, times, seed=seed.child("faults"))
     sd = noise_sd(options.noise, encoding)
-    measured, pixels = _patterns(coils, work, encoding)
+    measured, pixels = _patterns(coils, encoding)
     targets = {}
     if "noise_free" in options.targets:
         targets["noise_free"] = _back(reconstruct(kspace.copy(), 0.0, encoding, options, measured, pixels).image,
@@ -86,7 +86,7 @@ def acquire_kspace(components: Sequence[Component], encoding: Encoding, clock: C
     del kspace
     if "artifact_free" in options.targets:
         targets["artifact_free"] = _ideal(components, m, grid)
-    return _finished(made, m, pixels, inside, field, grid, targets, raw, log)
+    return _finished(made, m, pixels, field, grid, targets, raw, log)
 
 
 def _pulsating(streams: Sequence[Stream], arteries: NDArray[np.float32] | None, m: Measurement,
@@ -108,10 +108,10 @@ def _cut_readout(kspace: NDArray[np.complex64], m: Measurement) -> None:
     kspace[..., : count - partial_rows(count, m.options.partial_fourier.readout)] = 0
 
 
-def _patterns(coils: CoilArray, work: Grid, encoding: Encoding) -> tuple[CoilArray, CoilArray]:
+def _patterns(coils: CoilArray, encoding: Encoding) -> tuple[CoilArray, CoilArray]:
     """Return the coils on the measured matrix and on the image's pixels, (k, phase, readout)."""
-    return (on_grid(coils, work, turned_grid(encoding.measured_grid, encoding)),
-            on_grid(coils, work, turned_grid(encoding.image_grid, encoding)))
+    return (on_grid(coils, turned_grid(encoding.measured_grid, encoding)),
+            on_grid(coils, turned_grid(encoding.image_grid, encoding)))
 
 
 def _ideal(components: Sequence[Component], m: Measurement, grid: Grid) -> NDArray[np.complex64]:
@@ -124,15 +124,14 @@ def _ideal(components: Sequence[Component], m: Measurement, grid: Grid) -> NDArr
     whole, clock = _every_line(streams, m)
     plan = MotionPlan(m.motion.poses[:1], np.zeros(clock.time_s.shape, np.int64), m.motion.centre_mm)
     kspace = measure(whole, Measurement(m.encoding, clock, options, m.grid, m.profiles, m.coils, plan))
-    measured, pixels = _patterns(m.coils, m.grid, m.encoding)
+    measured, pixels = _patterns(m.coils, m.encoding)
     return _back(reconstruct(kspace, 0.0, m.encoding, options, measured, pixels).image, m.encoding)
 
 
 def _every_line(streams: Sequence[Stream], m: Measurement) -> tuple[list[Stream], Clock]:
-    """Return streams and a clock of all lines of k-space; lines that were left out weigh as the nearest measured one."""
+    """Return streams and a clock of all lines of k-space; lines that were left out weigh as their neighbours."""
     shape = (m.encoding.slice.samples if m.encoding.dimensions == 3 else 1, m.encoding.phase.samples)
     partition, phase = (a.ravel() for a in np.indices(shape))
-    # the mirror of a line holds the same contrast; where that is missing too, the nearest one does
     first = np.full(shape, -1)
     first[m.clock.partition[::-1], m.clock.phase[::-1]] = np.arange(m.clock.lines)[::-1]
     nearest = ndimage.distance_transform_edt(first < 0, return_distances=False, return_indices=True)
@@ -146,9 +145,9 @@ def _back(array: NDArray[np.complex64], encoding: Encoding) -> NDArray[np.comple
     return np.ascontiguousarray(turned(array, encoding))
 
 
-def _finished(made: Combined, m: Measurement, pixels: CoilArray, inside: NDArray[np.bool_],
-              field: NDArray[np.float32] | None, grid: Grid, targets: Mapping[str, NDArray[np.complex64]],
-              raw: Mapping[str, NDArray[Any]], log: Mapping[str, object]) -> Reconstruction:
+def _finished(made: Combined, m: Measurement, pixels: CoilArray, field: NDArray[np.float32] | None, grid: Grid,
+              targets: Mapping[str, NDArray[np.complex64]], raw: Mapping[str, NDArray[Any]],
+              log: Mapping[str, object]) -> Reconstruction:
     encoding = m.encoding
     shading = np.ones(pixel_shape(encoding), np.float32)
     if not m.options.coils.normalise:

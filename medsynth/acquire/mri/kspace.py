@@ -168,5 +168,5 @@ def measurement(encoding: Encoding, clock: Clock, options: KspaceOptions, grid: 
         x, y, z = origin.tolist()
         slices = Grid((image.shape_kji[SLICE], *grid.shape_kji[1:]),
                       (image.spacing_mm[SLICE], *grid.spacing_mm[1:]), (x, y, z), grid.direction)
-        coils = on_grid(coils, grid, slices)
+        coils = on_grid(coils, slices)
     return Measurement(encoding, clock, options, grid, profiles, coils, motion)

@@ -76,18 +76,19 @@ def reconstruct(kspace: Complex, sd: float, encoding: Encoding, options: KspaceO
     measured, pixels : the coils' patterns on the measured matrix and on the image's pixels, (k, phase, readout).
     """
     shape = pixel_shape(encoding)
+    image: Complex
     if options.acceleration.total > 1 and options.acceleration.method == "sense":
         folded, g, sigma = sense(kspace, measured, options.acceleration, encoding)
         image = _pixels(folded, encoding, options)
         shading = shading_of(pixels, shape)
-        level = 1.0 if options.coils.normalise else shading
+        level = np.ones((1, 1, 1), np.float32) if options.coils.normalise else shading
         noise = np.float32(sd * _noise_gain(encoding, options)) * _stretched(sigma, encoding) * level
         return Combined(image * level, np.asarray(noise, np.float32), _stretched(g, encoding))
-    g_factor, gain = None, 1.0
+    g_factor, gain = None, np.ones((1, 1, 1), np.float32)
     if options.acceleration.total > 1:
         kspace, loss = grappa(kspace, options.acceleration, measured, encoding)
         g_factor = _stretched(loss, encoding)
-        gain = np.float32(np.sqrt(options.acceleration.total)) * g_factor
+        gain = np.asarray(np.sqrt(options.acceleration.total) * g_factor, np.float32)
     noise = np.asarray(sd * _noise_gain(encoding, options) * gain * combination_sd(pixels, shape, options), np.float32)
     if len(kspace) == 1:
         return Combined(_pixels(kspace[0], encoding, options), noise, g_factor)
@@ -96,7 +97,7 @@ def reconstruct(kspace: Complex, sd: float, encoding: Encoding, options: KspaceO
     else:
         image = _root_sum(_coil_images(kspace, encoding, options), pixels)
     if options.coils.normalise:
-        image = image / np.maximum(combined_shading(pixels, shape, options), np.float32(1e-3))
+        image = np.asarray(image / np.maximum(combined_shading(pixels, shape, options), np.float32(1e-3)), np.complex64)
     return Combined(image, noise, g_factor)
 
 
@@ -132,9 +133,10 @@ def combination_sd(pixels: CoilArray, shape: tuple[int, int, int], options: Kspa
                     share = pixels.covariance[a, b]
                     if share != 0:
                         quadratic += (patterns[a].conj() * np.complex64(share) * patterns[b]).real
-            level = np.sqrt(quadratic / np.maximum(square, np.float32(1e-30)))
+            level = np.asarray(np.sqrt(quadratic / np.maximum(square, np.float32(1e-30))), np.float32)
         if options.coils.normalise:
-            level = level / np.maximum(combined_shading(pixels, shape, options), np.float32(1e-3))
+            shading = np.maximum(combined_shading(pixels, shape, options), np.float32(1e-3))
+            level = np.asarray(level / shading, np.float32)
     return level
 
 

@@ -33,15 +33,15 @@ def sense(kspace: Complex, coils: CoilArray, options: Acceleration,
     (k, phase, readout) k-space, complex64, and the two maps, float32, on the measured matrix.
     """
     along_k = options.slice if encoding.dimensions == 3 else 1
-    fourier = (0, 1, 2) if encoding.dimensions == 3 else (1, 2)
+    fourier = [0, 1, 2] if encoding.dimensions == 3 else [1, 2]
     images = np.empty_like(kspace)
     for coil, image in zip(kspace, images, strict=True):
         for axis in fourier:
             coil = to_image(coil, axis)
         image[:] = coil
-    out = np.empty(kspace.shape[1:], np.complex64)
+    out: Complex = np.empty(kspace.shape[1:], np.complex64)
     g, sigma = np.empty(out.shape, np.float32), np.empty(out.shape, np.float32)
-    step = out.shape[0] // along_k
+    step = kspace.shape[1] // along_k
     for k in range(step):
         patterns = whitened(coils.planes(k, step), coils.covariance)
         seen = whitened(np.ascontiguousarray(images[:, k]), coils.covariance)

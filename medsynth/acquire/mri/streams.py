@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from medsynth.acquire.mri.options import KspaceOptions
 from medsynth.core.errors import GeometryError, RecipeError
 from medsynth.core.grid import Grid, as_direction
 
+Value = TypeVar("Value", bound=np.generic)
 TOLERANCE = 1e-4  # of the weights, relative to the largest: far below noise and interpolation
 
 
@@ -34,7 +36,7 @@ class Stream:
     weights: NDArray[np.complex64]
 
 
-def turned(array: NDArray[np.generic], encoding: Encoding) -> NDArray[np.generic]:
+def turned(array: NDArray[Value], encoding: Encoding) -> NDArray[Value]:
     """Return an array (..., k, j, i) as (..., k, phase, readout), or such a one back as (..., k, j, i)."""
     return array if encoding.phase_axis == 1 else np.ascontiguousarray(array.swapaxes(-1, -2))
 
