@@ -202,9 +202,11 @@ class _Noise:
     def __init__(self, chain: _Chain, mas: float, seed: Seed) -> None:
         self.chain, self.mas = chain, np.float32(mas)
         shape = chain.geometry.shape_ji
-        self.quantum, self.electronic = (
-            (seed.child(name).rng().standard_normal(shape, dtype=np.float32) for name in ("quantum", "electronic"))
-            if chain.technique.noise else (None, None))
+        self.quantum: Float32 | None = None
+        self.electronic: Float32 | None = None
+        if chain.technique.noise:
+            self.quantum, self.electronic = (seed.child(name).rng().standard_normal(shape, dtype=np.float32)
+                                             for name in ("quantum", "electronic"))
 
     def read_out(self, per_mas: Float32, ratio: Float32) -> Float32:
         """Return the noisy signal of an expected one."""
@@ -285,7 +287,8 @@ def _described(chain: _Chain, mas: float, index: float, **images: Any) -> Exposu
         "kvp": t.kvp, "mas": mas, "tube": t.tube, "detector": d.name, "grid": t.grid, "focal_mm": t.focal_mm,
         "hvl_mm_al": hvl_mm(before), "mean_keV": before.mean_keV, "sid_mm": g.sid_mm,
         "source_to_skin_mm": chain.skin_mm, "air_gap_mm": chain.gap_mm,
-        "exposure_index": index, "target_exposure_index": target, "deviation_index": deviation, "detector_kerma_ugy": kerma,
-        "dap_ugy_m2": dap, "entrance_kerma_ugy": incident, "entrance_dose_ugy": surface, "values_per_ugy": d.values_per_ugy}
+        "exposure_index": index, "target_exposure_index": target, "deviation_index": deviation,
+        "detector_kerma_ugy": kerma, "dap_ugy_m2": dap, "entrance_kerma_ugy": incident, "entrance_dose_ugy": surface,
+        "values_per_ugy": d.values_per_ugy}
     return Exposure(**images, mas=mas, index=index, deviation=deviation, kerma_ugy=kerma, dap_ugy_m2=dap,
                     entrance_ugy=incident, numbers=numbers)

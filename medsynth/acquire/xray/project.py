@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from medsynth.acquire.xray import _kernels as kernels
 from medsynth.acquire.xray.geometry import Geometry
@@ -26,7 +28,11 @@ LATTICE_VOXELS = 0.5
 # Shadows of structures are smooth over this much of the detector.
 SHADOW_MM = 0.55
 CHUNK_BYTES = 24e6  # planes that are worked on at a time
-MARGIN = 2  # lattice places beyond the detector, which smooth interpolation reaches
+# The blur of voxels is taken away up to this gain, and not beyond these parts of the voxels' sampling frequency.
+SHARPEST = 1.7
+SHARPEN_TO = (0.32, 0.6)
+SHARPEN_TAPS = 6  # on either side
+MARGIN = 2 + SHARPEN_TAPS  # lattice places beyond the detector, which interpolation and sharpening reach
 TILE = 32  # pixels
 
 
@@ -49,7 +55,7 @@ class Device:
 
 
 def path_lengths(phantom: Phantom, geometry: Geometry, table: Float32, *, patches: Sequence[Phantom] = (),
-                 lattice_voxels: float = LATTICE_VOXELS) -> Float32:
+                 lattice_voxels: float = LATTICE_VOXELS, sharpen: bool = True) -> Float32:
     """Return how many cm of each basis material every pixel's ray runs through.
 
     Parameters
@@ -58,16 +64,17 @@ def path_lengths(phantom: Phantom, geometry: Geometry, table: Float32, *, patche
     table : (65536, B) float32: cm of each basis material per cm of a label (`medsynth.acquire.xray.materials.Basis`).
     patches : finer phantoms of parts of the same body: within their grids they replace `phantom`. They do not overlap.
     lattice_voxels : distance of rays in voxels; pixels between them are interpolated, larger pixels get several rays.
+    sharpen : take the blur away that voxels and interpolation between them make, as far as voxels hold anything.
 
     Returns
     -------
     (rows, columns, B) float32 in cm.
     """
     table = np.ascontiguousarray(table, np.float32)
-    source = _PhantomPlanes(phantom, table)
-    out = _projected(source, geometry, lattice_voxels)
+    out = _projected(_PhantomPlanes(phantom, table), geometry, lattice_voxels, sharpen=sharpen)
     for patch in patches:
-        out += _projected(_ValuePlanes(patch.grid, _difference(phantom, patch, table)), geometry, lattice_voxels)
+        finer = _ValuePlanes(patch.grid, _difference(phantom, patch, table))
+        out += _projected(finer, geometry, lattice_voxels, sharpen=sharpen)
     return out
 
 
@@ -98,7 +105,7 @@ def difference_lengths(phantom: Phantom, other: Phantom, geometry: Geometry, tab
     first, shape = _shadow_box(grid, geometry)
     if not all(shape):
         return (0, 0), np.zeros((0, 0, table.shape[1]), np.float32)
-    return first, _projected(_ValuePlanes(grid, two - one), geometry, LATTICE_VOXELS, crop=(first, shape))
+    return first, _projected(_ValuePlanes(grid, two - one), geometry, LATTICE_VOXELS, crop=(first, shape), sharpen=True)
 
 
 def volume_lengths(values: NDArray[np.floating], grid: Grid, geometry: Geometry, *,
@@ -192,8 +199,9 @@ def tube_lengths(tubes: Tubes, geometry: Geometry) -> Float32:
     -------
     (rows, columns) float32 in cm.
     """
-    empty = Phantom(Grid((1, 1, 1), (1.0, 1.0, 1.0)), *(np.zeros((1, 1, 1), t) for t in  # type: ignore[arg-type]
-                    (np.uint16, np.uint16, np.uint8, np.int16)), ())
+    one = (1, 1, 1)
+    empty = Phantom(Grid(one, (1.0, 1.0, 1.0)), np.zeros(one, np.uint16), np.zeros(one, np.uint16),
+                    np.zeros(one, np.uint8), np.zeros(one, np.int16), ())
     return tube_paths(tubes, geometry, empty, np.zeros((65536, 0), np.float32))[0]
 
 
@@ -281,7 +289,8 @@ _Planes = _PhantomPlanes | _SharePlanes | _ValuePlanes
 
 
 def _projected(planes: _Planes, geometry: Geometry, lattice_voxels: float, *,
-               crop: tuple[tuple[int, int], tuple[int, int]] | None = None, lattice_mm: float = 0.0) -> Float32:
+               crop: tuple[tuple[int, int], tuple[int, int]] | None = None, lattice_mm: float = 0.0,
+               sharpen: bool = False) -> Float32:
     """Return (rows, columns, lane) line integrals in cm, of the whole detector or of `crop`, its first and shape."""
     first, shape = ((0, 0), geometry.shape_ji) if crop is None else crop
     if planes.empty or not planes.lanes:
@@ -291,20 +300,65 @@ def _projected(planes: _Planes, geometry: Geometry, lattice_voxels: float, *,
         return _cast(planes, geometry.crop(first, shape))
     if step < 1.25 * geometry.pixel_mm:
         every = int(np.ceil(geometry.pixel_mm / step - 1e-6)) if step < geometry.pixel_mm else 1
-        fine = _divided(geometry.crop(first, shape), every)
-        return _averaged(_cast(planes, fine), every)
+        more = SHARPEN_TAPS if sharpen else 0  # pixels around, which sharpening reaches
+        around = geometry.crop((first[0] - more, first[1] - more), (shape[0] + 2 * more, shape[1] + 2 * more))
+        image = _cast(planes, _divided(around, every))
+        if sharpen:
+            image = _sharpened(image, planes.grid, geometry, geometry.pixel_mm / every)
+        return np.ascontiguousarray(_averaged(image, every)[more:more + shape[0], more:more + shape[1]])
     row, row_count = _lattice_range(first[0], shape[0], geometry.pixel_mm / step)
     column, column_count = _lattice_range(first[1], shape[1], geometry.pixel_mm / step)
-    # The lattice is tied to the detector's pixel (0, 0), so that a crop is a part of the whole to the last digit.
+    # The lattice is tied to the detector's pixel (0, 0), so that a crop is a part of the whole.
     rays = Geometry(geometry.source_mm, _vector(geometry.pixels_mm(row * step / geometry.pixel_mm,
                                                                    column * step / geometry.pixel_mm)),
                     geometry.row_step, geometry.column_step, step, (row_count, column_count))
     coarse = _cast(planes, rays)
+    if sharpen:
+        coarse = _sharpened(coarse, planes.grid, geometry, step)
     row_at, row_taps = _taps(first[0], shape[0], geometry.pixel_mm / step, row)
     column_at, column_taps = _taps(first[1], shape[1], geometry.pixel_mm / step, column)
     out = np.empty((*shape, planes.lanes), np.float32)
     kernels.enlarge(coarse, row_at, row_taps, column_at, column_taps, out)
     return out
+
+
+def _sharpened(image: Float32, grid: Grid, geometry: Geometry, step_mm: float) -> Float32:
+    """Return an image (rows, columns, lane) of rays `step_mm` apart without the blur of voxels.
+
+    A voxel holds the mean over its box, and interpolation spreads it over a tent in the plane across the rays' main
+    axis: together sinc^3 of the voxel's width as the detector sees it.
+    """
+    for axis, direction in enumerate((geometry.row_step, geometry.column_step)):
+        width_mm = _blur_mm(grid, geometry, np.array(direction))
+        if width_mm > 1.2 * step_mm:
+            ndimage.convolve1d(image, _sharpening(round(width_mm / step_mm, 3)), axis=axis, output=image,
+                               mode="nearest")
+    return image
+
+
+def _blur_mm(grid: Grid, geometry: Geometry, direction: Float64) -> float:
+    """Return the width on the detector along `direction` whose sinc^3 is the blur of a grid's voxels."""
+    ray = grid.centre_mm - geometry.source_mm
+    seen = direction - geometry.normal * (direction @ ray) / (geometry.normal @ ray)  # of steps, along the ray
+    scale = float(geometry.magnification(grid.centre_mm))
+    parts = np.square(scale * (seen @ grid.steps_mm))
+    main = int(np.argmax(np.abs(np.linalg.inv(grid.steps_mm) @ ray)))
+    in_plane = parts.sum() - parts[main]
+    return float(np.sqrt((parts.sum() + 2 * in_plane) / 3))
+
+
+@lru_cache(maxsize=64)
+def _sharpening(width: float) -> Float64:
+    """Return the (2 n + 1) taps that undo sinc^3 of `width` samples: a least-squares fit, their sum 1."""
+    cycles = (np.arange(512) + 0.5) / 1024  # per sample
+    voxels = cycles * width
+    gain = np.minimum(1 / np.maximum(np.sinc(voxels), 0.05) ** 3, SHARPEST)
+    low, high = SHARPEN_TO
+    fade = 0.5 + 0.5 * np.cos(np.pi * np.clip((voxels - low) / (high - low), 0, 1))
+    wanted = np.where(voxels < 1, 1 + (gain - 1) * fade, 1.0)
+    design = 2 * np.cos(2 * np.pi * np.outer(cycles, np.arange(1, SHARPEN_TAPS + 1))) - 2
+    side = np.linalg.lstsq(design, wanted - 1, rcond=None)[0]
+    return np.concatenate([side[::-1], [1 - 2 * side.sum()], side])
 
 
 def _cast(planes: _Planes, rays: Geometry) -> Float32:
@@ -396,8 +450,8 @@ def _taps(first: int, count: int, scale: float, low: int, offset: float = 0.0) -
 def _cropped(phantom: Phantom, box: tuple[slice, ...]) -> Phantom:
     """Return a part of a phantom; its arrays are views."""
     first = [s.start for s in box]
-    grid = Grid(tuple(max(1, s.stop - s.start) for s in box),  # type: ignore[arg-type]
-                phantom.grid.spacing_mm, _vector(phantom.grid.world_mm(first)), phantom.grid.direction)
+    k, j, i = (max(1, s.stop - s.start) for s in box)
+    grid = Grid((k, j, i), phantom.grid.spacing_mm, _vector(phantom.grid.world_mm(first)), phantom.grid.direction)
     return Phantom(grid, phantom.labels[box], phantom.neighbour[box], phantom.fraction[box], phantom.texture[box],
                    phantom.structures)
 
@@ -417,8 +471,8 @@ def _shadow_box(grid: Grid, geometry: Geometry) -> tuple[tuple[int, int], tuple[
     # Interpolation reaches one voxel beyond the outermost centres.
     corners = np.array([[(-1, int(top[a]) + 1)[bit >> a & 1] for a in range(3)] for bit in range(8)])
     row, column = geometry.project_mm(grid.world_mm(corners))
-    reach = 3 * LATTICE_VOXELS * _voxel_mm(grid, geometry) + 3 * SHADOW_MM  # of the smooth interpolation
-    margin = int(np.ceil(reach / geometry.pixel_mm)) + 1
+    step = max(LATTICE_VOXELS * _voxel_mm(grid, geometry), SHADOW_MM, geometry.pixel_mm)
+    margin = int(np.ceil((MARGIN + 1) * step / geometry.pixel_mm)) + 1  # of interpolation and sharpening
     first, shape = [], []
     for values, count in ((row, geometry.shape_ji[0]), (column, geometry.shape_ji[1])):
         low = int(np.clip(np.floor(values.min()) - margin, 0, count))

@@ -138,7 +138,7 @@ class Technique:
             if not mm >= 0:
                 raise RecipeError(expected(f"mm of {name}", mm, ">= 0"))
         for box in (*self.fields_ji, *([] if self.field_ji is None else [self.field_ji])):
-            if len(box) != 4 or not (box[0] < box[2] and box[1] < box[3]):
+            if np.size(box) != 4 or not (box[0] < box[2] and box[1] < box[3]):
                 raise RecipeError(expected("field", box, "(first row, first column, last row, last column), rising"))
 
     @property
