@@ -110,7 +110,7 @@ def make_clock(encoding: Encoding, timing: Timing, options: KspaceOptions) -> Cl
     # A train's axis runs inside; without trains along phase in 3D all partitions of a row come before the next row.
     if timing.train_axis == "phase" and timing.train == 1:
         inner_rows, other_rows = np.repeat(rows, len(others)), np.tile(others, len(rows))
-        shots = np.arange(len(inner_rows))
+        shots: NDArray[np.integer] = np.arange(len(inner_rows))
         echoes: NDArray[np.integer] = np.zeros_like(shots)
     else:
         inner_rows, other_rows = np.tile(rows, len(others)), np.repeat(others, len(rows))
