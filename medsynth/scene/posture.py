@@ -48,7 +48,7 @@ def posed(scene: Scene, lesions: Sequence[Lesion], name: str) -> tuple[Scene, tu
         vessels={key: moved_tubes(tubes, posture.warp) for key, tubes in scene.vessels.items()},
         landmarks={key: moved_point(point, posture.warp) for key, point in scene.landmarks.items()},
         bounds_mm=posture.bounds_mm,
-        scan_range_mm={key: (posture.bounds_mm[0][2], posture.bounds_mm[1][2]) for key in scene.scan_range_mm},
+        scan_range_mm=dict.fromkeys(scene.scan_range_mm, (posture.bounds_mm[0][2], posture.bounds_mm[1][2])),
         postures={},
     )
     return moved, tuple(replace(one, paints=tuple(move.paint(p) for p in one.paints)) for one in lesions)

@@ -19,7 +19,7 @@ from medsynth.shapes.sampled import SampledShape
 from phantoms.torso import heart, implants, lungs
 from phantoms.torso.cage import build_cage
 from phantoms.torso.chest import build_chest
-from phantoms.torso.fitting import fitted_frame
+from phantoms.torso.fitting import UPRIGHT_LUNGS, fitted_frame, positioned
 from phantoms.torso.frame import BIFURCATION_Z_MM, HIP_CENTRE_MM, SYMPHYSIS_TOP_MM, Frame
 from phantoms.torso.great_vessels import paint_great_vessels, pelvic_tubes
 from phantoms.torso.loins import Loins, build_loins
@@ -42,6 +42,7 @@ SCAN_RANGES_MM: Mapping[str, tuple[float, float]] = {
     "torso": (-478.0, 176.0),
 }
 CHEST_FROM_MM = -100.0  # a body that reaches higher shows lungs and heart
+NECK_FROM_MM, NECK_TOP_MM = 180.0, 236.0  # a body that reaches the neck shows it up to C4 where the arms hang
 PELVIS_FROM_MM = -240.0  # one that reaches lower shows hip bones
 
 
@@ -57,6 +58,8 @@ class Extent:
 def build_scene(name: str, extent: Extent, subject: Subject, spec: Mapping[str, Any]) -> Scene:
     """Build everything between the heights of `extent`."""
     seed = Seed(int(spec["seed"])).child("thorax")
+    if positioned(spec).arms_down and extent.high_z_mm > NECK_FROM_MM:
+        extent = replace(extent, high_z_mm=NECK_TOP_MM)  # without raised arms in its way the neck shows
     fit = fitted_frame(subject, spec, extent.low_z_mm, extent.high_z_mm)
     frame = fit.frame
     lattice = frame.lattice
@@ -175,11 +178,13 @@ def _landmarks(frame: Frame, extent: Extent) -> dict[str, tuple[float, float, fl
 def individual_structures(body: str, spec: Mapping[str, Any]) -> tuple[Structure, ...]:
     """Return the structures with this individual's mixtures: lung air, marrow mineral, fat of organs."""
     tissue, mineral, fat = float(spec["lung_tissue"]), float(spec["marrow_mineral"]), float(spec["liver_fat"])
+    placed = positioned(spec)
+    tissue = tissue / placed.breath / (UPRIGHT_LUNGS if placed.upright else 1.0)
     # Blood pools in the dependent lung: density rises by about 4 HU per cm towards the back at full inspiration.
     slope = (0.0, 0.4 / (1000 * tissue), 0.0)
     made = []
     for one in structures_of(body):
-        if one.name.startswith("lobe_"):
+        if one.name.startswith("lobe_"):  # what is breathed out leaves the tissue in less room
             texture = Texture(one.texture.octaves, one.texture.ridges, slope)
             one = replace(one, mixture=(("air", 1 - tissue),), texture=texture)
         elif one.name.endswith("_marrow"):

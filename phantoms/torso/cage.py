@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +13,10 @@ from medsynth.shapes.blend import smooth_max, smooth_min
 from medsynth.shapes.lattice import Lattice
 from medsynth.shapes.sampled import SampledShape
 from medsynth.shapes.sweep import Sweep, spline_mm, sweep_distance, sweep_fields
-from phantoms.torso.frame import Frame
+from phantoms.torso.bone_paint import bones_paint
+from phantoms.torso.frame import RIB_LAYER_MM, Frame
+from phantoms.torso.girdle import girdle_paints
 from phantoms.torso.table import labels
-from phantoms.torso.walls import RIB_LAYER_MM
 
 Field = NDArray[np.floating[Any]]
 
@@ -76,8 +76,7 @@ def build_cage(frame: Frame, jitter: NDArray[np.float64], calcified: float) -> t
     )
     del calcified
     paints += _sternum(frame)
-    paints += _clavicles(frame)
-    paints += _shoulders(frame)
+    paints += girdle_paints(frame) if frame.arms_down else [*_clavicles(frame), *_shoulders(frame)]
     return Cage(shape, axes), paints
 
 
@@ -155,18 +154,7 @@ def _sternum(frame: Frame) -> list[Paint]:
         notch = 5.0 * np.exp(-((lattice.x / 11.0) ** 2)) if name == "manubrium" else 0.0
         level = ((np.abs(lattice.x) / width) ** 2.7 + (np.abs(depth) / half) ** 2.7) ** (1 / 2.7)
         parts[name] = smooth_max((level - 1) * half, np.maximum(ends[0] - z, z - ends[1] + notch), 3.0) + rough
-    return [_bones(lattice, parts, 0.9)]
-
-
-def _bones(lattice: Lattice, parts: Mapping[str, Field], cortex_mm: float) -> Paint:
-    """Paint bones that do not touch in one step, with cortex and marrow."""
-    names = labels()
-    field = np.minimum.reduce(list(parts.values()))
-    owner = np.zeros(lattice.shape, np.uint8)
-    for number, own in enumerate(parts.values()):
-        owner[own == field] = number
-    layers = Layer(tuple(names[n] for n in parts)), Layer(tuple(names[f"{n}_marrow"] for n in parts), cortex_mm)
-    return Paint(lattice.shape_near(field, owner), layers)
+    return [bones_paint(lattice, parts, 0.9)]
 
 
 def _clavicles(frame: Frame) -> list[Paint]:
@@ -212,7 +200,7 @@ def _shoulders(frame: Frame) -> list[Paint]:
         arm, _ = sweep_distance(Sweep.round(axis_ball, radius), lattice, 8.0)
         arm = arm + 0.4 * lattice.noise(frame.noise_seed(36), 14.0)
         blade = np.maximum(blade, 3.0 - arm)
-        paints.append(_bones(lattice, {f"scapula_{side}": blade, f"humerus_{side}": arm}, 1.4))
+        paints.append(bones_paint(lattice, {f"scapula_{side}": blade, f"humerus_{side}": arm}, 1.4))
     return paints
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from medsynth.core.errors import RecipeError, expected
 from medsynth.scene.subject import Subject
 from medsynth.shapes.primitives import Ellipsoid
 from phantoms.torso import heart, lungs
@@ -18,6 +19,11 @@ REFERENCE_HEIGHT_CM = 175.0
 # Measured over sampled adults (benchmarks/population.py): the built lungs over their quick estimate, and the heart's
 # drawn volume over what the diaphragm and the great vessels leave of it.
 ESTIMATE_BIAS, HEART_SURPLUS = 1.08, 1.18
+# Standing CT lungs are 10.9 % larger than supine ones (Respiration 2020). The rest are working values: the ribs' share of
+# a breath, the heart's width upright and lying (its shape as built is that of a flat, wide chest), how far it spreads on
+# the raised diaphragm and rides on it.
+UPRIGHT_LUNGS, RIBS_CLOSE = 1.109, 0.06
+UPRIGHT_HEART, LYING_HEART, HEART_SPREADS, HEART_RIDES = 0.80, 0.86, 0.25, 0.40
 CHEST_LOW_MM = -260.0  # the estimate looks at the chest alone, so that every body of a person has the same girth
 
 
@@ -44,7 +50,64 @@ def fitted_frame(subject: Subject, spec: Mapping[str, Any], low_z_mm: float, hig
         shift -= float(np.clip((wanted - have) * 1000 / (44000 * girth**2), -30, 30))
         shift = float(np.clip(shift, -34, 40))
     frame = replace(_frame(subject, spec, girth), low_z_mm=low_z_mm, high_z_mm=high_z_mm)
-    return Fit(frame, shift, scale)
+    radiograph = positioned(spec)
+    if radiograph == Position():
+        return Fit(frame, shift, scale)
+    return _breathed(subject, spec, Fit(frame, shift, scale), radiograph)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How somebody is placed: the spec's `arms_down`, `breath` and `upright`.
+
+    Attributes
+    ----------
+    arms_down : 0 raised, 1 hanging, 2 hands on hips with the shoulders rolled forwards.
+    breath : volume of the lungs against a full inspiration in the same position.
+    upright : 0 lying on the back, 1 standing or sitting.
+    """
+
+    arms_down: int = 0
+    breath: float = 1.0
+    upright: int = 0
+
+
+def positioned(spec: Mapping[str, Any]) -> Position:
+    """Return how the person is placed; older specs are arms up, full inspiration, on the back.
+
+    Raises
+    ------
+    RecipeError
+        If `arms_down` is none of 0, 1, 2, `upright` none of 0, 1, or `breath` outside 0.45 to 1.
+    """
+    arms, breath, upright = spec.get("arms_down", 0), spec.get("breath", 1.0), spec.get("upright", 0)
+    if arms not in (0, 1, 2):
+        what = "0 (raised), 1 (hanging) or 2 (hands on hips)"
+        raise RecipeError(expected("phantom.spec.arms_down", arms, what))
+    if isinstance(breath, bool) or not isinstance(breath, int | float) or not 0.45 <= breath <= 1.0:
+        raise RecipeError(expected("phantom.spec.breath", breath, "0.45 to 1 (full inspiration)"))
+    if upright not in (0, 1):
+        raise RecipeError(expected("phantom.spec.upright", upright, "0 (lying) or 1 (upright)"))
+    return Position(int(arms), float(breath), int(upright))
+
+
+def _breathed(subject: Subject, spec: Mapping[str, Any], full: Fit, position: Position) -> Fit:
+    """Let the breath out, or stand up: ribs close a little, the diaphragm moves until the lungs have their volume."""
+    out = 1 - position.breath
+    girth = full.frame.depth / (1 - float(spec["chest_shape"])) * (1 - RIBS_CLOSE * out)
+    wanted = float(spec["lung_ml"]) * position.breath * (UPRIGHT_LUNGS if position.upright else 1.0)
+    shift = full.shift_mm
+    still = UPRIGHT_HEART if position.upright else LYING_HEART if position.arms_down else 1.0
+    narrow = still + HEART_SPREADS * out
+    lean = replace(_frame(subject, spec, girth), heart_narrow=min(narrow, 1.05))
+    for _ in range(4):
+        have = _lung_ml(lean, spec, shift, full.heart_scale)
+        shift -= float(np.clip((wanted - have) * 1000 / (44000 * girth**2), -40, 40))
+        shift = float(np.clip(shift, -46, 95))
+    lift = HEART_RIDES * (shift - full.shift_mm)
+    frame = replace(lean, low_z_mm=full.frame.low_z_mm, high_z_mm=full.frame.high_z_mm, heart_lift_mm=lift,
+                    arms_down=position.arms_down)  # fmt: skip
+    return Fit(frame, shift, full.heart_scale)
 
 
 def _frame(subject: Subject, spec: Mapping[str, Any], girth: float) -> Frame:

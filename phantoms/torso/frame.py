@@ -50,6 +50,7 @@ SYMPHYSIS_TOP_MM, SYMPHYSIS_BOTTOM_MM = (0.0, -34.0, -388.0), (0.0, -16.0, -424.
 CREST_Z_MM = -236.0  # top of the iliac crests, at L4
 BIFURCATION_Z_MM = -236.0  # of the aorta, at L4; the veins join one vertebra lower
 PERINEUM_Z_MM = -468.0  # skin between the thighs
+RIB_LAYER_MM = 10.0  # ribs and intercostal muscles, just outside the cavity
 # Axis of the rectum and anal canal in the hollow of the sacrum, from the rectosigmoid junction (S3) to the anus.
 RECTUM_MM = ((2.0, 48.0, -335.0), (-3.0, 57.0, -358.0), (2.0, 58.0, -385.0), (0.0, 46.0, -412.0), (0.0, 38.0, -428.0),
              (0.0, 50.0, -452.0), (0.0, 56.0, -470.0))
@@ -189,6 +190,22 @@ THIGH_FAT_MM = np.array(
     float,
 )
 
+# The wall from the armpit up with hanging arms, without the arms themselves: shoulders slope from the neck to the tips
+# of the shoulder blades (biacromial breadth 40 cm in men), above them is the neck. Working values.
+SHOULDERS_FROM_MM = 85.0
+ARMS_SHOWN_MM = 250.0  # from the midline: what lies farther out is not built
+SHOULDER_WALL_MM = np.array(
+    [
+        [15, 19, 28, 33, 34, 35, 37, 42, 46, 46, 45, 46, 48],
+        [17, 23, 34, 45, 50, 50, 48, 50, 53, 53, 51, 50, 50],
+        [26, 32, 40, 48, 60, 70, 74, 74, 69, 62, 56, 54, 52],
+        [32, 34, 36, 38, 46, 58, 66, 66, 62, 58, 56, 58, 54],
+        [38, 37, 34, 30, 27, 27, 30, 36, 44, 52, 58, 59, 54],
+        [38, 35, 29, 24, 21, 19, 20, 25, 33, 43, 53, 58, 56],
+    ],
+    float,
+)
+
 
 @dataclass(frozen=True, eq=False)
 class Frame:
@@ -209,6 +226,9 @@ class Frame:
     hip_fat : by how much more fat than `fat` tells lies on buttocks, hips and thighs (women: about 0.6).
     outlet : width of the lower bony pelvis against a man's (women: about 1.12).
     low_z_mm, high_z_mm : reference heights between which the body is built.
+    arms_down : 0 arms raised, 1 hanging, 2 hands on hips with the shoulders rolled forwards.
+    heart_narrow : width of the heart against the one lying down; upright it hangs, narrower and longer.
+    heart_lift_mm : by how much the diaphragm lifts the heart.
     """
 
     width: float
@@ -228,6 +248,9 @@ class Frame:
     outlet: float = 1.0
     low_z_mm: float = float(LEVELS_MM[0])
     high_z_mm: float = float(LEVELS_MM[-1])
+    arms_down: int = 0
+    heart_narrow: float = 1.0
+    heart_lift_mm: float = 0.0
 
     def scales(self, reference_z_mm: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the scales of x and y at reference heights: the chest's, then from L4 down the pelvis's."""
@@ -286,7 +309,10 @@ class Frame:
     def _wall_radii(self) -> NDArray[np.float64]:
         """Thickness of the wall: muscle in the belly, half bone in the pelvis."""
         bony = _smooth(np.clip((-230.0 - LEVELS_MM) / 60.0, 0, 1))[:, None]
-        return WALL_MM * ((1 - bony) * self.muscle + bony * self._stretch(LEVELS_MM) * (0.6 + 0.4 * self.muscle))
+        wall = WALL_MM
+        if self.arms_down:
+            wall = np.concatenate([WALL_MM[LEVELS_MM < SHOULDERS_FROM_MM], SHOULDER_WALL_MM])
+        return wall * ((1 - bony) * self.muscle + bony * self._stretch(LEVELS_MM) * (0.6 + 0.4 * self.muscle))
 
     @cached_property
     def cavity(self) -> PolarLoft:
@@ -343,6 +369,9 @@ class Frame:
         low = np.min([points.min(0) for points in surface], axis=0) - 16
         high = np.max([points.max(0) for points in surface], axis=0) + 16
         front = 30.0 if high_z > -60.0 else 0.0  # room for breasts
+        if self.arms_down:
+            side = max(float(high[0]), ARMS_SHOWN_MM * self.width)
+            low[0], high[0] = -side, side
         return Lattice((float(low[0]), float(low[1]) - front, low_z), (float(high[0]), float(high[1]), high_z), 3.0)
 
 

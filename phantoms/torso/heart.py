@@ -29,6 +29,7 @@ LV_WALL_MM, RV_WALL_MM, ATRIAL_WALL_MM = 9.0, 2.8, 2.0
 AORTIC_WALL_MM = 1.2
 # Chamber -> middle (reference mm), half-axes (mm at reference heart size), and turn.
 HEART_MIDDLE_MM = np.array([14.0, -34.0, -14.0])
+HEART_ROOT_MM = (4.0, -30.0, 14.0)  # what it hangs from
 
 # Vessel -> reference control points and radii along them (mm). Calibres: facts in docs/anatomy-thorax.md.
 VESSELS: Mapping[str, tuple[list[list[float]], list[float]]] = {
@@ -147,6 +148,9 @@ PULMONARY_VEINS: Mapping[str, tuple[list[list[float]], list[float]]] = {
 TRACHEA = [[0, -25, 205], [0, -20, 170], [0, -12, 135], [-1, -3, 100], [-2, 4, 66]]
 BRONCHUS_RIGHT = [[-2, 4, 68], [-8, 5, 57], [-19, 5, 47], [-31, 4, 39]]
 BRONCHUS_LEFT = [[-2, 4, 68], [5, 6, 57], [18, 6, 47], [32, 9, 38], [42, 12, 32]]
+# Above it the larynx, narrow at the vocal folds (C5), and the throat; drawn with the neck, i.e. with hanging arms.
+LARYNX = [[0, -20, 250], [0, -23, 232], [0, -25.5, 216]]
+LARYNX_MM = [11.0, 9.0, 4.6, 7.6, 8.8, 9.0, 9.0, 9.2]
 OESOPHAGUS = [
     [1, -4, 205],
     [2, 0, 170],
@@ -188,7 +192,8 @@ def chamber_shapes(frame: Frame, scale: float, turn_deg: float) -> dict[str, Ell
         middle = HEART_MIDDLE_MM + (np.array(centre) - HEART_MIDDLE_MM) * scale / np.array(
             [frame.width, frame.depth, frame.height]
         )
-        return Ellipsoid(tuple(frame.at(middle).tolist()), tuple((np.array(radii) * scale).tolist()), turn)
+        own = Ellipsoid(tuple(frame.at(middle).tolist()), tuple((np.array(radii) * scale).tolist()), turn)
+        return own if frame.heart_narrow == 1.0 and frame.heart_lift_mm == 0.0 else _hung(frame, own)
 
     return {
         "left_ventricle": make([38, -33, -18], [47, 29, 29], heart_axes(turn_deg)),
@@ -196,6 +201,17 @@ def chamber_shapes(frame: Frame, scale: float, turn_deg: float) -> dict[str, Ell
         "right_atrium": make([-21, -30, -6], [23, 25, 31], rotation(0, 0, 0)),
         "left_atrium": make([7, -9, 12], [32, 15.5, 21], rotation(0, 0, 8)),
     }
+
+
+def _hung(frame: Frame, own: Ellipsoid) -> Ellipsoid:
+    """Return a chamber of a heart that hangs from its vessels or is lifted by the diaphragm; it keeps its volume."""
+    narrow = frame.heart_narrow
+    change = np.array([narrow, narrow**-0.35, narrow**-0.65])
+    root = frame.at(HEART_ROOT_MM)
+    middle = root + change * (np.asarray(own.centre_mm) - root) + [0.0, 0.0, frame.heart_lift_mm]
+    turn, radii, _ = np.linalg.svd(change[:, None] * np.asarray(own.turn) * np.asarray(own.radii_mm))
+    turn[:, 2] *= np.sign(np.linalg.det(turn))
+    return Ellipsoid(tuple(middle.tolist()), tuple(radii.tolist()), as_direction(turn))
 
 
 def heart_volume_ml(frame: Frame, scale: float, turn_deg: float) -> float:
@@ -221,20 +237,36 @@ def _tube(frame: Frame, points: Sequence[Sequence[float]], radii: Sequence[float
 
 def tubes(frame: Frame, aorta: float) -> dict[str, Sweep]:
     """Return trachea, main bronchi, oesophagus and every great vessel."""
+    courses = VESSELS if not frame.arms_down else VESSELS | hanging_vessels()
     made = {
         name: _tube(frame, points, radii, aorta if "aort" in name else frame.vessel)
-        for name, (points, radii) in VESSELS.items()
+        for name, (points, radii) in courses.items()
     }
     made |= {
         f"vein_{name}": _tube(frame, points, radii, frame.vessel) for name, (points, radii) in PULMONARY_VEINS.items()
     }
+    wind = (TRACHEA, [8.6, 8.8, 9.0, 9.0, 9.2]) if not frame.arms_down else (LARYNX + TRACHEA, LARYNX_MM)
     for name, points, radii in (
-        ("trachea", TRACHEA, [8.6, 8.8, 9.0, 9.0, 9.2]),
+        ("trachea", *wind),
         ("bronchus_right", BRONCHUS_RIGHT, [8.2, 7.4, 7.0, 6.4]),
         ("bronchus_left", BRONCHUS_LEFT, [7.6, 6.8, 6.2, 6.0, 5.6]),
     ):
         made[name] = _tube(frame, points, radii, frame.vessel)
     made["oesophagus"] = _tube(frame, OESOPHAGUS, [7.5, 7.5, 7, 7, 7, 6.8, 7.2, 8, 9, 10], 1.0)
+    return made
+
+
+def hanging_vessels() -> dict[str, tuple[list[list[float]], list[float]]]:
+    """Return the vessels that run otherwise with hanging arms: out under the collar bones, and up the longer neck."""
+    made = {}
+    for side, sign in (("right", -1), ("left", 1)):
+        for kind, (y, r) in {"artery": (0, 3.6), "vein": (-8, 4.4)}.items():
+            points, radii = VESSELS[f"subclavian_{kind}_{side}"]
+            end = [[sign * 116, y + 2, 138], [sign * 142, y + 10, 108], [sign * 152, y + 14, 70]]
+            made[f"subclavian_{kind}_{side}"] = (points[:-2] + end, [*radii[:-2], r, r, r - 0.3])
+        for name in (f"common_carotid_artery_{side}", f"jugular_vein_{side}"):
+            points, radii = VESSELS[name]
+            made[name] = ([*points, [points[-1][0], points[-1][1], 246.0]], [*radii, radii[-1]])
     return made
 
 
@@ -248,7 +280,7 @@ def build_mediastinum(
     fat: float,
 ) -> Mediastinum:
     """Return the mediastinum: fields on a 2 mm lattice, painted from the pericardium to the blood."""
-    low, high = frame.at([-82, -112, -118]), frame.at([112, 52, 190])
+    low, high = frame.at([-82, -112, -118]), frame.at([112, 52, 240.0 if frame.arms_down else 190.0])
     low[2] -= 10
     # Where the range ends above the belly or below the arch, so does the lattice.
     low[2], high[2] = max(low[2], frame.low_z_mm * frame.height), min(high[2], frame.high_z_mm * frame.height + 4)
@@ -441,14 +473,15 @@ def _paint_tubes(frame: Frame, lattice: Lattice, fields: Mapping[str, Field], n8
         _together(lattice, red),
     ]
     airway = smooth_min(smooth_min(fields["trachea"], fields["bronchus_right"], 4.0), fields["bronchus_left"], 4.0)
-    wind = np.maximum(fields["trachea"], 66 * frame.height - lattice.z)
+    upper = np.maximum(fields["trachea"], 66 * frame.height - lattice.z)
     main = np.minimum(fields["bronchus_right"], fields["bronchus_left"])
     # The trachea's back wall is flat: rings end there.
-    centre_y = np.interp(lattice.z.ravel(), frame.at(TRACHEA)[::-1, 2], frame.at(TRACHEA)[::-1, 1])[:, None, None]
+    wind = frame.at(TRACHEA)[::-1]
+    centre_y = np.interp(lattice.z.ravel(), wind[:, 2], wind[:, 1])[:, None, None]
     back = lattice.y - centre_y.astype(np.float32) - 6.2 * frame.vessel
     lumen = smooth_max(airway, np.where(lattice.z > 72 * frame.height, back, -20.0), 3.0)
     paints.append(Paint(lattice.shape_near(lumen - 1.8), (Layer(names["trachea_wall"]),)))
-    is_main = (main < wind).astype(np.uint8)
+    is_main = (main < upper).astype(np.uint8)
     paints.append(Paint(lattice.shape_near(lumen, is_main), (Layer((names["trachea"], names["bronchi"])),)))
     return paints
 

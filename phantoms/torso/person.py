@@ -59,8 +59,9 @@ def sample_person(subject: Subject, *, rng: np.random.Generator) -> Mapping[str,
     person["lobe_share"] = {
         name: float(mean + sd * np.clip(normal(), -2.2, 2.2)) for name, (mean, sd) in LOBE_SHARE.items()
     }
-    # Nobody has metal unless a recipe says so: `phantoms.torso.implants`.
-    return person | {"hip_implant": 0, "pacemaker": 0}
+    # Arms up, full inspiration, on the back, as for a CT: `phantoms.torso.fitting.Position`. Nobody has metal unless a
+    # recipe says so: `phantoms.torso.implants`.
+    return person | {"hip_implant": 0, "pacemaker": 0, "arms_down": 0, "breath": 1.0, "upright": 0}
 
 
 def _domes_mm(bmi: float, breath: float, right: float, left: float) -> list[float]:

@@ -19,6 +19,11 @@ from phantoms.torso.table import labels
 Field = NDArray[np.floating[Any]]
 
 STEP_MM = 1.5
+# Vertebrae above C7, shown with the neck of hanging arms: reference heights, half widths, half depths and heights of the
+# bodies (Panjabi 1991, recalled, unverified).
+NECK = ("C6", "C5", "C4")
+NECK_Z_MM = np.array([187.0, 204.0, 220.5])
+NECK_SIZE_MM = np.array([[10.0, 8.6, 12.0], [9.2, 8.2, 11.8], [8.7, 7.9, 12.0]])
 SHELL_MM = 0.8  # cortex of the bodies: 0.3-0.6 mm plus endplates 0.5-1.0 mm (unverified); a little more at the arch
 FAR_MM = 30.0
 
@@ -47,6 +52,8 @@ def build_spine(frame: Frame, sway_rad: NDArray[np.float64]) -> tuple[Spine, lis
     shown = np.flatnonzero((z > frame.low_z_mm * frame.height - 34) & (z < frame.high_z_mm * frame.height + 40))
     low = max(float(z[shown[-1]]) - 34, frame.low_z_mm * frame.height - 6)
     high = min(float(z[shown[0]]) + 22, frame.high_z_mm * frame.height + 6)
+    if frame.arms_down:
+        high = frame.high_z_mm * frame.height + 6
     y = frame.spine_y_mm(np.linspace(low, high, 50))
     lattice = Lattice((-58.0, float(y.min()) - 26, low), (58.0, float(y.max()) + 74, high), STEP_MM)
     rough = 0.5 * lattice.noise(frame.noise_seed(20), 15.0) + 0.25 * lattice.noise(frame.noise_seed(21), 6.0)
@@ -64,12 +71,22 @@ def build_spine(frame: Frame, sway_rad: NDArray[np.float64]) -> tuple[Spine, lis
         for target, owner, new in ((body, body_owner, b), (arch, arch_owner, p), (disc, disc_owner, d)):
             closer = new < target[part]
             target[part][closer], owner[part][closer] = np.broadcast_to(new, closer.shape)[closer], n
+    if frame.arms_down:
+        for n in range(len(NECK)):
+            ks = np.flatnonzero(np.abs(lattice.z.ravel() - NECK_Z_MM[n] * frame.height) < 24 * frame.height)
+            if ks.size:
+                part = slice(int(ks[0]), int(ks[-1]) + 1)
+                b, p, d = _neck_vertebra(frame, lattice, n, part)
+                for target, owner, new in ((body, body_owner, b), (arch, arch_owner, p), (disc, disc_owner, d)):
+                    closer = new < target[part]
+                    target[part][closer], owner[part][closer] = np.broadcast_to(new, closer.shape)[closer], len(VERTEBRAE) + n
     body += rough
     arch += 0.7 * rough
     names = labels()
-    bones = [names[f"vertebra_{v}"] for v in VERTEBRAE]
-    marrow = [names[f"vertebra_{v}_marrow"] for v in VERTEBRAE]
-    discs = [names[f"disc_{a}_{b}"] for a, b in pairwise((*VERTEBRAE, "S1"))]
+    bones = [names[f"vertebra_{v}"] for v in (*VERTEBRAE, *NECK)]
+    marrow = [names[f"vertebra_{v}_marrow"] for v in (*VERTEBRAE, *NECK)]
+    discs = [names[f"disc_{a}_{b}"] for a, b in (*pairwise((*VERTEBRAE, "S1")), *pairwise((*reversed(NECK), "C7")))]
+    discs[len(VERTEBRAE):] = discs[:len(VERTEBRAE) - 1:-1]  # as NECK: each the one below its vertebra
     canal, cord = _canal(frame, lattice)
     paints = [
         Paint(lattice.shape_near(disc, disc_owner), (Layer(tuple(discs)),)),
@@ -128,6 +145,33 @@ def _vertebra(frame: Frame, lattice: Lattice, n: int, part: slice, sway: float) 
     arch = smooth_min(smooth_min(pedicle, lamina, 3.0), smooth_min(process, spinous, 3.0), 3.0)
     arch = smooth_min(arch, (np.minimum(upper, lower) - 1) * 4.8, 2.0)
     return body, np.maximum(arch, 8.0 * canal + 0.3), disc
+
+
+def _neck_vertebra(frame: Frame, lattice: Lattice, n: int, part: slice) -> tuple[Field, Field, Field]:
+    """Return body with its raised side edges, arch with the articular pillars, and the disc below, of vertebra NECK[n]."""
+    a, b, h = NECK_SIZE_MM[n] * (frame.bone, frame.bone, frame.height / 2)
+    middle = NECK_Z_MM[n] * frame.height
+    below = middle - (NECK_Z_MM[n - 1] * frame.height if n else frame.vertebra_z_mm[0])
+    w = lattice.z[part] - np.float32(middle)
+    v = lattice.y - np.float32(frame.spine_y_mm(middle)) + 0 * w
+    u = lattice.x + 0 * v
+    au = np.abs(u)
+    level = ((au / a) ** 2.4 + (np.abs(v) / b) ** 2.4) ** (1 / 2.4)
+    radial = (level - 1) * min(a, b)
+    canal = 1 - np.sqrt((u / 12.0) ** 2 + ((v - b - 7.6) / 7.8) ** 2)
+    # Uncinate processes: the upper edge rises at the sides, the lower one falls to meet the next vertebra's.
+    rim = 3.2 * np.clip((au / a - 0.62) / 0.38, 0, 1) ** 2
+    endplate = np.maximum(w - (h - 1.0 + rim), -w - (h - 0.6 + 0.4 * rim))
+    body = smooth_max(smooth_max(radial, endplate, 1.5), 8.0 * canal, 2.0)
+    disc = np.maximum(np.maximum(radial + 0.5, np.abs(w + below / 2) - (below / 2 - h + 1.6)), 8.0 * canal)
+    # Lateral masses one above the other make the wavy border of a frontal view.
+    pillar = (np.sqrt(((au - a - 11.0) / 6.2) ** 2 + ((v - b - 3.0) / 7.0) ** 2 + ((w + 0.25 * v) / (0.62 * below)) ** 2) - 1) * 6.0
+    pedicle = _capsule(au, v, w, (a * 0.8, b * 0.4, 0.5), (a + 9.0, b + 2.0, 0.5), 3.2)
+    root = _capsule(au, v, w, (a * 0.9, -b * 0.2, -1.0), (a + 13.0, b * 0.1 + 2.0, -4.0), 2.4)
+    lamina = _capsule(au, v, w, (a + 8.0, b + 8.0, -1.0), (1.0, b + 17.5, -4.0), 2.6)
+    spinous = _capsule(au, v, w * 0.8, (0.0, b + 17.0, -4.0), (3.0, b + 27.0 + 3.0 * (n == 0), -8.0), 2.4)
+    arch = smooth_min(smooth_min(pedicle, lamina, 3.0), smooth_min(pillar, root, 2.5), 3.0)
+    return body, np.maximum(smooth_min(arch, spinous, 2.5), 8.0 * canal + 0.3), disc
 
 
 def _canal(frame: Frame, lattice: Lattice) -> tuple[Field, Field]:

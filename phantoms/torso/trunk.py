@@ -13,6 +13,7 @@ from medsynth.shapes.blend import smooth_max, smooth_min
 from medsynth.shapes.lattice import Lattice
 from medsynth.shapes.primitives import Ellipsoid, rotation
 from medsynth.shapes.sampled import SampledShape
+from phantoms.torso.arms import add_arms
 from phantoms.torso.frame import PERINEUM_Z_MM, Frame
 from phantoms.torso.table import labels
 from phantoms.torso.walls import build_walls
@@ -26,12 +27,13 @@ THIGHS_FROM_MM = -330.0  # reference height below which thighs and buttocks shap
 
 @dataclass(frozen=True, eq=False)
 class Trunk:
-    """Signed distances of the nested surfaces at the nodes of the body lattice."""
+    """Signed distances of the nested surfaces at the nodes of the body lattice; `arms` the muscles of hanging arms."""
 
     skin: F32
     muscle: F32
     cavity: F32
     angle: F32
+    arms: F32 | None = None
 
 
 def build_trunk(frame: Frame, breast_ml: float) -> tuple[Trunk, list[Paint]]:
@@ -44,11 +46,14 @@ def build_trunk(frame: Frame, breast_ml: float) -> tuple[Trunk, list[Paint]]:
     skin = np.minimum(lattice.sample(frame.skin_surface) - 1.3 * slow, muscle - 2.2)
     if frame.low_z_mm < THIGHS_FROM_MM:
         cavity, muscle, skin = _lower_body(frame, cavity, muscle, skin, mid, slow)
+    arms = None
+    if frame.arms_down:
+        muscle, skin, arms = add_arms(frame, muscle, skin, slow, mid)
     around = np.abs(((frame.cavity.angle_deg(lattice.points_mm) + 180) % 360) - 180).astype(np.float32)
     glands: dict[str, SampledShape] = {}
     if frame.high_z_mm > -40.0:
         skin, glands = _breasts(frame, skin, muscle, breast_ml, fine)
-    trunk = Trunk(skin, muscle, cavity, around)
+    trunk = Trunk(skin, muscle, cavity, around, arms)
     names = labels()
     paints = [Paint(lattice.shape_near(skin), (Layer(names["skin"]), Layer(names["subcutaneous_fat"], SKIN_MM)))]
     paints += [Paint(shape, (Layer(names[f"breast_{side}"]),)) for side, shape in glands.items()]

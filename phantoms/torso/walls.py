@@ -12,7 +12,8 @@ from medsynth.scene.structure import Layer, Paint
 from medsynth.shapes.blend import smooth_max
 from medsynth.shapes.contact import compete
 from medsynth.shapes.lattice import Lattice
-from phantoms.torso.frame import Frame
+from phantoms.torso.arms import arm_regions
+from phantoms.torso.frame import RIB_LAYER_MM, Frame
 from phantoms.torso.hips import ALIASES, FAT, TOP_MM, hip_regions
 from phantoms.torso.muscle_groups import paint_in_groups
 from phantoms.torso.table import labels
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 F32 = NDArray[np.float32]
 Field = NDArray[np.floating[Any]]
 
-RIB_LAYER_MM = 10.0  # ribs and intercostal muscles, just outside the cavity
 # Share of the abdominal wall's thickness down to the far side of each layer: external 7, internal 9, transversus 4 mm
 # (facts, unverified).
 EXTERNAL_SHARE, INTERNAL_SHARE = 0.36, 0.78
@@ -59,7 +59,8 @@ def _slab(lattice: Lattice, low_mm: float, high_mm: float) -> tuple[slice, Latti
 
 
 def _cut(trunk: Trunk, part: slice) -> Trunk:
-    return type(trunk)(trunk.skin[part], trunk.muscle[part], trunk.cavity[part], trunk.angle[part])
+    arms = None if trunk.arms is None else trunk.arms[part]
+    return type(trunk)(trunk.skin[part], trunk.muscle[part], trunk.cavity[part], trunk.angle[part], arms)
 
 
 def rib_layer_mm(frame: Frame, lattice: Lattice) -> F32:
@@ -192,7 +193,7 @@ def _chest(frame: Frame, lattice: Lattice, trunk: Trunk, outside: F32) -> Mappin
     def span(low: float | Field, high: float | Field) -> Field:
         return np.maximum(low - z, z - high) * np.float32(frame.height)
 
-    return {
+    regions = {
         name: joined(lattice, *parts)
         for name, parts in {
             "pectoralis_major": (sector(7, 74), span(-8 + 0.75 * np.maximum(a - 8, 0), 132), 8.0 - outside),
@@ -207,3 +208,4 @@ def _chest(frame: Frame, lattice: Lattice, trunk: Trunk, outside: F32) -> Mappin
             "neck_muscles": (128 - z, outside - 60.0, 12.0 - x),
         }.items()
     }
+    return regions if trunk.arms is None else regions | arm_regions(frame, lattice, trunk.arms, outside)
