@@ -14,7 +14,7 @@ from medsynth.core.errors import GeometryError, RecipeError, expected
 from medsynth.core.grid import Grid, centred_mm
 
 SLICE = 0  # index of the axis of slices or partitions
-MIN_SAMPLES = 8  # fewer lines are no image
+MIN_SAMPLES = 4  # fewer lines are no image
 PROFILE_REACH = 1.25  # slice thicknesses from the middle of a slice to where its profile has vanished
 
 

@@ -75,10 +75,10 @@ def measure(streams: Sequence[Stream], m: Measurement) -> Complex:
     """
     kspace = np.zeros(m.shape, np.complex64)
     times = times_measured(m.encoding, m.clock)
-    several = len(m.motion.poses) > 1
+    moves = not all(pose.identity for pose in m.motion.poses)
     for stream in streams:
-        nodes = spline_nodes(stream.image) if several else stream.image
-        full = occupied(stream.image) if several else np.zeros((1, 1, 1), bool)
+        nodes = spline_nodes(stream.image) if moves else stream.image
+        full = occupied(stream.image) if moves else np.zeros((1, 1, 1), bool)
         for number, pose in enumerate(m.motion.poses):
             factors = _factors(stream, m, number, times)
             if not factors.any():
