@@ -26,10 +26,12 @@ class Flow:
     ----------
     speed_mm_s : mean over lumen and heart beat.
     fresh : share of it that has not felt earlier pulses when a 3D slab is read after an inversion.
+    arterial : whether it comes from the heart; angiography saturates the rest.
     """
 
     speed_mm_s: float = 0.0
     fresh: float = 0.0
+    arterial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def mr_parts(name: str, tissue: str, mixture: Sequence[tuple[str, float]] = (), 
         materials: tuple[tuple[str, float], ...] = ((first, 1.0),)
     else:
         materials = ((first, rest), *((material_of(other), share) for other, share in mixture))
-    flow = Flow(float(vessel["speed_mm_s"]), float(vessel["fresh"])) if vessel else Flow()
+    flow = Flow(float(vessel["speed_mm_s"]), float(vessel["fresh"]), vessel["arterial"] == "yes") if vessel else Flow()
     return MrParts(tuple((m, s) for m, s in materials if s > 0), flow, enhancement or own.get("enhancement", ""),
                    texture_response(tissue))
 

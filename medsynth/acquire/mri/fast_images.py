@@ -7,13 +7,13 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from medsynth.acquire.mri.acquire import Made, Scan
 from medsynth.acquire.mri.coils import b1_map
 from medsynth.acquire.mri.components import bin_places, components_of, contrast_recipe, images_of
 from medsynth.acquire.mri.fast import reconstruct
 from medsynth.acquire.mri.fields import b0_map
 from medsynth.acquire.mri.maps import susceptibility_ppm
 from medsynth.acquire.mri.protocol import MriProtocol
+from medsynth.acquire.mri.scan import Made, Scan
 from medsynth.acquire.mri.sequences.table import SEQUENCES
 from medsynth.core.volume import Volume
 from medsynth.scene.phantom import Phantom
@@ -24,7 +24,7 @@ NEEDS_FIELD = ("swi", "bssfp")  # their contrast is that of the main field
 
 
 def fast_images(scan: Scan, phantom: Phantom, healthy: Phantom, *, twin: bool,
-                progress: Callable[[float], None] | None = None) -> tuple[Made]:
+                progress: Callable[[float], None] | None = None) -> Made:
     """Return every volume of the scan. The transmit field is that of the healthy body, for image and twin alike."""
     protocol = scan.protocol
     fields = protocol.kspace.fields
@@ -52,7 +52,7 @@ def fast_images(scan: Scan, phantom: Phantom, healthy: Phantom, *, twin: bool,
         if offsets[0] is not None:
             maps["b0"] = Volume(offsets[0], phantom.grid, "Hz")
     bare = None if not twin else images[-1]
-    return (Made(images[0], bare, targets, maps, {}, {}),)
+    return Made(images[0], bare, targets, maps, {}, {})
 
 
 def _field(scan: Scan, phantom: Phantom) -> Float32 | None:

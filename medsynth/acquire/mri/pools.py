@@ -23,7 +23,7 @@ class Pools:
     Attributes
     ----------
     t1_s, t2_s, t2_fse_s, t2_prime_s, adc_mm2_s, chi_ppm : as `MrMaterial` has them, with the contrast agent.
-    speed_mm_s, fresh : as `Flow` has them.
+    speed_mm_s, fresh, arterial : as `Flow` has them.
     fat : whether the protons are those of fat, with its spectrum.
     """
 
@@ -35,6 +35,7 @@ class Pools:
     chi_ppm: Array
     speed_mm_s: Array
     fresh: Array
+    arterial: NDArray[np.bool_]
     fat: NDArray[np.bool_]
 
     @property
@@ -152,4 +153,4 @@ def _pools(kinds: Sequence[_Kind], known: object, r: tuple[float, float]) -> Poo
         rows.append((*(1 / rate for rate in rates), one.t2_prime_s, one.adc_mm2_s, one.chi_ppm, kind.flow.speed_mm_s,
                      kind.flow.fresh))
     columns = np.ascontiguousarray(np.array(rows, float).reshape(-1, 8).T)
-    return Pools(*columns, fat=np.array([kind.compartment == "fat" for kind in kinds], bool))
+    return Pools(*columns, arterial=np.array([kind.flow.arterial for kind in kinds], bool), fat=np.array([kind.compartment == "fat" for kind in kinds], bool))

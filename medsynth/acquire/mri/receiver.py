@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 import numpy as np
@@ -27,28 +28,30 @@ def gain(protocol: MriProtocol, readout: Readout) -> float:
     The brightest of the reference tissues, resting, with the means of the tissue table and without contrast agent, is
     stored as `FULL`, in the brightest of the protocol's volumes.
     """
-    return FULL / max(reference_signals(protocol, readout)[0], 1e-6)
+    return FULL / max(1e-6, *(max(row) for row in reference_signals(protocol, readout).values()))
 
 
 def window(protocol: MriProtocol, readout: Readout) -> tuple[float, float]:
-    """Return (centre, width) for viewing: up to a little beyond the second brightest of the reference tissues."""
-    ordered = reference_signals(protocol, readout)
-    top = 1.25 * FULL * max(ordered[1] / max(ordered[0], 1e-6), 0.3)
+    """Return (centre, width) for viewing: up to a little beyond the second brightest reference tissue of the image."""
+    rows = reference_signals(protocol, readout)
+    ordered = sorted(rows["image"] if "image" in rows else next(iter(rows.values())), reverse=True)
+    if protocol.sequence == "tof":  # inflow shines beyond all resting tissue
+        ordered = [2 * value for value in ordered]
+    top = 1.25 * gain(protocol, readout) * max(ordered[1], 0.3 * ordered[0])
     return top / 2, top
 
 
 @lru_cache(maxsize=64)
-def reference_signals(protocol: MriProtocol, readout: Readout) -> tuple[float, ...]:
-    """Return the magnitudes of the reference tissues, largest first, each in its brightest volume."""
+def reference_signals(protocol: MriProtocol, readout: Readout) -> Mapping[str, tuple[float, ...]]:
+    """Return the magnitudes of the reference tissues in each volume of a protocol."""
     structures = [Structure(name, n, name, _CODE) for n, name in enumerate(REFERENCE_TISSUES, start=1)]
     table = spins(structures, protocol.field_T, MEAN)
-    sequence = SEQUENCES[protocol.sequence]
-    best = np.zeros(len(structures))
-    for one in sequence.contrasts(protocol).values():
+    found = {}
+    for name, one in SEQUENCES[protocol.sequence].contrasts(protocol).items():
         recipe = contrast_recipe(table, one, readout, b1=False, offsets=False)
-        states = recipe.states[:, centre_state(one, readout)]
-        best = np.maximum(best, np.abs(recipe.table[1:, 0] @ states))
-    return tuple(sorted(best.tolist(), reverse=True))
+        signal = np.abs(recipe.table[1:, 0] @ recipe.states[:, centre_state(one, readout)])
+        found[name] = tuple(float(value) for value in signal)
+    return found
 
 
 def centre_state(protocol: MriProtocol, readout: Readout) -> int:

@@ -33,7 +33,10 @@ STATIONARY_TR_MS = 200.0  # beyond it T2 coherences have died and every spoiling
 
 
 def respond_spoiled(pools: Pools, protocol: MriProtocol, readout: Readout, b1: float, offset_hz: float) -> Signals:
-    """Return the spoiled steady state; blood that moves through the volume has felt fewer pulses."""
+    """Return the spoiled steady state; blood that moves through the volume has felt fewer pulses.
+
+    Angiography saturates veins before they enter: they give what resting blood gives.
+    """
     flip = np.deg2rad(protocol.flip_deg) * b1
     if protocol.spoiling == "ideal" or protocol.tr_ms > STATIONARY_TR_MS:
         steady = signals.spoiled_gradient_echo(pools.t1_s, np.inf, tr_s=protocol.tr_s, te_s=0.0, flip_rad=flip)
@@ -41,6 +44,8 @@ def respond_spoiled(pools: Pools, protocol: MriProtocol, readout: Readout, b1: f
         steady = epg.spoiled_gradient_echo(pools.t1_s, pools.t2_s, tr_s=protocol.tr_s, flip_rad=flip,
                                            increment_deg=_INCREMENT_DEG[protocol.spoiling])
     moving = pools.speed_mm_s > SLOW_MM_S
+    if protocol.sequence == "tof":
+        moving &= pools.arterial
     if moving.any():
         felt = readout.thickness_mm / np.maximum(pools.speed_mm_s * protocol.tr_s, 1e-9)
         inflow = signals.inflow_gradient_echo(pools.t1_s, np.inf, tr_s=protocol.tr_s, te_s=0.0, flip_rad=float(flip),
