@@ -119,15 +119,16 @@ def add_planes(planes, first, axis, source, origin, row_step, column_step, lengt
         u0, v0 = np.empty(columns, np.float32), np.empty(columns, np.float32)
         du, dv = np.empty(columns, np.float32), np.empty(columns, np.float32)
         weight = np.empty(columns, np.float32)
+        d = np.empty(3)
         low, high = columns, 0
         for c in range(columns):
-            d = origin + r * row_step + c * column_step - source
-            size = np.abs(d)
+            for a in range(3):
+                d[a] = origin[a] + r * row_step[a] + c * column_step[a] - source[a]
             # The first of equal axes takes the ray, so that none is left out or counted twice.
             main = 0
-            if size[1] > size[main]:
+            if abs(d[1]) > abs(d[main]):
                 main = 1
-            if size[2] > size[main]:
+            if abs(d[2]) > abs(d[main]):
                 main = 2
             weight[c] = zero
             u0[c] = v0[c] = du[c] = dv[c] = zero
@@ -154,6 +155,8 @@ def add_planes(planes, first, axis, source, origin, row_step, column_step, lengt
                     _add(plane, iu, iv, u, v, 1, weight[c], out[r, c])
                 elif lanes == 2:
                     _add(plane, iu, iv, u, v, 2, weight[c], out[r, c])
+                elif lanes == 3:
+                    _add(plane, iu, iv, u, v, 3, weight[c], out[r, c])
                 elif lanes == 4:
                     _add(plane, iu, iv, u, v, 4, weight[c], out[r, c])
                 else:
@@ -207,24 +210,18 @@ def enlarge(coarse, row_at, row_taps, column_at, column_taps, out):
                                 + column_taps[n, 3] * line[x + 3 * lanes + m])
 
 
-@numba.njit(cache=True, nogil=True)
-def sphere_chord(ray, to_centre, radius):
-    """Return entry and exit (mm from the source) of a unit ray in a sphere; exit < entry: it misses.
-
-    to_centre : (3,) from the source to the centre.
-    """
-    along = ray @ to_centre
-    off = to_centre @ to_centre - along * along
+@numba.njit(inline="always")
+def _ball(along, off, radius):
+    """Return entry and exit of a ray in a ball whose centre is `along` the ray and sqrt(off) beside it."""
     if off >= radius * radius:
         return 1.0, 0.0
     half = np.sqrt(radius * radius - off)
     return along - half, along + half
 
 
-@numba.njit(cache=True, nogil=True)
-def _below(m, h0, piece):
+@numba.njit(inline="always")
+def _below(m, h0, low, high):
     """Return the part of a piece of a ray where its height s m + h0 is not above 0."""
-    low, high = piece
     if abs(m) < 1e-12:
         if h0 > 0.0:
             return 1.0, 0.0
@@ -236,21 +233,26 @@ def _below(m, h0, piece):
 
 
 @numba.njit(cache=True, nogil=True)
-def capsule_chord(ray, a, b, ra, rb):
+def capsule_chord(rx, ry, rz, ax, ay, az, bx, by, bz, ra, rb):
     """Return entry and exit (mm from the source) of a unit ray in a capsule; exit < entry: it misses.
 
-    a, b : ends (3,) relative to the source. The capsule is half a ball beyond each end, and between them the points
+    a, b : ends relative to the source. The capsule is half a ball beyond each end, and between them the points
     whose distance from the axis is at most the radius there, which goes linearly from ra to rb.
     """
-    axis = b - a
-    length = np.sqrt(axis @ axis)
+    ra_along, rb_along = rx * ax + ry * ay + rz * az, rx * bx + ry * by + rz * bz
+    a_squared = ax * ax + ay * ay + az * az
+    a_off, b_off = a_squared - ra_along * ra_along, bx * bx + by * by + bz * bz - rb_along * rb_along
+    ux, uy, uz = bx - ax, by - ay, bz - az
+    length = np.sqrt(ux * ux + uy * uy + uz * uz)
     if length < 1e-9:
-        return sphere_chord(ray, a, max(ra, rb))
-    axis = axis / length
+        return _ball(ra_along, a_off, max(ra, rb))
+    ux, uy, uz = ux / length, uy / length, uz / length
     slope = (rb - ra) / length
-    m, h0 = ray @ axis, -(a @ axis)
-    low, high = _below(m, h0, sphere_chord(ray, a, ra))
-    first, last = _below(-m, length - h0, sphere_chord(ray, b, rb))
+    m, h0 = rx * ux + ry * uy + rz * uz, -(ax * ux + ay * uy + az * uz)
+    low, high = _ball(ra_along, a_off, ra)
+    low, high = _below(m, h0, low, high)
+    first, last = _ball(rb_along, b_off, rb)
+    first, last = _below(-m, length - h0, first, last)
     if last >= first:
         if high >= low:
             low, high = min(low, first), max(high, last)
@@ -260,8 +262,8 @@ def capsule_chord(ray, a, b, ra, rb):
     # (ra + slope h)^2 is a quadratic in s.
     base = ra + slope * h0
     p2 = 1.0 - m * m - slope * slope * m * m
-    p1 = -(ray @ a) - m * h0 - slope * m * base
-    p0 = a @ a - h0 * h0 - base * base
+    p1 = -ra_along - m * h0 - slope * m * base
+    p0 = a_squared - h0 * h0 - base * base
     s0, s1 = -1e30, 1e30
     if abs(m) > 1e-12:
         s0, s1 = min(-h0 / m, (length - h0) / m), max(-h0 / m, (length - h0) / m)
@@ -271,21 +273,19 @@ def capsule_chord(ray, a, b, ra, rb):
         if p0 + p1 * (s0 + s1) > 0.0:
             return low, high
     else:
-        disc = p1 * p1 - p2 * p0
-        if disc <= 0.0:
+        inner = p1 * p1 - p2 * p0
+        if inner <= 0.0:
             if p2 > 0.0:
                 return low, high
         else:
-            root = np.sqrt(disc)
+            root = np.sqrt(inner)
             r0, r1 = (-p1 - root) / p2, (-p1 + root) / p2
             if p2 > 0.0:
                 s0, s1 = max(s0, r0), min(s1, r1)
-            else:  # the ray is steeper than the cone's flank: it is inside beyond a root
-                middle = -p1 / p2
-                if 0.5 * (s0 + s1) > middle:
-                    s0 = max(s0, max(r0, r1))
-                else:
-                    s1 = min(s1, min(r0, r1))
+            elif 0.5 * (s0 + s1) > -p1 / p2:  # the ray is steeper than the cone's flank: it is inside beyond a root
+                s0 = max(s0, max(r0, r1))
+            else:
+                s1 = min(s1, min(r0, r1))
     if s1 <= s0:
         return low, high
     if high < low:
@@ -347,13 +347,13 @@ def _merge(starts, ends, count):
 
 
 @numba.njit(cache=True, nogil=True)
-def _at(labels, neighbour, fraction, texture, table, point, out):
+def _at(labels, neighbour, fraction, texture, table, pk, pj, pi, out):
     """Write what a phantom holds of each basis material at a place in voxel indices, trilinear, 0 beyond the voxels."""
     lanes = table.shape[1]
     for m in range(lanes):
         out[m] = 0.0
-    k0, j0, i0 = int(np.floor(point[0])), int(np.floor(point[1])), int(np.floor(point[2]))
-    fk, fj, fi = point[0] - k0, point[1] - j0, point[2] - i0
+    k0, j0, i0 = int(np.floor(pk)), int(np.floor(pj)), int(np.floor(pi))
+    fk, fj, fi = pk - k0, pj - j0, pi - i0
     for corner in range(8):
         up, back, left = corner >> 2, (corner >> 1) & 1, corner & 1
         k, j, i = k0 + up, j0 + back, i0 + left
@@ -394,17 +394,22 @@ def capsule_lengths(ends_a, ends_b, radii_a, radii_b, lumen_a, lumen_b, place, m
                 for s in range(sub * sub):
                     y = r + (s // sub + 0.5) / sub - 0.5
                     x = c + (s % sub + 0.5) / sub - 0.5
-                    ray = origin + y * row_step + x * column_step - source
-                    ray = ray / np.sqrt(ray @ ray)
+                    rx = origin[0] + y * row_step[0] + x * column_step[0] - source[0]
+                    ry = origin[1] + y * row_step[1] + x * column_step[1] - source[1]
+                    rz = origin[2] + y * row_step[2] + x * column_step[2] - source[2]
+                    size = np.sqrt(rx * rx + ry * ry + rz * rz)
+                    rx, ry, rz = rx / size, ry / size, rz / size
                     pieces, holes = 0, 0
                     for m in range(place[t], place[t + 1]):
                         n = members[m]
-                        low, high = capsule_chord(ray, ends_a[n], ends_b[n], radii_a[n], radii_b[n])
+                        low, high = capsule_chord(rx, ry, rz, ends_a[n, 0], ends_a[n, 1], ends_a[n, 2], ends_b[n, 0],
+                                                  ends_b[n, 1], ends_b[n, 2], radii_a[n], radii_b[n])
                         if high <= low:
                             continue
                         pieces = _insert(starts, ends, pieces, low, high)
                         if lumen_a[n] > 0.0 and lumen_b[n] > 0.0:
-                            low, high = capsule_chord(ray, ends_a[n], ends_b[n], lumen_a[n], lumen_b[n])
+                            low, high = capsule_chord(rx, ry, rz, ends_a[n, 0], ends_a[n, 1], ends_a[n, 2], ends_b[n, 0],
+                                                      ends_b[n, 1], ends_b[n, 2], lumen_a[n], lumen_b[n])
                             if high > low:
                                 holes = _insert(inner, outer, holes, low, high)
                     pieces = _merge(starts, ends, pieces)
@@ -420,8 +425,11 @@ def capsule_lengths(ends_a, ends_b, radii_a, radii_b, lumen_a, lumen_b, place, m
                         steps = max(1, int(np.ceil(whole / step_mm)))
                         each = whole / steps
                         for m in range(steps):
-                            _at(labels, neighbour, fraction, texture, table,
-                                to_index @ (ray * (starts[n] + (m + 0.5) * each)) + corner, found)
+                            at = starts[n] + (m + 0.5) * each
+                            pk = at * (to_index[0, 0] * rx + to_index[0, 1] * ry + to_index[0, 2] * rz) + corner[0]
+                            pj = at * (to_index[1, 0] * rx + to_index[1, 1] * ry + to_index[1, 2] * rz) + corner[1]
+                            pi = at * (to_index[2, 0] * rx + to_index[2, 1] * ry + to_index[2, 2] * rz) + corner[2]
+                            _at(labels, neighbour, fraction, texture, table, pk, pj, pi, found)
                             for lane in range(lanes):
                                 displaced[r, c, lane] += np.float32(share * each * full / whole * found[lane])
                 solid[r, c] = np.float32(share * length)
@@ -435,7 +443,9 @@ def subtract_sampled(labels, neighbour, fraction, texture, table, steps, start, 
         found = np.empty(lanes)
         for j in range(out.shape[1]):
             for i in range(out.shape[2]):
-                point = start + steps[:, 0] * k + steps[:, 1] * j + steps[:, 2] * i
-                _at(labels, neighbour, fraction, texture, table, point, found)
+                pk = start[0] + steps[0, 0] * k + steps[0, 1] * j + steps[0, 2] * i
+                pj = start[1] + steps[1, 0] * k + steps[1, 1] * j + steps[1, 2] * i
+                pi = start[2] + steps[2, 0] * k + steps[2, 1] * j + steps[2, 2] * i
+                _at(labels, neighbour, fraction, texture, table, pk, pj, pi, found)
                 for m in range(lanes):
                     out[k, j, i, m] -= np.float32(found[m])

@@ -104,8 +104,11 @@ def basis_of(structures: Sequence[Structure], energies_keV: Float64, weights: Fl
             break
         holder, own = wanted[worst]
         left = [name for name in own if name not in names]
-        names.append(IODINE if "I" in holder.mass_fractions and IODINE not in names and len(left) == 0
-                     else max(left, key=lambda name: material(name).density_g_cm3))
+        if "I" in holder.mass_fractions and IODINE not in names:
+            left = [IODINE]
+        if not left:  # everything that it is made of is in the basis already
+            break
+        names.append(max(left, key=lambda name: material(name).density_g_cm3))
     table = np.zeros((65536, len(names)), np.float32)
     for label in materials:
         table[label] = fits[label][0] - fits[BACKGROUND][0]

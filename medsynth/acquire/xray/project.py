@@ -73,8 +73,8 @@ def path_lengths(phantom: Phantom, geometry: Geometry, table: Float32, *, patche
     table = np.ascontiguousarray(table, np.float32)
     out = _projected(_PhantomPlanes(phantom, table), geometry, lattice_voxels, sharpen=sharpen)
     for patch in patches:
-        finer = _ValuePlanes(patch.grid, _difference(phantom, patch, table))
-        out += _projected(finer, geometry, lattice_voxels, sharpen=sharpen)
+        out += _projected(_ValuePlanes(patch.grid, _difference(phantom, patch, table)), geometry, lattice_voxels,
+                          sharpen=sharpen)
     return out
 
 
@@ -105,7 +105,8 @@ def difference_lengths(phantom: Phantom, other: Phantom, geometry: Geometry, tab
     first, shape = _shadow_box(grid, geometry)
     if not all(shape):
         return (0, 0), np.zeros((0, 0, table.shape[1]), np.float32)
-    return first, _projected(_ValuePlanes(grid, two - one), geometry, LATTICE_VOXELS, crop=(first, shape), sharpen=True)
+    planes = _ValuePlanes(grid, two - one, whole=phantom.grid)
+    return first, _projected(planes, geometry, LATTICE_VOXELS, crop=(first, shape), sharpen=True)
 
 
 def volume_lengths(values: NDArray[np.floating], grid: Grid, geometry: Geometry, *,
@@ -249,7 +250,7 @@ class _PhantomPlanes:
         low, high = _boxes(phantom, organ, 1)
         box = tuple(slice(int(a), int(max(a, b))) for a, b in zip(low[0], high[0], strict=True))
         self._phantom, self._table = _cropped(phantom, box), table
-        self.grid, self.lanes = self._phantom.grid, table.shape[1]
+        self.grid, self.whole, self.lanes = self._phantom.grid, phantom.grid, table.shape[1]
         self.empty = bool((high[0] <= low[0]).any())
 
     def fill(self, axis: int, first: int, out: Float32) -> None:
@@ -264,7 +265,7 @@ class _SharePlanes:
     lanes, empty = 1, False
 
     def __init__(self, phantom: Phantom, wanted: NDArray[np.bool_]) -> None:
-        self._phantom, self._wanted, self.grid = phantom, wanted, phantom.grid
+        self._phantom, self._wanted, self.grid, self.whole = phantom, wanted, phantom.grid, phantom.grid
 
     def fill(self, axis: int, first: int, out: Float32) -> None:
         """Write planes from `first` on."""
@@ -273,12 +274,12 @@ class _SharePlanes:
 
 
 class _ValuePlanes:
-    """Planes of a volume (k, j, i, lane)."""
+    """Planes of a volume (k, j, i, lane), which may be a part of a `whole`: its rays are then those of the whole."""
 
     empty = False
 
-    def __init__(self, grid: Grid, values: Float32) -> None:
-        self.grid, self._values, self.lanes = grid, values, values.shape[3]
+    def __init__(self, grid: Grid, values: Float32, *, whole: Grid | None = None) -> None:
+        self.grid, self.whole, self._values, self.lanes = grid, whole or grid, values, values.shape[3]
 
     def fill(self, axis: int, first: int, out: Float32) -> None:
         """Write planes from `first` on."""
@@ -295,7 +296,7 @@ def _projected(planes: _Planes, geometry: Geometry, lattice_voxels: float, *,
     first, shape = ((0, 0), geometry.shape_ji) if crop is None else crop
     if planes.empty or not planes.lanes:
         return np.zeros((*shape, planes.lanes), np.float32)
-    step = lattice_mm or lattice_voxels * _voxel_mm(planes.grid, geometry)
+    step = lattice_mm or lattice_voxels * _voxel_mm(planes.whole, geometry)
     if step <= 0:
         return _cast(planes, geometry.crop(first, shape))
     if step < 1.25 * geometry.pixel_mm:
@@ -304,7 +305,7 @@ def _projected(planes: _Planes, geometry: Geometry, lattice_voxels: float, *,
         around = geometry.crop((first[0] - more, first[1] - more), (shape[0] + 2 * more, shape[1] + 2 * more))
         image = _cast(planes, _divided(around, every))
         if sharpen:
-            image = _sharpened(image, planes.grid, geometry, geometry.pixel_mm / every)
+            image = _sharpened(image, planes.whole, geometry, geometry.pixel_mm / every)
         return np.ascontiguousarray(_averaged(image, every)[more:more + shape[0], more:more + shape[1]])
     row, row_count = _lattice_range(first[0], shape[0], geometry.pixel_mm / step)
     column, column_count = _lattice_range(first[1], shape[1], geometry.pixel_mm / step)
@@ -314,7 +315,7 @@ def _projected(planes: _Planes, geometry: Geometry, lattice_voxels: float, *,
                     geometry.row_step, geometry.column_step, step, (row_count, column_count))
     coarse = _cast(planes, rays)
     if sharpen:
-        coarse = _sharpened(coarse, planes.grid, geometry, step)
+        coarse = _sharpened(coarse, planes.whole, geometry, step)
     row_at, row_taps = _taps(first[0], shape[0], geometry.pixel_mm / step, row)
     column_at, column_taps = _taps(first[1], shape[1], geometry.pixel_mm / step, column)
     out = np.empty((*shape, planes.lanes), np.float32)
