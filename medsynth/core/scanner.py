@@ -22,6 +22,7 @@ class ScannerRecord:
     window : (centre, width) a viewer should start with.
     by_slice : DICOM keyword -> one value per slice, over those of `attributes`.
     codes : DICOM keyword of a code sequence -> (value, scheme, meaning).
+    sidecar : what DICOM has no keyword for, in names and units of BIDS, for the JSON file beside an MR image.
     """
 
     modality: Modality
@@ -30,3 +31,4 @@ class ScannerRecord:
     window: tuple[float, float]
     by_slice: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     codes: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
+    sidecar: Mapping[str, AttributeValue] = field(default_factory=dict)

@@ -23,10 +23,10 @@ _SUPERSAMPLING = 2  # lines are drawn this much larger and then averaged
 _SMALLEST_ZOOM_MM = 40.0
 _KEYPOINT = (80, 235, 255)
 # What a reader looks for, by what the names begin with; where nothing of it is in the image, the largest shadows.
-_OUTLINED = ("lung", "heart", "aort", "trachea", "diaphragm", "rib", "clavicle", "scapula", "vertebra", "sacrum",
-             "hip_bone", "femur", "tibia", "fibula", "patella", "skull", "mandible", "maxilla", "frontal_bone",
-             "parietal_bone", "temporal_bone", "occipital_bone", "kidney", "liver", "nipple", "pectoral", "glandular",
-             "implant")
+_CHEST = ("lung", "heart", "aort", "rib", "clavicle", "trachea")
+_ELSEWHERE = ("rib", "vertebra", "sacrum", "hip_bone", "femur", "tibia", "fibula", "patella", "skull", "mandible",
+              "maxilla", "frontal_bone", "parietal_bone", "temporal_bone", "occipital_bone", "kidney", "liver",
+              "nipple", "pectoral", "glandular", "implant")
 _LARGEST = 6
 _HIDING = ("skin", "fat", "muscle", "soft_tissue", "body", "air")
 
@@ -45,7 +45,7 @@ def write_radiograph(path: Path, image: Volume, masks: Mapping[str, Volume],
     """
     grey = _shown(image, scanner)
     frame = _Frame.fitting(grey.shape, _PANEL_PX)
-    outlined = _chosen(masks)
+    outlined = _chosen(masks, _CHEST if scanner.attributes.get("BodyPartExamined") == "CHEST" else _ELSEWHERE)
     palette = structure_colours(outlined)
     lines = [(palette[name], line) for name in outlined for line in frame.outlines(masks[name].array[0])]
     lesions = [(lesion_colour(f.number), line) for f in findings
@@ -75,10 +75,10 @@ def _window_words(scanner: ScannerRecord) -> str:
     return f"{kind}C {scanner.window[0]:.0f}  W {scanner.window[1]:.0f}"
 
 
-def _chosen(masks: Mapping[str, Volume]) -> list[str]:
+def _chosen(masks: Mapping[str, Volume], wanted: tuple[str, ...]) -> list[str]:
     """Return the structures to outline."""
     organs = [name for name in masks if not name.startswith("lesion_")]
-    known = [name for name in organs if name.startswith(_OUTLINED)]
+    known = [name for name in organs if name.startswith(wanted)]
     if known:
         return known
     plain = [name for name in organs if not any(word in name for word in _HIDING)] or organs
@@ -145,6 +145,6 @@ def _zoom(grey: NDArray[np.float32], image: Volume, finding: Finding) -> Image.I
     pen = ImageDraw.Draw(tile)
     write(pen, (6, 4), f"{finding.number}  {finding.kind.replace('_', ' ')}", colour=colour)
     write(pen, (6, ZOOM_PX - 20),
-          f"{shadow.long_axis_mm:.1f} x {shadow.short_axis_mm:.1f} mm on the detector  {finding.volume_ml:.2g} ml")
+          f"shadow {shadow.long_axis_mm:.0f} x {shadow.short_axis_mm:.0f} mm  {finding.volume_ml:.2g} ml")
     ruler(pen, (ZOOM_PX - 8, 24), frame.scale / pixel_mm, ZOOM_PX / 3.5)
     return tile

@@ -59,7 +59,7 @@ def sidecar(scanner: ScannerRecord) -> dict[str, Any]:
     found |= {name: convert(told[keyword]) for keyword, (name, convert) in _FIELDS.items() if keyword in told}
     if told.get("InPlanePhaseEncodingDirection") in _PHASE_AXIS:
         found["PhaseEncodingAxis"] = _PHASE_AXIS[str(told["InPlanePhaseEncodingDirection"])]
-    return {**found, "SyntheticData": True}
+    return {**found, **{name: _same(value) for name, value in scanner.sidecar.items()}, "SyntheticData": True}
 
 
 def write_sidecar(scanner: ScannerRecord, path: Path) -> None:

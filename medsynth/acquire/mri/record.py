@@ -63,13 +63,14 @@ def scanner_record(protocol: MriProtocol, encoding: Encoding, clock: Clock, wind
     }
     if protocol.ti_ms:
         attributes["InversionTime"] = protocol.ti_ms
+    sidecar: dict[str, Any] = {}
     if protocol.sequence == "dwi":
         attributes["DiffusionBValue"] = float(protocol.b_values[-1])
-        attributes["EffectiveEchoSpacing"] = protocol.echo_spacing_ms / 1000 / options.acceleration.phase
+        sidecar["EffectiveEchoSpacing"] = protocol.echo_spacing_ms / 1000 / options.acceleration.phase
     if protocol.phase != "none":
         attributes |= {"ContrastBolusAgent": protocol.agent, "ContrastBolusRoute": "IV",
                        "ContrastBolusIngredient": "GADOLINIUM"}
-    return ScannerRecord("MR", description(protocol), attributes, window)
+    return ScannerRecord("MR", description(protocol), attributes, window, sidecar=sidecar)
 
 
 def train_length(protocol: MriProtocol, encoding: Encoding, clock: Clock) -> int:

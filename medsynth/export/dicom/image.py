@@ -145,9 +145,10 @@ def _add_geometry(dataset: Dataset, grid: Grid, study: StudyInfo) -> None:
 def _add_pixel_format(dataset: Dataset, image: Volume) -> None:
     signed = image.array.dtype.kind == "i"
     stored = int(dataset.get("BitsStored", _WIDEST))
-    top = int(image.array.max())
-    if not 2 <= stored <= _WIDEST or (not signed and top >= 1 << stored):
-        raise DatasetError(expected("BitsStored", stored, f"in 2..{_WIDEST} and hold the largest value, {top}"))
+    low, high = int(image.array.min()), int(image.array.max())
+    reach = 1 << max(stored - signed, 0)
+    if not 2 <= stored <= _WIDEST or high >= reach or low < (-reach if signed else 0):
+        raise DatasetError(expected("BitsStored", stored, f"in 2..{_WIDEST} and hold values from {low} to {high}"))
     dataset.SamplesPerPixel = 1
     dataset.Rows, dataset.Columns = image.grid.shape_kji[1:]
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, stored, stored - 1

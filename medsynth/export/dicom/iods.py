@@ -7,7 +7,7 @@ them. A further modality is one more function and one more line in the table.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,8 @@ Values = Mapping[str, AttributeValue | None]  # by DICOM keyword; None and () ar
 
 INTENT, RAW, SHOWN = "PresentationIntentType", "FOR PROCESSING", "FOR PRESENTATION"
 _DISPLAY = ("VOILUTFunction", "WindowCenter", "WindowWidth")
-PHASE = "phase"  # quantity of an MR image that holds phase rather than magnitude
+PHASE = "phase_rad"  # quantity of an MR image that holds phase rather than magnitude
+_PHASE_STEP = 1e-4
 
 _LETTERS = (("R", "L"), ("A", "P"), ("F", "H"))  # towards lower and higher LPS x, y, z
 _SLANT = 0.26  # a direction within 15 degrees of an axis is named by that axis alone
@@ -49,6 +50,7 @@ class Iod:
     values : the attributes of its own, from image and scanner.
     dtypes : of the voxels that it can hold.
     quantities : what the voxels may mean; empty for anything.
+    steps : quantity of a float image -> what a stored 1 means, for those that become whole numbers.
     projection : whether it is an image plane of its own rather than a slice in the patient's frame of reference.
     without : what a scanner may tell of other images that does not belong into these.
     """
@@ -59,12 +61,22 @@ class Iod:
     values: Callable[[Volume, ScannerRecord], Values]
     dtypes: tuple[str, ...] = ("uint16",)
     quantities: tuple[str, ...] = ()
+    steps: Mapping[str, float] = field(default_factory=dict)
     projection: bool = False
     without: tuple[str, ...] = ()
 
     def holds(self, image: Volume) -> bool:
         """Whether an image can be written as such an object."""
+        if image.array.dtype == np.float32 and image.quantity in self.steps:
+            return True
         return image.array.dtype.name in self.dtypes and (not self.quantities or image.quantity in self.quantities)
+
+    def stored(self, image: Volume) -> Volume:
+        """Return an image as the whole numbers that its files hold; itself where it has them already."""
+        step = self.steps.get(image.quantity)
+        if step is None or image.array.dtype != np.float32:
+            return image
+        return replace(image, array=np.rint(np.clip(image.array / step, -32768, 32767)).astype(np.int16))
 
 
 def iod_of(scanner: ScannerRecord) -> Iod:
@@ -106,11 +118,14 @@ def _ct(image: Volume, scanner: ScannerRecord) -> Values:
 
 
 def _mr(image: Volume, scanner: ScannerRecord) -> Values:
-    kind = "P" if image.quantity == PHASE else "M"
-    return {"ImageType": ("DERIVED", "PRIMARY", kind), "PatientPosition": "HFS", "ScanningSequence": "RM",
-            "SequenceVariant": "NONE", "ScanOptions": None, "MRAcquisitionType": None, "RepetitionTime": None,
-            "EchoTime": None, "EchoTrainLength": None, "SliceThickness": image.grid.spacing_mm[0],
-            "PhotometricInterpretation": "MONOCHROME2", **_window(scanner)}
+    phase = image.quantity == PHASE
+    # The slope that makes radians of a phase is an addition of ours to the object, as other makers add it.
+    slope = {"RescaleIntercept": 0, "RescaleSlope": _PHASE_STEP, "RescaleType": "US"} if phase else {}
+    return {"ImageType": ("DERIVED", "PRIMARY", "P" if phase else "M"), "PatientPosition": "HFS",
+            "ScanningSequence": "RM", "SequenceVariant": "NONE", "ScanOptions": None, "MRAcquisitionType": None,
+            "RepetitionTime": None, "EchoTime": None, "EchoTrainLength": None,
+            "SliceThickness": image.grid.spacing_mm[0], "PhotometricInterpretation": "MONOCHROME2",
+            **slope, **_window(scanner)}
 
 
 def _dx(image: Volume, scanner: ScannerRecord) -> Values:
@@ -151,7 +166,7 @@ def _mg(image: Volume, scanner: ScannerRecord) -> Values:
 IODS: dict[str, Iod] = {
     "CT": Iod("CT image", CTImageStorage, codes.SCT.ComputedTomography, _ct, ("int16",), ("HU",)),
     "MR": Iod("MR image", MRImageStorage, Code("113091000", "SCT", "Magnetic resonance imaging"), _mr,
-              ("uint16", "int16")),
+              ("uint16", "int16"), ("signal", PHASE), {PHASE: _PHASE_STEP}),
     "DX": Iod("DX image", DigitalXRayImageStorageForPresentation, codes.SCT.PlainRadiography, _dx, projection=True),
     f"DX {RAW}": Iod("DX image for processing", DigitalXRayImageStorageForProcessing, codes.SCT.PlainRadiography, _dx,
                      projection=True, without=_DISPLAY),

@@ -55,6 +55,7 @@ def write_study(folder: Path, image: Volume, scanner: ScannerRecord, study: Stud
         If something has no DICOM form: see `image_datasets`, `lesion_segmentation`, `organ_segmentation`.
     """
     _check_grids(image, organs=organs, lesions=lesions)
+    image = iod_of(scanner).stored(image)
     images = image_datasets(image, scanner, study, series=name, series_number=number)
     paths = write_images(images, image, folder / name)
     if findings:
