@@ -15,7 +15,7 @@ from medsynth.acquire.xray.geometry import Geometry
 from medsynth.acquire.xray.looks import looks
 from medsynth.acquire.xray.markers import Marker, side_marker
 from medsynth.acquire.xray.plates import side_of, stand_plates
-from medsynth.acquire.xray.positioning import Stand, corners_of, draw_errors, stand, stand_free
+from medsynth.acquire.xray.positioning import Stand, corners_of, draw_errors, stand, stand_free, vector
 from medsynth.acquire.xray.processing import Field, find_field, present
 from medsynth.acquire.xray.project import Device
 from medsynth.acquire.xray.protocol import XrayProtocol
@@ -116,7 +116,8 @@ def beam_grid(scene: Scene, geometry: Geometry, voxel_mm: tuple[float, float]) -
     axis = int(np.argmax(np.abs(ray)))
     if abs(ray[axis]) > np.cos(np.radians(20.0)):
         direction = np.array(AXIAL)
-        spacing = tuple(along if abs(direction[axis, n]) == 1 else across for n in range(3))
+        dz, dy, dx = (along if abs(direction[axis, n]) == 1 else across for n in range(3))
+        spacing = (dz, dy, dx)
     else:
         direction = np.stack([-np.array(geometry.row_step), ray, np.array(geometry.column_step)], axis=1)
         spacing = (across, along, across)
@@ -127,9 +128,8 @@ def beam_grid(scene: Scene, geometry: Geometry, voxel_mm: tuple[float, float]) -
                            for d in (depth.min(), depth.max())])
     low = np.maximum((body @ direction).min(0), (beam @ direction).min(0) - MARGIN_MM)
     high = np.minimum((body @ direction).max(0), (beam @ direction).max(0) + MARGIN_MM)
-    shape = tuple(max(1, int(np.ceil((b - a) / s - 1e-9))) for a, b, s in zip(low, high, spacing, strict=True))
-    middle = direction @ ((low + high) / 2)
-    return Grid.centred(shape, spacing, tuple(middle.tolist()), as_direction(direction))
+    k, j, i = np.maximum(1, np.ceil((high - low) / spacing - 1e-9)).astype(int).tolist()
+    return Grid.centred((k, j, i), spacing, vector(direction @ ((low + high) / 2)), as_direction(direction))
 
 
 def image_grid(geometry: Geometry) -> Grid:
@@ -223,11 +223,12 @@ def _pairs(setup: _Setup, shot: Exposure, field: Field, record: ScannerRecord
         pairs["for_processing"] = (Volume(shot.raw[None], image_grid(setup.stand.geometry), READING),
                                    for_processing(record, setup.detector))
     others = {"noise_free": shot.noise_free, "scatter_free": shot.scatter_free, "bone_suppressed": shot.bone_suppressed}
-    for name, values in others.items():
-        if name in asked.targets and values is not None:
-            own = _field(setup, shot, values) if name == "scatter_free" else field
-            words = name.replace("_", " ")
-            pairs[name] = _presented(setup, values, own, look), processed_otherwise(record, f"{look}, {words}")
+    for target in asked.targets:
+        values = others.get(target)
+        if values is not None:
+            own = _field(setup, shot, values) if target == "scatter_free" else field
+            words = f"{look}, {target.replace('_', ' ')}"
+            pairs[target] = _presented(setup, values, own, look), processed_otherwise(record, words)
     return pairs
 
 

@@ -81,7 +81,7 @@ def present(signal: Float32, field: Field, look: Look, pixel_mm: float) -> NDArr
     inside = signal[top:top + height, left:left + width]
     x = -_log(inside, field.interest)
     shown = tone(equalised(x, inside, field.noise, look, pixel_mm), look)
-    out = np.full(signal.shape, P_MAX, np.uint16)  # behind the shutters
+    out = np.zeros(signal.shape, np.uint16)  # behind the shutters: black, as readers want it
     out[top:top + height, left:left + width] = shown
     return out
 
