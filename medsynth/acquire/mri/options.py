@@ -117,6 +117,10 @@ class Acceleration(Strict):
             raise ValueError(f"method must be 'sense' or 'grappa' for an acceleration of {self.total}, got 'none'")
         if self.method == "grappa" and self.slice > 1:
             raise ValueError(f"slice must be 1 for method 'grappa', which fills lines of one axis, got {self.slice}")
+        needed = (self.kernel[0] - 1) * self.phase + 2  # rows a kernel spans, and one more to fit
+        if self.method == "grappa" and self.calibration_lines < needed:
+            raise ValueError(f"calibration_lines must be >= {needed} for a kernel of {self.kernel[0]} lines and phase "
+                             f"{self.phase}, got {self.calibration_lines}")
         return self
 
 

@@ -165,6 +165,6 @@ def test_a_grid_that_is_not_the_engines_is_refused():
         offsets(encoding, Grid.centred((10, 20, 20), (2.0, 1.9, 2.0)))
     with pytest.raises(RecipeError, match="at least 4 phase-encoded lines, got 3 from 3 pixels"):
         plan(Grid.centred((10, 3, 20), (2.0, 2.0, 2.0)), options(), dimensions=3, field_T=3.0, bandwidth_hz_px=200.0)
-    with pytest.raises(RecipeError, match="dephasing_s must be finite and >= 0, got -0.01"):
+    with pytest.raises(RecipeError, match=r"dephasing_s must be finite and >= 0, got -0\.01"):
         plan(Grid.centred((10, 20, 20), (2.0, 2.0, 2.0)), options(), dimensions=3, field_T=3.0, bandwidth_hz_px=200.0,
              dephasing_s=-0.01)

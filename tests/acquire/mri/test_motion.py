@@ -115,7 +115,7 @@ def test_coils_stay_in_the_laboratory_when_the_patient_moves():
     rest = MotionPlan((Pose(np.eye(3), np.zeros(3)),), moves.index, grid.centre_mm)
     truth = measure([Stream(np.roll(share, 2, axis=1).astype(np.complex64), ones)],
                     measurement(encoding, clock, opts, where, array, rest))
-    assert nrmse(found, truth) < 1e-4
+    assert nrmse(found, truth) < 1e-3
     with_coils = measure([Stream(share.astype(np.complex64), ones)],
                          measurement(encoding, clock, opts, where, array, rest))
     assert nrmse(np.abs(np.fft.fftn(np.fft.ifftshift(with_coils, axes=(1, 2, 3)), axes=(1, 2, 3))),
