@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import nibabel as nib
 import numpy as np
@@ -46,11 +46,34 @@ def write_nifti(volume: Volume, path: Path, *, level: int = 3, slope: float = 1.
     array = volume.array.view(np.uint8) if volume.array.dtype == bool else volume.array
     if array.dtype.name not in DTYPES:
         raise DatasetError(expected("dtype of a NIfTI volume", array.dtype.name, f"one of {', '.join(DTYPES)}"))
+    _write(array, volume, path, level, slope)
+
+
+def write_nifti_stack(volumes: Sequence[Volume], path: Path, *, level: int = 3) -> None:
+    """Write volumes on one grid as a 4D NIfTI-1 file, the number of the volume last.
+
+    Parameters
+    ----------
+    volumes : at least one, of one type: those of `write_nifti`, or complex64.
+
+    Raises
+    ------
+    DatasetError
+        If the types differ or are none of those.
+    """
+    types = sorted({volume.array.dtype.name for volume in volumes})
+    if len(types) != 1 or types[0] not in (*DTYPES, "complex64"):
+        raise DatasetError(expected("dtypes of a NIfTI stack", types, f"one of {', '.join(DTYPES)}, complex64"))
+    _write(np.stack([volume.array for volume in volumes]), volumes[0], path, level, 1.0)
+
+
+def _write(array: NDArray[Any], volume: Volume, path: Path, level: int, slope: float) -> None:
+    """Write an array (k, j, i) or (n, k, j, i) on the grid of `volume`."""
     if not path.name.endswith((".nii", ".nii.gz")):
         raise DatasetError(expected("path of a NIfTI file", str(path), "a name that ends in .nii or .nii.gz"))
     # NIfTI's first axis varies fastest: a C-contiguous [k, j, i] array is already in file order.
     voxels = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-    head = _header(volume, array.dtype, slope) + b"\0\0\0\0"  # no extensions
+    head = _header(volume, array, slope) + b"\0\0\0\0"  # no extensions
     with path.open("wb") as file:
         if path.name.endswith(".nii"):
             file.write(head)
@@ -111,10 +134,10 @@ def grid_of_affine(shape_kji: tuple[int, ...], affine: NDArray[np.float64]) -> G
                 cast(Matrix3, tuple(tuple(row) for row in direction.tolist())))
 
 
-def _header(volume: Volume, dtype: np.dtype[np.generic], slope: float) -> bytes:
+def _header(volume: Volume, array: NDArray[Any], slope: float) -> bytes:
     header = nib.Nifti1Header(endianness="<")
-    header.set_data_dtype(dtype)
-    header.set_data_shape(volume.grid.shape_kji[::-1])
+    header.set_data_dtype(array.dtype)
+    header.set_data_shape(array.shape[::-1])
     affine = ras_affine(volume.grid)
     header.set_sform(affine, code=1)
     header.set_qform(affine, code=1, strip_shears=True)

@@ -120,7 +120,7 @@ def _ct(image: Volume, scanner: ScannerRecord) -> Values:
 def _mr(image: Volume, scanner: ScannerRecord) -> Values:
     phase = image.quantity == PHASE
     # The slope that makes radians of a phase is an addition of ours to the object, as other makers add it.
-    slope = {"RescaleIntercept": 0, "RescaleSlope": _PHASE_STEP, "RescaleType": "US"} if phase else {}
+    slope: Values = {"RescaleIntercept": 0, "RescaleSlope": _PHASE_STEP, "RescaleType": "US"} if phase else {}
     return {"ImageType": ("DERIVED", "PRIMARY", "P" if phase else "M"), "PatientPosition": "HFS",
             "ScanningSequence": "RM", "SequenceVariant": "NONE", "ScanOptions": None, "MRAcquisitionType": None,
             "RepetitionTime": None, "EchoTime": None, "EchoTrainLength": None,
