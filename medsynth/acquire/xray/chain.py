@@ -17,7 +17,7 @@ from medsynth.acquire.xray.detector import Detector
 from medsynth.acquire.xray.geometry import Geometry, check_geometry
 from medsynth.acquire.xray.materials import Basis, basis_of, fit, material
 from medsynth.acquire.xray.project import Device, body_box, difference_lengths, path_lengths, tube_paths
-from medsynth.acquire.xray.source import Technique, beam_of, fluence, hvl_mm, shutters, spectrum, water_energies
+from medsynth.acquire.xray.source import Technique, beam_of, fluence, full_beam, hvl_mm, shutters, water_energies
 from medsynth.core.seed import Seed
 from medsynth.scene.phantom import Phantom
 from medsynth.scene.structure import Structure
@@ -279,10 +279,10 @@ def _described(chain: _Chain, mas: float, index: float, **images: Any) -> Exposu
     g, t, d = chain.geometry, chain.technique, chain.detector
     target = t.target_index or exposure.INDEX_PER_UGY * t.dose_ugy
     deviation = exposure.deviation_index(index, target)
-    kerma = chain.beam.kerma_ugy * mas * (1000 / g.sid_mm) ** 2
+    kerma = full_beam(t, layers=True).kerma_ugy * mas * (1000 / g.sid_mm) ** 2
     dap = exposure.dose_area_product(g, t, chain.open_share, mas)
     incident, surface = exposure.entrance_ugy(t, chain.skin_mm, mas)
-    before = spectrum(t.tube, t.kvp).behind(t.filter_mm)
+    before = full_beam(t)
     numbers: dict[str, float | str] = {
         "kvp": t.kvp, "mas": mas, "tube": t.tube, "detector": d.name, "grid": t.grid, "focal_mm": t.focal_mm,
         "hvl_mm_al": hvl_mm(before), "mean_keV": before.mean_keV, "sid_mm": g.sid_mm,

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from medsynth.acquire.xray.detector import Detector, signal_per_ugy
 from medsynth.acquire.xray.geometry import Geometry
-from medsynth.acquire.xray.source import Box, Technique, beam_of, fluence
+from medsynth.acquire.xray.source import Box, Technique, fluence, full_beam
 from medsynth.core.errors import RecipeError
 from medsynth.core.grid import Grid
 from medsynth.scene.phantom import Phantom
@@ -77,14 +77,14 @@ def deviation_index(index: float, target: float) -> float:
 
 def dose_area_product(geometry: Geometry, technique: Technique, open_share: Float32, mas: float) -> float:
     """Return the air kerma of the beam x its area in uGy m2, without the body; the same at any distance."""
-    per_ugy = beam_of(technique).kerma_ugy * mas
+    per_ugy = full_beam(technique).kerma_ugy * mas
     return float(per_ugy * (fluence(geometry, technique) * open_share).mean(dtype=np.float64)
                  * np.prod(geometry.size_mm) / 1e6)
 
 
 def entrance_ugy(technique: Technique, source_to_skin_mm: float, mas: float) -> tuple[float, float]:
     """Return incident air kerma at the skin and entrance surface dose (with backscatter), in uGy."""
-    incident = beam_of(technique).kerma_ugy * mas * (1000 / source_to_skin_mm) ** 2
+    incident = full_beam(technique).kerma_ugy * mas * (1000 / source_to_skin_mm) ** 2
     return incident, BACKSCATTER * incident
 
 

@@ -25,15 +25,16 @@ Float64 = NDArray[np.float64]
 Box = tuple[float, float, float, float]  # first row, first column, last row, last column, fractional pixels
 AnodeSide = Literal["up", "down", "left", "right", "none"]
 
-# Borders in keV of the energy groups, each of which becomes two energies; K edges of Mo, Rh, Ag, I, Cs and Gd lie at
-# borders, since filters, contrast agent and sensors jump there.
-GROUPS_KEV = {"general": (10, 20, 25.5, 33, 36, 41, 50, 60, 70, 95, 122, 151),
+# Borders in keV of the energy groups, each of which becomes two energies; they are no bin's middle, and K edges (of Mo,
+# Rh, Ag, I, Cs) lie near borders, since filters, contrast agent and sensors jump there.
+GROUPS_KEV = {"general": (10, 20, 25, 33, 36, 41, 50, 60, 70, 95, 122, 151),
               "mammography": (10, 12.5, 15, 17.5, 20, 23.5, 25.5, 30, 41)}
 BEHIND_CM = {"general": 12.0, "mammography": 4.0}  # the energies suit photons behind this much water
 # Depth in the anode at which detected photons arise, along the electrons' way, at 120 kV, and the power of the voltage
-# with which it grows: fitted to the heel effect of SpekPy 2.5.4 (doi:10.1002/mp.14945), 12 and 16 degrees, 60-120 kV.
-ANODE_DEPTH_CM = 2.0e-4
-ANODE_DEPTH_POWER = 1.65
+# with which it grows: fitted to the air kerma of SpekPy 2.5.4 (doi:10.1002/mp.14945) at 12 and 16 degrees, 60-120 kV,
+# within 0.025 over -8 to +10 degrees.
+ANODE_DEPTH_CM = 1.69e-4
+ANODE_DEPTH_POWER = 1.57
 # Radiation beyond the shutters: leakage and scatter in tube and room, as a share of the open beam (unverified), and
 # the half-width of their edge per mm of focus (the penumbra: shutters stand at about a quarter of the way, unverified).
 LEAKAGE = 2e-4
@@ -181,6 +182,12 @@ def spectrum(tube_name: str, kvp: float) -> Beam:
     return Beam(energies, photons).behind(own.filter_mm)
 
 
+def full_beam(technique: Technique, *, layers: bool = False) -> Beam:
+    """Return the beam of a technique behind its filters in the bins of the tables, for kerma and half-value layers."""
+    beam = spectrum(technique.tube, technique.kvp).behind(technique.filter_mm)
+    return beam.behind(technique.layers_mm) if layers else beam
+
+
 def beam_of(technique: Technique) -> Beam:
     """Return the beam of a technique behind every filter and layer, in a few energies that stand for all.
 
@@ -229,7 +236,7 @@ def hvl_mm(beam: Beam, *, share: float = 0.5, metal: str = "aluminium") -> float
 
 
 def heel(tube_name: str, kvp: float, towards_cathode_rad: ArrayLike) -> Float64:
-    """Return the energy fluence (...) at these angles from the central ray, relative to it: less towards the anode.
+    """Return the air kerma (...) at these angles from the central ray, relative to it: less towards the anode.
 
     A photon born at depth d in the anode leaves through d cos(anode) / sin(anode + angle) of it.
     """
@@ -241,8 +248,8 @@ def heel(tube_name: str, kvp: float, towards_cathode_rad: ArrayLike) -> Float64:
     leaving = np.maximum(anode + angles, np.radians(0.3))
     depth_cm = ANODE_DEPTH_CM * (kvp / 120) ** ANODE_DEPTH_POWER
     extra_cm = depth_cm * np.cos(anode) * (1 / np.sin(leaving) - 1 / np.sin(anode))
-    energy = full.photons * full.energies_keV
-    return np.exp(-extra_cm[..., None] * linear_attenuation(material(metal), full.energies_keV)) @ energy / energy.sum()
+    kerma = full.photons * air_kerma_ugy(full.energies_keV)
+    return np.exp(-extra_cm[..., None] * linear_attenuation(material(metal), full.energies_keV)) @ kerma / kerma.sum()
 
 
 def fluence(geometry: Geometry, technique: Technique) -> Float32:
