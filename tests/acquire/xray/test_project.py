@@ -1,11 +1,10 @@
-"""Rays against closed forms: chords of ellipsoids, capsules and slabs; another program; and the same for any threads."""
+"""Rays against closed forms (ellipsoids, capsules, slabs) and another program; and the same for any threads."""
 
 import numba
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from scipy import ndimage
-from tests.acquire.xray.solids import CODE, WATER, ellipsoid, ellipsoid_chords_cm, slab, voxels
 
 from medsynth.acquire.xray.geometry import Geometry
 from medsynth.acquire.xray.project import (
@@ -22,6 +21,7 @@ from medsynth.core.grid import Grid, as_direction
 from medsynth.scene.phantom import Phantom
 from medsynth.scene.structure import Structure
 from medsynth.shapes.tubes import Tubes
+from tests.acquire.xray.solids import CODE, WATER, ellipsoid, ellipsoid_chords_cm, slab, voxels
 
 UNIT = np.zeros((65536, 1), np.float32)
 UNIT[1] = 1.0
@@ -195,8 +195,8 @@ def test_the_chord_of_a_wire_is_that_of_a_cylinder():
 
 
 @pytest.mark.parametrize(("start", "end", "radii"), [
-    ((-4, 3, -5), (6, -7, 8), (0.4, 0.4)), ((0, -10, 0), (0.5, 12, 0.5), (1.5, 0.3)), ((3, 0, 2), (3, 0, 2), (2.0, 2.0)),
-    ((-8, 0, 0), (8, 1, 0), (0.2, 1.7))])
+    ((-4, 3, -5), (6, -7, 8), (0.4, 0.4)), ((0, -10, 0), (0.5, 12, 0.5), (1.5, 0.3)),
+    ((3, 0, 2), (3, 0, 2), (2.0, 2.0)), ((-8, 0, 0), (8, 1, 0), (0.2, 1.7))])
 def test_rays_collect_the_volume_of_a_capsule(start, end, radii):
     geometry = Geometry.facing((20, 50000, 0), (0, -50, 0), (0, 0, -1), 0.1, (300, 301))
     length = tube_lengths(one_tube(start, end, radii), geometry)
