@@ -202,6 +202,8 @@ def at_field(name: str, quantity: str, field_T: float) -> tuple[float, float]:
         return _NEVER, 0.0
     fields, means, sds = (np.array([getattr(row, key) for row in rows]) for key in ("field_T", "mean", "sd"))
     relative = float(np.interp(field_T, fields, sds / means))
+    if field_T in fields:
+        return float(means[fields == field_T][0]), relative
     if fields[0] <= field_T <= fields[-1]:
         return float(np.exp(np.interp(np.log(field_T), np.log(fields), np.log(means)))), relative
     low = field_T < fields[0]

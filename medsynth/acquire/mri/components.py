@@ -20,7 +20,8 @@ from medsynth.scene.phantom import Phantom
 from medsynth.tissues.mr_parts import fat_peaks
 
 RANK_ERROR = 1e-3  # of the strongest signal: what the compression of a train may leave out
-B1_BINS = tuple(np.linspace(0.5, 1.5, 9).tolist())  # flip angle over the nominal one
+B1_BINS = tuple(np.linspace(0.6, 1.4, 9).tolist())  # flip angle over the nominal one
+B1_USUAL = 0.12  # SD of it over a body; the compression cares so much less for rarer ones
 OFFSET_BINS = 65  # of one period of bSSFP's dependence on off-resonance
 NUDGE = 0.01  # relative change of T1 and T2 for derivatives
 
@@ -85,12 +86,14 @@ def readout_of(encoding: Encoding, protocol: MriProtocol) -> Readout:
                    thickness, encoding.slice.pixels if encoding.dimensions == 2 else 1)
 
 
-def contrast_recipe(spins: Spins, protocol: MriProtocol, readout: Readout, *, b1: bool, offsets: bool) -> Recipe:
+def contrast_recipe(spins: Spins, protocol: MriProtocol, readout: Readout, *, b1: bool, offsets: bool,
+                    error: float = RANK_ERROR) -> Recipe:
     """Return the compressed signal table of one contrast.
 
     Parameters
     ----------
     b1, offsets : whether contrast follows the transmit field or, for bSSFP, off-resonance: one bin or many.
+    error : of the compression, relative to the strongest signal.
     """
     bins = _bins(protocol, b1=b1, offsets=offsets)
     fat = spins.pools.fat
@@ -101,11 +104,13 @@ def contrast_recipe(spins: Spins, protocol: MriProtocol, readout: Readout, *, b1
     shift = fat_shift_hz(protocol.field_T)
     groups = [_group(spins, protocol, readout, bins, share, offset)
               for share, offset in ((water_share, 0.0), (fat_share, shift)) if np.any(share != 0)]
+    brightest = max(float(np.abs(table).max()) for table, _, _ in groups)
     tables, slopes, partners, states, shifts = [], [], [], [], []
     for (table, slope, partner), offset in zip(groups, (0.0, shift), strict=False):
         if not np.any(table) and not np.any(partner):
             continue
-        basis = compressed(table, RANK_ERROR)
+        usual = np.array([np.exp(-0.5 * ((factor - 1) / B1_USUAL) ** 2) for factor, _ in bins])
+        basis = compressed(table * usual[None, :, None], error, brightest)
         tables.append(table @ basis.conj().T)
         slopes.append(slope @ basis.conj().T)
         partners.append(partner @ basis.conj().T)
@@ -146,21 +151,29 @@ def _group(spins: Spins, protocol: MriProtocol, readout: Readout, bins: list[tup
     return table, slope, partner
 
 
-def compressed(table: Signals, error: float) -> Signals:
+def compressed(table: Signals, error: float, largest: float | None = None) -> Signals:
     """Return orthonormal rows (components, states) that hold every signal of `table` (..., states).
 
-    As few as leave no entry of the table wrong by more than `error` of the largest one.
+    Taken greedily: the row that is worst so far becomes the next component, until no entry of the table is wrong by
+    more than `error` of the largest one (or of `largest`). Sums in a fixed order, where a singular value decomposition would need few
+    components less and depend on threads.
     """
     flat = table.reshape(-1, table.shape[-1])
-    largest = float(np.abs(flat).max())
+    largest = float(np.abs(flat).max()) if largest is None else largest
     if flat.shape[1] == 1 or largest == 0:
         return np.ones((1, flat.shape[1]), np.complex128) / np.sqrt(flat.shape[1])
-    _, _, rows = np.linalg.svd(flat, full_matrices=False)
-    for rank in range(1, len(rows) + 1):
-        kept = rows[:rank]
-        if np.abs(flat - (flat @ kept.conj().T) @ kept).max() <= error * largest:
+    rest, kept = flat.copy(), []
+    while len(kept) < flat.shape[1]:
+        largest_left = int(np.argmax(np.abs(rest).max(axis=1)))
+        if np.abs(rest[largest_left]).max() <= error * largest:
             break
-    return np.asarray(kept)
+        row = rest[largest_left].copy()
+        for other in kept:  # once more, against rounding
+            row -= (row * other.conj()).sum() * other
+        row /= np.sqrt((np.abs(row) ** 2).sum())
+        kept.append(row)
+        rest -= (rest * row.conj()).sum(axis=1)[:, None] * row
+    return np.array(kept)
 
 
 def images_of(phantom: Phantom, spins: Spins, recipe: Recipe,

@@ -12,9 +12,10 @@ from medsynth.acquire.mri import epg_kernels as kernels
 
 Array = NDArray[np.float64]
 
-SPOILED_PULSES = (120, 4000)  # least and most; between them so many that the start has decayed to `SETTLED`
+SPOILED_PULSES = (120, 3000)  # least and most; between them so many that the start has decayed to `SETTLED`
 SPOILED_ORDERS = (16, 400)  # configurations kept, likewise
 SETTLED = 1e-4
+SPOILER_PER_MM = 1.0  # turns of dephasing per mm and TR (unverified: one turn over a voxel or two)
 
 
 def refocusing_train(count: int, flip_rad: float) -> Array:
@@ -50,13 +51,22 @@ def spin_echo_train(t1_s: ArrayLike, t2_s: ArrayLike, *, spacing_s: float, refoc
     return echoes, left
 
 
-def spoiled_gradient_echo(t1_s: ArrayLike, t2_s: ArrayLike, *, tr_s: float, flip_rad: float,
-                          increment_deg: float) -> Array:
-    """Return |F+| just after the pulse in the steady state of quadratic phase cycling, (pools,), density 1."""
+def spoiled_gradient_echo(t1_s: ArrayLike, t2_s: ArrayLike, *, tr_s: float, flip_rad: float, increment_deg: float,
+                          adc_mm2_s: ArrayLike = 0.0) -> Array:
+    """Return |F+| just after the pulse in the steady state of quadratic phase cycling, (pools,), density 1.
+
+    Parameters
+    ----------
+    adc_mm2_s : diffusion along the spoiler of `SPOILER_PER_MM`, which takes the coherences of fluids away.
+    """
     t1, t2 = (np.ascontiguousarray(np.atleast_1d(times), np.float64) for times in (t1_s, t2_s))
+    damping = np.broadcast_to(np.asarray(adc_mm2_s, float), t1.shape) * tr_s * (2 * np.pi * SPOILER_PER_MM) ** 2
     lost = -np.log(SETTLED)
-    pulses = 4 / 3 * lost / (tr_s / t1 - np.log(np.maximum(np.cos(flip_rad), 1e-6)))
-    orders = lost * t2 / tr_s
+    with np.errstate(divide="ignore"):
+        reached = np.cbrt(3 * lost / damping)  # the order whose way up diffusion has damped to `SETTLED`
+    orders = np.minimum(lost * t2 / tr_s, reached)
+    pulses = 4 / 3 * (lost / (tr_s / t1 - np.log(np.maximum(np.cos(flip_rad), 1e-6))) + lost * t2 / tr_s)
     counts = [np.clip(np.ceil(wanted), *limits).astype(np.int64)
-              for wanted, limits in ((pulses, SPOILED_PULSES), (orders, SPOILED_ORDERS))]
-    return np.asarray(kernels.spoiled_steady_state(t1, t2, float(tr_s), float(flip_rad), float(increment_deg), *counts))
+              for wanted, limits in ((pulses, SPOILED_PULSES), (orders + 2, SPOILED_ORDERS))]
+    return np.asarray(kernels.spoiled_steady_state(t1, t2, np.ascontiguousarray(damping), float(tr_s), float(flip_rad),
+                                                   float(increment_deg), *counts))

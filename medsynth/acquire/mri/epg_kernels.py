@@ -68,16 +68,22 @@ def spin_echo_train(t1_s, t2_s, start, excitation, refocusing, spacing_s, echoes
 
 
 @njit(cache=True, nogil=True)
-def spoiled_steady_state(t1_s, t2_s, tr_s, flip, increment_deg, pulses, orders):
+def spoiled_steady_state(t1_s, t2_s, damping, tr_s, flip, increment_deg, pulses, orders):
     """Return each pool's signal just after a pulse, the mean of the last quarter of its pulses, (pools,) magnitude.
 
-    Pulse n has the phase increment_deg n (n + 1) / 2 and the receiver follows; the gradient dephases by one order per TR.
+    Pulse n has the phase increment_deg n (n + 1) / 2 and the receiver follows; the gradient dephases by one order per
+    TR. Diffusion takes exp(-damping k^2) from longitudinal states of order k and exp(-damping (k^2 + k + 1/3)) from
+    transverse ones on their way to the next order.
     """
     signal = np.zeros(len(t1_s))
     for p in range(len(t1_s)):
         states = np.zeros((3, orders[p]), np.complex128)
         plus, minus, z = states[0], states[1], states[2]
         e1, e2 = np.exp(-tr_s / t1_s[p]), np.exp(-tr_s / t2_s[p])
+        k = np.arange(orders[p])
+        longitudinal = np.exp(-damping[p] * k * k)
+        rising = np.exp(-damping[p] * (k * k + k + 1 / 3))
+        falling = np.exp(-damping[p] * (k * k - k + 1 / 3))
         z[0] = 1.0
         last, kept = 0, 0
         total = 0.0
@@ -88,6 +94,11 @@ def spoiled_steady_state(t1_s, t2_s, tr_s, flip, increment_deg, pulses, orders):
                 total += abs(plus[0])
                 kept += 1
             _relax(plus, minus, z, last, e1, e2)
+            if damping[p] > 0:
+                for m in range(last + 1):
+                    plus[m] *= rising[m]
+                    minus[m] *= falling[m]
+                    z[m] *= longitudinal[m]
             last = _dephase(plus, minus, last)
         signal[p] = total / kept
     return signal

@@ -20,6 +20,7 @@ from medsynth.scene.phantom import Phantom
 
 Complex64 = NDArray[np.complex64]
 Float32 = NDArray[np.float32]
+COMPRESSION = 3e-3  # of the strongest signal: below the noise of any scan that this tier is for
 NEEDS_FIELD = ("swi", "bssfp")  # their contrast is that of the main field
 
 
@@ -68,7 +69,8 @@ def _volume(scan: Scan, protocol: MriProtocol, name: str, phantom: Phantom, b1: 
             offset_hz: Float32 | None, *, noise: bool = True, imperfect: bool = True) -> Complex64:
     """Return one complex volume."""
     sequence = SEQUENCES[protocol.sequence]
-    recipe = contrast_recipe(scan.spins, protocol, scan.readout, b1=b1 is not None, offsets=offset_hz is not None)
+    recipe = contrast_recipe(scan.spins, protocol, scan.readout, b1=b1 is not None, offsets=offset_hz is not None,
+                             error=COMPRESSION)
     images = images_of(phantom, scan.spins, recipe, bin_places(protocol, b1, offset_hz))
     precession = sequence.precession_s(protocol)
     if precession:

@@ -42,7 +42,8 @@ def respond_spoiled(pools: Pools, protocol: MriProtocol, readout: Readout, b1: f
         steady = signals.spoiled_gradient_echo(pools.t1_s, np.inf, tr_s=protocol.tr_s, te_s=0.0, flip_rad=flip)
     else:
         steady = epg.spoiled_gradient_echo(pools.t1_s, pools.t2_s, tr_s=protocol.tr_s, flip_rad=flip,
-                                           increment_deg=_INCREMENT_DEG[protocol.spoiling])
+                                           increment_deg=_INCREMENT_DEG[protocol.spoiling],
+                                           adc_mm2_s=pools.adc_mm2_s)
     moving = pools.speed_mm_s > SLOW_MM_S
     if protocol.sequence == "tof":
         moving &= pools.arterial
