@@ -176,6 +176,7 @@ class Scene:
     bounds_mm : LPS box (low, high) of the body.
     scan_range_mm : named z ranges (low, high) for acquisitions, e.g. `"chest"`.
     postures : other shapes by name that the body can take, e.g. `"cc"`; empty for most bodies.
+    remarks : what a reader says of a structure, by its name, e.g. where a catheter's tip lies.
     """
 
     body: str
@@ -190,6 +191,7 @@ class Scene:
     scan_range_mm: Mapping[str, tuple[float, float]]
     texture_seed: int = 0
     postures: Mapping[str, Posture] = field(default_factory=dict)
+    remarks: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for what in ("label", "name"):

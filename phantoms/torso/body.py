@@ -11,15 +11,16 @@ import numpy as np
 from medsynth.core.errors import RecipeError
 from medsynth.scene.structure import Scene, Structure
 from medsynth.scene.subject import Subject
-from phantoms.torso import implants
+from phantoms.torso import devices, implants
 from phantoms.torso.builder import Extent, build_scene
+from phantoms.torso.fitting import positioned
 from phantoms.torso.person import sample_person
 from phantoms.torso.table import structures_of
 
 
 @dataclass(frozen=True)
 class TrunkBody:
-    """Adults of both sexes, arms raised, full inspiration, between two heights."""
+    """Adults of both sexes, arms raised and at full inspiration unless the spec says otherwise, between two heights."""
 
     name: str
     description: str
@@ -42,7 +43,9 @@ class TrunkBody:
         """Build the scene of this spec."""
         if spec.get("version") != 1:
             raise RecipeError(f"the spec's version must be 1, got {spec.get('version')!r}")
-        implants.asked(spec)  # refuses wrong numbers before anything is built
+        implants.asked(spec)  # these refuse wrong numbers before anything is built
+        devices.asked(spec)
+        positioned(spec)
         return build_scene(self.name, self.extent, subject, spec)
 
 

@@ -16,7 +16,8 @@ from medsynth.scene.subject import Subject
 from medsynth.shapes.base import Shape
 from medsynth.shapes.blend import smooth_max
 from medsynth.shapes.sampled import SampledShape
-from phantoms.torso import heart, implants, lungs
+from medsynth.shapes.sweep import Sweep
+from phantoms.torso import devices, heart, implants, lungs, places
 from phantoms.torso.cage import build_cage
 from phantoms.torso.chest import build_chest
 from phantoms.torso.fitting import UPRIGHT_LUNGS, fitted_frame, positioned
@@ -107,6 +108,9 @@ def build_scene(name: str, extent: Extent, subject: Subject, spec: Mapping[str, 
     if organs is not None:
         fields |= organs.fields
     paced = implants.paint_pacemaker(fit, fields, sweeps, spec) if above is not None else []
+    made = devices.Devices([], {}, {})
+    if extent.high_z_mm > 100.0:
+        made = devices.build_devices(frame, fields, sweeps, spec)
     paints = (
         *wall,
         *behind[:1],
@@ -122,12 +126,14 @@ def build_scene(name: str, extent: Extent, subject: Subject, spec: Mapping[str, 
         *ribs,
         *front,
         *paced,
+        *made.paints,
     )
     low, high = body.bounds_mm()
     ranges = {n: tuple((np.array(SCAN_RANGES_MM[n]) * frame.height).tolist()) for n in extent.scan_ranges}
     return Scene(
         name, ORIGIN, subject, individual_structures(name, spec), paints, fields, {**trees, **centrelines},
-        _landmarks(frame, extent), (low, high), ranges, texture_seed=int(spec["seed"]),
+        {**_landmarks(frame, extent, fields, above, trunk.cavity, sweeps), **made.tips}, (low, high), ranges, texture_seed=int(spec["seed"]),
+        remarks=made.remarks,
     )  # fmt: skip
 
 
@@ -159,20 +165,25 @@ def _near_belly(sweeps: Mapping[str, Any]) -> dict[str, Any]:
     return {n: s for n, s in sweeps.items() if n in ("descending_aorta", "inferior_vena_cava") or "iliac" in n}
 
 
-def _landmarks(frame: Frame, extent: Extent) -> dict[str, tuple[float, float, float]]:
+def _landmarks(
+    frame: Frame, extent: Extent, fields: Mapping[str, Shape], above: Field | None, cavity: Field, sweeps: Mapping[str, Sweep]
+) -> dict[str, tuple[float, float, float]]:
     """Return the named points inside the built range."""
-    z = frame.vertebra_z_mm
-    points = {
+    points: dict[str, Any] = {
+        **places.bone_places(frame),
         "carina": frame.at(heart.TRACHEA[-1]),
-        "T8": np.array([0.0, float(frame.spine_y_mm(0.0)), 0.0]),
-        "L3": np.array([0.0, float(frame.spine_y_mm(z[15])), z[15]]),
         "aortic_bifurcation": frame.at([5.0, -18.0, BIFURCATION_Z_MM]),
         "hip_centre_right": place(frame, HIP_CENTRE_MM, -1.0),
         "hip_centre_left": place(frame, HIP_CENTRE_MM),
         "symphysis": frame.at(SYMPHYSIS_TOP_MM),
     }
+    if above is not None and extent.high_z_mm > 100.0:
+        points |= places.lung_places(frame, fields, above, cavity) | places.heart_places(frame, sweeps)
+    bone = fields.get("pelvis_bones")
+    if isinstance(bone, SampledShape):
+        points |= places.pelvis_places(frame, bone)
     low, high = extent.low_z_mm * frame.height, extent.high_z_mm * frame.height
-    return {name: tuple(np.asarray(p).tolist()) for name, p in points.items() if low <= p[2] <= high}
+    return {name: places.point_of(np.asarray(p)) for name, p in points.items() if low <= p[2] <= high}
 
 
 def individual_structures(body: str, spec: Mapping[str, Any]) -> tuple[Structure, ...]:

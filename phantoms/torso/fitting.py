@@ -23,7 +23,7 @@ ESTIMATE_BIAS, HEART_SURPLUS = 1.08, 1.18
 # a breath, the heart's width upright and lying (its shape as built is that of a flat, wide chest), how far it spreads on
 # the raised diaphragm and rides on it.
 UPRIGHT_LUNGS, RIBS_CLOSE = 1.109, 0.06
-UPRIGHT_HEART, LYING_HEART, HEART_SPREADS, HEART_RIDES = 0.80, 0.86, 0.25, 0.40
+UPRIGHT_HEART, LYING_HEART, HEART_SPREADS, HEART_RIDES = 0.80, 0.87, 0.25, 0.40
 CHEST_LOW_MM = -260.0  # the estimate looks at the chest alone, so that every body of a person has the same girth
 
 

@@ -326,6 +326,8 @@ def _pericardium(frame: Frame, lattice: Lattice, muscle: Field, fields: Mapping[
     solid = (np.minimum(muscle, roots) < 0).astype(np.float32)
     closed = ndimage.gaussian_filter(solid, 10.0 / STEP_MM, truncate=3.0, mode="constant")
     level = 0.30 - 0.10 * np.clip(fat, 0.3, 1.6)
+    if frame.heart_narrow != 1.0:  # in a projection the fat counts to the heart: 3-8 mm of it at the border, no more
+        level += 0.14
     # A blurred solid's level set has a slope of about one over 2.5 sigma at its edge.
     return np.minimum((level - closed) * 26.0, muscle - 1.5)
 

@@ -19,6 +19,7 @@ from medsynth.shapes.blend import smooth_min
 from medsynth.shapes.lattice import Lattice
 from medsynth.shapes.sweep import Sweep, spline_mm, sweep_distance
 from medsynth.shapes.tubes import Tubes
+from phantoms.torso import devices
 from phantoms.torso.fitting import Fit
 from phantoms.torso.frame import HIP_CENTRE_MM, Frame
 from phantoms.torso.heart import chamber_shapes
@@ -77,7 +78,7 @@ def present(structure: Structure, spec: Mapping[str, Any]) -> bool:
         return pacemaker
     if structure.name.startswith(("hip_cup", "hip_liner", "hip_head", "hip_stem", "hip_capsule")):
         return structure.laterality in sides
-    return True
+    return devices.present(structure, spec)
 
 
 def paint_hips(frame: Frame, spec: Mapping[str, Any]) -> list[Paint]:

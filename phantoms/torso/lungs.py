@@ -68,7 +68,8 @@ def diaphragm_height(frame: Frame, lattice: Lattice, trunk: Trunk, shift_mm: flo
 def lung_field(frame: Frame, lattice: Lattice, trunk: Trunk, above: Field, outline: Field) -> Field:
     """Return both lungs: inside the ribs, above the diaphragm, beside the mediastinum."""
     pleura = smooth_max(2.2 - above, trunk.cavity + 1.2, 3.0)
-    apex = 163.0 - 0.005 * ((np.abs(lattice.x) / frame.width - 34) ** 2 + (lattice.y / frame.depth - 14) ** 2)
+    top, bend = (163.0, 0.005) if not frame.arms_down else (166.0, 0.013)  # raised arms flatten the tips
+    apex = top - bend * ((np.abs(lattice.x) / frame.width - 34) ** 2 + (lattice.y / frame.depth - 14) ** 2)
     pleura = smooth_max(pleura, (lattice.z - apex * frame.height).astype(np.float32), 8.0)
     lung = smooth_max(pleura, -outline, 2.0).astype(np.float32)
     # Pockets between heart, diaphragm and spine that belong to neither lung are fat.

@@ -9,6 +9,7 @@ import numpy as np
 
 from medsynth.scene.reference import expected_heart_ml, expected_lung_ml, individual_factor
 from medsynth.scene.subject import Subject
+from phantoms.torso import devices
 from phantoms.torso.frame import VERTEBRAE
 from phantoms.torso.viscera import sample_viscera
 
@@ -60,8 +61,10 @@ def sample_person(subject: Subject, *, rng: np.random.Generator) -> Mapping[str,
         name: float(mean + sd * np.clip(normal(), -2.2, 2.2)) for name, (mean, sd) in LOBE_SHARE.items()
     }
     # Arms up, full inspiration, on the back, as for a CT: `phantoms.torso.fitting.Position`. Nobody has metal unless a
-    # recipe says so: `phantoms.torso.implants`.
-    return person | {"hip_implant": 0, "pacemaker": 0, "arms_down": 0, "breath": 1.0, "upright": 0}
+    # recipe says so: `phantoms.torso.implants`, `phantoms.torso.devices`.
+    placed = {"arms_down": 0, "breath": 1.0, "upright": 0}
+    tips = {name: usual for name, (_, _, usual) in devices.TIPS.items()}
+    return person | {"hip_implant": 0, "pacemaker": 0} | placed | dict.fromkeys(devices.NUMBERS, 0) | tips
 
 
 def _domes_mm(bmi: float, breath: float, right: float, left: float) -> list[float]:
