@@ -173,7 +173,7 @@ def compressed(table: Signals, error: float, largest: float | None = None) -> Si
         row /= np.sqrt((np.abs(row) ** 2).sum())
         kept.append(row)
         rest -= (rest * row.conj()).sum(axis=1)[:, None] * row
-    return np.array(kept)
+    return np.array(kept, np.complex128).reshape(-1, flat.shape[1])
 
 
 def images_of(phantom: Phantom, spins: Spins, recipe: Recipe,
