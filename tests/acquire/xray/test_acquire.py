@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
-from tests.acquire.xray.chest_scene import LESIONS, chest, nodule
 
 from medsynth.acquire.xray.acquire import acquire_xray, beam_grid, image_grid
 from medsynth.acquire.xray.positioning import axes, stand_free
 from medsynth.acquire.xray.protocol import FreeGeometry, XrayProtocol
 from medsynth.acquire.xray.views import view
 from medsynth.core.seed import Seed
-from medsynth.export.dicom.image import image_datasets
 from medsynth.export.dicom.identity import study_info
+from medsynth.export.dicom.image import image_datasets
+from tests.acquire.xray.chest_scene import LESIONS, chest, nodule
 
 SEED = Seed(11).child("pa")
 PROTOCOL = XrayProtocol(view="chest_pa", pixel_mm=1.5, voxel_mm=(2.5, 5.0), pairs={
@@ -27,7 +27,7 @@ def field_of(acquired):
 
 def at(acquired, point_mm):
     """The mean P-value about the shadow of a point."""
-    j, i = (int(round(v)) for v in acquired.image.grid.index_kji(hit(acquired, point_mm))[1:])
+    j, i = (round(v) for v in acquired.image.grid.index_kji(hit(acquired, point_mm))[1:])
     return float(acquired.image.array[0, j - 1:j + 2, i - 1:i + 2].mean())
 
 
@@ -46,7 +46,8 @@ def test_lungs_are_dark_bone_is_bright_and_shutters_are_black(shot):
     assert lung < 0.6 * belly
     assert rib > lung + 250
     assert shot.image.array[0, 0].max() == 0
-    assert shot.image.array.dtype == np.uint16 and shot.image.array.max() <= 4095
+    assert shot.image.array.dtype == np.uint16
+    assert shot.image.array.max() <= 4095
 
 
 def test_keypoints_and_the_images_grid_agree(shot):
@@ -67,7 +68,8 @@ def test_the_lesions_shadow_is_where_twin_and_image_differ(shot):
     assert shot.twin is not None
     near = np.zeros(raw.shape, bool)
     for n in LESIONS:
-        (row, column), (rows, columns) = shot.projection.lesions[n].first_ji, shot.projection.lesions[n].thickness_mm.shape
+        shadow = shot.projection.lesions[n]
+        (row, column), (rows, columns) = shadow.first_ji, shadow.thickness_mm.shape
         near[max(0, row - 40):row + rows + 40, max(0, column - 40):column + columns + 40] = True
     changed = np.abs(shot.twin.array[0].astype(int) - shot.image.array[0].astype(int))
     assert changed[middle].mean() > 60
@@ -136,7 +138,8 @@ def test_the_beams_voxels_hold_the_beam_and_are_fine_across_it():
             points = source + share * (corners - source)
             points = points[((points > low) & (points < high)).all(axis=1)]
             index = grid.index_kji(points)
-            assert (index >= -0.5).all() and (index <= np.array(grid.shape_kji) - 0.5).all()
+            assert (index >= -0.5).all()
+            assert (index <= np.array(grid.shape_kji) - 0.5).all()
 
 
 def test_the_image_lies_in_the_detectors_plane():

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
-from tests.acquire.xray.chest_scene import HALF, LUNGS, chest
 
 from medsynth.acquire.xray.detector import detectors
 from medsynth.acquire.xray.looks import LOOKS, looks
@@ -11,6 +10,7 @@ from medsynth.acquire.xray.source import Technique
 from medsynth.acquire.xray.views import VIEWS, view, views
 from medsynth.core.errors import GeometryError, MedsynthError, RecipeError
 from medsynth.core.seed import Seed
+from tests.acquire.xray.chest_scene import HALF, LUNGS, chest
 
 CHEST = ["chest_pa", "chest_ap", "chest_ap_supine", "chest_lateral"]
 
@@ -68,7 +68,8 @@ def test_the_field_holds_both_lungs_and_stays_within_the_cut_ends_of_the_body(na
         assert (ahead * rows > ahead * (edge + 0.5 * ahead)).all()
     for centre, radius in LUNGS.values():
         columns = geometry.project_mm(np.array(centre) + radius * np.outer([-1, 1], geometry.column_step))[1]
-        assert first < columns.min() and columns.max() < last
+        assert first < columns.min()
+        assert columns.max() < last
 
 
 def test_a_given_field_has_the_given_size():

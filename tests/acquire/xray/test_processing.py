@@ -42,7 +42,10 @@ def test_shutters_air_and_body_are_told_apart(readings):
     signal, edges, radius = readings
     field = find_field(signal, edges, AIR, PIXEL)
     (top, left), (height, width) = field.first_ji, field.shape_ji
-    assert 20 < top < 28 and 212 < top + height <= 220 and 15 < left < 23 and 277 < left + width <= 285
+    assert 20 < top < 28
+    assert 212 < top + height <= 220
+    assert 15 < left < 23
+    assert 277 < left + width <= 285
     disc = radius[top:top + height, left:left + width]
     assert field.air[disc > 1.05].all()
     assert not field.air[disc < 0.95].any()
@@ -72,11 +75,13 @@ def test_more_tissue_is_brighter():
     x = np.linspace(-3, 3, 200, dtype=np.float32)
     for look in looks().values():
         shown = tone(x, look).astype(int)
-        assert (np.diff(shown) >= 0).all() and shown[0] < 0.02 * P_MAX and shown[-1] > 0.98 * P_MAX
+        assert (np.diff(shown) >= 0).all()
+        assert shown[0] < 0.02 * P_MAX
+        assert shown[-1] > 0.98 * P_MAX
 
 
 def test_looks_differ_in_sharpness_as_their_names_say(readings):
-    signal, edges, radius = readings
+    signal, edges, _radius = readings
     field = find_field(signal, edges, AIR, PIXEL)
     fine = {}
     for name in LOOKS:

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from tests.acquire.xray.chest_scene import HEART, LESIONS, LUNGS, RIB, chest, nodule, tangent_columns
 
 from medsynth.acquire.xray.keypoints import EDGE_MM
 from medsynth.acquire.xray.markers import side_marker
@@ -11,6 +10,7 @@ from medsynth.acquire.xray.views import view
 from medsynth.core.grid import Grid
 from medsynth.core.seed import Seed
 from medsynth.scene.rasterize import add_lesions, rasterize
+from tests.acquire.xray.chest_scene import HEART, LESIONS, LUNGS, RIB, chest, nodule, tangent_columns
 
 PIXEL = 1.0
 MU_PER_MM, NOISE = 0.02, 0.01
@@ -18,7 +18,7 @@ MU_PER_MM, NOISE = 0.02, 0.01
 
 @pytest.fixture(scope="module")
 def case():
-    """Truth of two nodules on a frontal image, whose readings have the nodules' closed-form contrast and known noise."""
+    """Two nodules on a frontal image, whose readings have their closed-form contrast and known noise."""
     scene, lesions = chest(), [nodule(1), nodule(2)]
     one = stand(scene, view("chest_pa"), {"turn_deg": 4.0}, sid_mm=1500.0, pixel_mm=PIXEL, field_mm=None)
     grid = Grid.covering(*scene.bounds_mm, (1.2, 1.2, 1.2))
@@ -121,8 +121,12 @@ def test_a_lead_letter_reads_the_right_way_round_within_its_box(case, letter):
     lead = tube_lengths(marker.tubes, one.geometry)
     rows, columns = np.nonzero(lead > 0)
     top, first, bottom, last = marker.box_ji
-    assert top <= rows.min() and rows.max() <= bottom and first <= columns.min() and columns.max() <= last
-    assert one.field_ji[0] < top and bottom < one.field_ji[2]
+    assert top <= rows.min()
+    assert rows.max() <= bottom
+    assert first <= columns.min()
+    assert columns.max() <= last
+    assert one.field_ji[0] < top
+    assert bottom < one.field_ji[2]
     middle = (first + last) / 2
     assert (middle > one.geometry.shape_ji[1] / 2) == (letter == "L")
     upper = lead[top:(top + bottom) // 2 + 1, first:last + 1]
