@@ -1,4 +1,4 @@
-"""MR properties of tissues: proton density, relaxation, diffusion, susceptibility, fat; at any field, for one person."""
+"""MR properties of tissues, at any field, for one person: protons, relaxation, diffusion, susceptibility, fat."""
 
 from __future__ import annotations
 

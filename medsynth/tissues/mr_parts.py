@@ -147,11 +147,10 @@ def fat_peaks() -> tuple[tuple[float, float, str], ...]:
 def texture_response(tissue: str) -> TextureResponse:
     """Return how textures of structures of this tissue act on MR properties."""
     row = _textures().get(tissue) or _textures()["other"]
-    response = {key: float(row[key]) for key in ("pd", "t1", "t2")}
+    pd, t1, t2 = (float(row[key]) for key in ("pd", "t1", "t2"))
     if not row["partner"]:
-        return TextureResponse(**response)
-    return TextureResponse(**response, partner=row["partner"], threshold=float(row["threshold"]),
-                           full=float(row["full"]))
+        return TextureResponse(pd, t1, t2)
+    return TextureResponse(pd, t1, t2, row["partner"], float(row["threshold"]), float(row["full"]))
 
 
 @cache

@@ -1,4 +1,4 @@
-"""An MR acquisition: the scene on its grid, the person's tissues, the signal of each spin, and then one of the tiers."""
+"""An MR acquisition: the scene on its grid, the person's tissues, the signal of each spin, then one of the tiers."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def finished(scan: Scan, phantom: Phantom, healthy: Phantom, made: Made) -> Acqu
     volumes = volumes_of(protocol, made.images, factor)
     image, record = Volume(volumes.pop("image"), phantom.grid, "signal"), _own_record(protocol, record, "image")
     pairs: dict[str, tuple[Volume, ScannerRecord]] = {
-        name: (Volume(array, phantom.grid, quantity_of(protocol, name)), _own_record(protocol, record, name))
+        name: (Volume(array, phantom.grid, quantity_of(name)), _own_record(protocol, record, name))
         for name, array in volumes.items()}
     for target, images in made.targets.items():
         array = volumes_of(protocol, images, factor)["image"]
@@ -101,7 +101,7 @@ def volumes_of(protocol: MriProtocol, images: Images, factor: float) -> dict[str
     return found
 
 
-def quantity_of(protocol: MriProtocol, name: str) -> str:
+def quantity_of(name: str) -> str:
     """Return what a value of a volume of the sequence means."""
     return {"t1": "T1_ms", "t2": "T2_ms", "adc": "ADC_um2_s", "phase_filtered": "phase_rad"}.get(name, "signal")
 
@@ -120,7 +120,7 @@ def _own_record(protocol: MriProtocol, record: ScannerRecord, name: str) -> Scan
             attributes["DiffusionBValue"] = float(own.b_values[-1])
     if name == "image":
         return replace(record, attributes=attributes)
-    window_of = _MAP_WINDOWS.get(quantity_of(protocol, name), record.window)
+    window_of = _MAP_WINDOWS.get(quantity_of(name), record.window)
     words = f"{name.replace('_', ' ')}: {record.description}"
     return replace(record, description=words, attributes=attributes, window=window_of)
 
@@ -135,8 +135,8 @@ def _extras(scan: Scan, phantom: Phantom, made: Made, record: ScannerRecord) -> 
                                       window=_MAP_WINDOWS.get(volume.quantity, record.window))
 
     if "maps" in scan.protocol.extras:
-        for name in QUANTITY:
-            add(f"map_{name}", property_map(phantom, scan.spins, name))
+        for known in QUANTITY:
+            add(f"map_{known}", property_map(phantom, scan.spins, known))
         for name, volume in made.maps.items():
             add(f"map_{name}", volume)
     measured = next((made.images[name] for name in ("image", "magnitude", "in") if name in made.images), None)

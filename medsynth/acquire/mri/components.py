@@ -155,14 +155,15 @@ def compressed(table: Signals, error: float, largest: float | None = None) -> Si
     """Return orthonormal rows (components, states) that hold every signal of `table` (..., states).
 
     Taken greedily: the row that is worst so far becomes the next component, until no entry of the table is wrong by
-    more than `error` of the largest one (or of `largest`). Sums in a fixed order, where a singular value decomposition would need few
-    components less and depend on threads.
+    more than `error` of the largest one (or of `largest`). All sums have a fixed order; a singular value decomposition
+    would need a component or two less and depend on threads.
     """
     flat = table.reshape(-1, table.shape[-1])
     largest = float(np.abs(flat).max()) if largest is None else largest
     if flat.shape[1] == 1 or largest == 0:
         return np.ones((1, flat.shape[1]), np.complex128) / np.sqrt(flat.shape[1])
-    rest, kept = flat.copy(), []
+    rest = flat.copy()
+    kept: list[Signals] = []
     while len(kept) < flat.shape[1]:
         largest_left = int(np.argmax(np.abs(rest).max(axis=1)))
         if np.abs(rest[largest_left]).max() <= error * largest:

@@ -1,4 +1,5 @@
 """The compiled loop from labels, partial volume and texture to signal."""
+# mypy: allow-untyped-defs, allow-untyped-calls
 
 from __future__ import annotations
 

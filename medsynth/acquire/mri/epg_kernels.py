@@ -1,4 +1,5 @@
 """Compiled loops of extended phase graphs: configuration states F+, F-, Z of one pool of spins."""
+# mypy: allow-untyped-defs, allow-untyped-calls
 
 from __future__ import annotations
 

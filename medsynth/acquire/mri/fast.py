@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numba
 import numpy as np
@@ -53,12 +54,13 @@ def reconstruct(components: Sequence[Component], encoding: Encoding, clock: Cloc
     if noise:
         _add_noise(kspace, encoding, options, seed)
     if imperfect:
-        for axis, factor in _windows(encoding, options).items():
-            kspace *= _along(factor, axis)
+        for axis, window in _windows(encoding, options).items():
+            kspace *= _along(window, axis)
     return np.asarray(scipy.fft.ifftn(kspace, axes=axes, workers=workers, norm="ortho", overwrite_x=True))
 
 
-def _along(factor: NDArray[np.generic], axis: int) -> NDArray[np.generic]:
+def _along(factor: NDArray[Any], axis: int) -> NDArray[Any]:
+    """Return a factor along one axis as an array that multiplies a volume."""
     return factor.reshape([-1 if a == axis else 1 for a in range(3)])
 
 
@@ -74,7 +76,7 @@ def _factors(component: Component, encoding: Encoding, clock: Clock, options: Ks
     found: dict[int, Complex64] = {}
     for axis, rows in ((encoding.phase_axis, clock.phase), (SLICE, clock.partition)):
         if encoding.axes[axis].fourier and np.ptp(component.weights) != 0 and len(np.unique(rows)) > 1:
-            factor = weights_along(component.weights, rows, clock, encoding, axis)
+            factor = weights_along(component.weights, rows, encoding, axis)
             if factor is not None:
                 found[axis] = factor
     if len(found) == 0 and component.weights[0] != 1:
@@ -91,8 +93,7 @@ def _factors(component: Component, encoding: Encoding, clock: Clock, options: Ks
     return found
 
 
-def weights_along(weights: Complex64, rows: NDArray[np.int32], clock: Clock, encoding: Encoding,
-                  axis: int) -> Complex64 | None:
+def weights_along(weights: Complex64, rows: NDArray[np.int32], encoding: Encoding, axis: int) -> Complex64 | None:
     """Return the weight of every row of the image's k-space, or None where the other axis carries the train.
 
     Rows that are not measured take the weight of their mirror image through the middle, or of the nearest one.

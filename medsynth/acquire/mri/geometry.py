@@ -19,8 +19,8 @@ _LETTERS: dict[Plane, str] = {"axial": "SPL", "coronal": "PIL", "sagittal": "LIP
 def scan_grid(scene: Scene, protocol: MriProtocol) -> Grid:
     """Return the grid of the image.
 
-    Rows and columns hold the body and a margin, slices the scan range; `fov_mm`, `slab_mm` and `centre_on` ask for less.
-    Slices that are k axis, rows and columns run as radiologists look at them.
+    Rows and columns hold the body and a margin, slices the scan range; `fov_mm`, `slab_mm`, `centre_on` ask for less.
+    Rows and columns run as radiologists look at them.
 
     Raises
     ------

@@ -52,7 +52,7 @@ def physics_images(scan: Scan, scene: Scene, on: Callable[[Grid], tuple[Phantom,
             found[index][name] = _volume(scan, one, name, where, body, b1, b0)
             if progress is not None:
                 progress((index * len(contrasts) + number + 1) / (len(bodies) * len(contrasts)))
-    return _made(scan, found, healthy, twin=twin)
+    return _made(scan, found, twin=twin)
 
 
 def _volume(scan: Scan, protocol: MriProtocol, name: str, phantom: Phantom, body: NDArray[np.bool_],
@@ -74,7 +74,7 @@ def _arteries(phantom: Phantom, protocol: MriProtocol) -> Float32 | None:
     return phantom.occupancy(*labels).astype(np.float32)
 
 
-def _made(scan: Scan, found: list[dict[str, Reconstruction]], healthy: Phantom, *, twin: bool) -> Made:
+def _made(scan: Scan, found: list[dict[str, Reconstruction]], *, twin: bool) -> Made:
     """Gather images, targets, maps and raw data; maps and raw data are those of the first volume."""
     first = next(iter(found[0].values()))
     image_grid = scan.encoding.image_grid

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -142,15 +142,18 @@ def _dense(rows: Sequence[dict[int, float]], count: int) -> Array:
     return dense
 
 
-def _pools(kinds: Sequence[_Kind], known: object, r: tuple[float, float]) -> Pools:
+def _pools(kinds: Sequence[_Kind], known: Callable[[str], MrMaterial], r: tuple[float, float]) -> Pools:
     """Return the kinds' properties; the contrast agent shortens those of water."""
     rows = []
     for kind in kinds:
-        one: MrMaterial = known(kind.material)  # type: ignore[operator]
+        one = known(kind.material)
         rates = [1 / one.t1_s, 1 / one.t2_s, 1 / one.t2_fse_s]
         if kind.compartment == "water" and kind.gadolinium_mmol_l:
             rates = [rates[0] + r[0] * kind.gadolinium_mmol_l, *(v + r[1] * kind.gadolinium_mmol_l for v in rates[1:])]
         rows.append((*(1 / rate for rate in rates), one.t2_prime_s, one.adc_mm2_s, one.chi_ppm, kind.flow.speed_mm_s,
                      kind.flow.fresh))
     columns = np.ascontiguousarray(np.array(rows, float).reshape(-1, 8).T)
-    return Pools(*columns, arterial=np.array([kind.flow.arterial for kind in kinds], bool), fat=np.array([kind.compartment == "fat" for kind in kinds], bool))
+    t1, t2, fse, prime, adc, chi, speed, fresh = columns
+    return Pools(t1, t2, fse, prime, adc, chi, speed, fresh,
+                 arterial=np.array([kind.flow.arterial for kind in kinds], bool),
+                 fat=np.array([kind.compartment == "fat" for kind in kinds], bool))

@@ -10,7 +10,8 @@ from medsynth.acquire.mri.options import KspaceOptions, Strict
 from medsynth.tissues.mr import FIELDS_T
 from medsynth.tissues.mr_parts import Agent, MrPhase
 
-SequenceName = Literal["se", "tse", "spgr", "mprage", "bssfp", "swi", "tof", "dixon", "dwi", "t1_map", "t2_map", "random"]
+SequenceName = Literal["se", "tse", "spgr", "mprage", "bssfp", "swi", "tof", "dixon", "dwi", "t1_map", "t2_map",
+                       "random"]
 Plane = Literal["axial", "coronal", "sagittal"]
 Extra = Literal["maps", "phase", "complex"]
 

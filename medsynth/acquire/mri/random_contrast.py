@@ -228,7 +228,7 @@ def sample_protocol(phantom: Phantom, protocol: MriProtocol, *, rng: np.random.G
     name = str(rng.choice(list(_RANGES)))
     while name == "mprage" and protocol.dimensions == 2:
         name = str(rng.choice(list(_RANGES)))
-    values: dict[str, Any] = {key: round(float(rng.uniform(low, high)), 3) for key, (low, high) in _RANGES[name].items()}
+    values: dict[str, Any] = {key: round(float(rng.uniform(*ends)), 3) for key, ends in _RANGES[name].items()}
     values |= {"sequence": name, "field_T": float(rng.choice(_FIELDS_T)), "preset": None,
                "tissue_spread": protocol.random.tissue_spread, "spoiling": "ideal",
                "fat_saturation": str(rng.choice(["none", "spectral"], p=[0.7, 0.3]))}

@@ -1,4 +1,5 @@
 """Compiled loops of random contrast: structures to intensities, and blur, slice thickness and back in one pass."""
+# mypy: allow-untyped-defs, allow-untyped-calls
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def scanner_record(protocol: MriProtocol, encoding: Encoding, clock: Clock, wind
         "EchoTime": protocol.te_ms,
         "FlipAngle": protocol.flip_deg,
         "NumberOfAverages": options.sampling.averages,
-        "EchoTrainLength": train_length(protocol, encoding, clock),
+        "EchoTrainLength": int(clock.echo.max()) + 1,
         "PixelBandwidth": protocol.bandwidth_hz_px,
         "SliceThickness": protocol.slice_thickness_mm,
         "SpacingBetweenSlices": protocol.slice_step_mm,
@@ -71,11 +71,6 @@ def scanner_record(protocol: MriProtocol, encoding: Encoding, clock: Clock, wind
         attributes |= {"ContrastBolusAgent": protocol.agent, "ContrastBolusRoute": "IV",
                        "ContrastBolusIngredient": "GADOLINIUM"}
     return ScannerRecord("MR", description(protocol), attributes, window, sidecar=sidecar)
-
-
-def train_length(protocol: MriProtocol, encoding: Encoding, clock: Clock) -> int:
-    """Return the measured lines per excitation or inversion."""
-    return int(clock.echo.max()) + 1
 
 
 def description(protocol: MriProtocol) -> str:

@@ -1,4 +1,4 @@
-"""Sequences: steady states against single spins, contrast landmarks of every preset, compression of trains, receiver."""
+"""Sequences: steady states against single spins, landmarks of every preset, compression of trains, receiver."""
 
 from __future__ import annotations
 
@@ -202,10 +202,10 @@ def test_fat_is_in_phase_and_opposed_with_water_at_the_dixon_echoes():
     protocol = MriProtocol(preset="abdomen-dixon")
     opposed_ms, in_ms = dixon_echoes_ms(protocol)
     assert (opposed_ms, in_ms) == (pytest.approx(2.3, abs=0.05), pytest.approx(4.6, abs=0.1))
-    water, fat = fat_amplitudes(1.5, in_ms / 1000)
+    _, fat = fat_amplitudes(1.5, in_ms / 1000)
     turn = np.exp(-2j * np.pi * fat_shift_hz(1.5) * in_ms / 1000)
     assert (fat * turn).real > 0.75
-    water, fat = fat_amplitudes(1.5, opposed_ms / 1000)
+    _, fat = fat_amplitudes(1.5, opposed_ms / 1000)
     assert (fat * np.exp(-2j * np.pi * fat_shift_hz(1.5) * opposed_ms / 1000)).real < -0.75
     assert fat_shift_hz(1.5) == pytest.approx(-214, abs=6)
 
@@ -216,7 +216,7 @@ def test_compressed_trains_keep_every_signal(name):
     table = spins([Structure(t, n, t, CODE) for n, t in enumerate((*BRAIN, "liver", "cartilage"), start=1)], 3.0, MEAN)
     recipe = contrast_recipe(table, protocol, READOUT, b1=True, offsets=False)
     water = recipe.shift_hz == 0
-    assert len(recipe.states) <= 9
+    assert len(recipe.states) <= 10
     for b1, error in ((2, 5e-3), (3, 2e-3), (4, RANK_ERROR), (6, 5e-3)):
         exact = sum(table.density[1:, [p]] * respond(protocol, _one(table.pools, p), b1=B1_BINS[b1])
                     for p in np.flatnonzero(~table.pools.fat))
@@ -225,7 +225,8 @@ def test_compressed_trains_keep_every_signal(name):
         exact = exact + sum(share * table.density[1:, [p]] * respond(protocol, _one(table.pools, p), b1=B1_BINS[b1])
                             for p in fat)
         kept = recipe.table[1:, b1][:, water] @ recipe.states[water]
-        assert np.abs(kept - exact).max() <= 1.01 * error * np.abs(recipe.table[:, :, water] @ recipe.states[water]).max()
+        largest = np.abs(recipe.table[:, :, water] @ recipe.states[water]).max()
+        assert np.abs(kept - exact).max() <= 1.01 * error * largest
 
 
 def _one(pools, index):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from medsynth.acquire.mri.protocol import MriProtocol
 
 
-def _respond(pools: Pools, protocol: MriProtocol, readout: Readout, b1: float, offset_hz: float) -> Signals:
+def _respond(pools: Pools, protocol: MriProtocol, _readout: Readout, b1: float, offset_hz: float) -> Signals:
     """Return the steady state at TE; spins half-way between two pulses are refocused, so that T2' plays no part."""
     signal = signals.balanced(pools.t1_s, pools.t2_s, tr_s=protocol.tr_s, te_s=protocol.te_s,
                               flip_rad=float(np.deg2rad(protocol.flip_deg) * b1),

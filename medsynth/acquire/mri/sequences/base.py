@@ -74,12 +74,12 @@ def one_contrast(protocol: MriProtocol) -> Mapping[str, MriProtocol]:
     return {"image": protocol}
 
 
-def nothing_derived(protocol: MriProtocol, images: Images) -> Mapping[str, tuple[NDArray[np.float32], str]]:
+def nothing_derived(_protocol: MriProtocol, _images: Images) -> Mapping[str, tuple[NDArray[np.float32], str]]:
     """Return nothing."""
     return {}
 
 
-def no_precession(protocol: MriProtocol) -> float:
+def no_precession(_protocol: MriProtocol) -> float:
     """Return 0: a spin echo."""
     return 0.0
 

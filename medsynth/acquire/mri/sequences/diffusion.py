@@ -38,7 +38,7 @@ def _first_echo_s(protocol: MriProtocol, readout: Readout) -> float:
     return protocol.te_s - before
 
 
-def _respond(pools: Pools, protocol: MriProtocol, readout: Readout, b1: float, offset_hz: float) -> Signals:
+def _respond(pools: Pools, protocol: MriProtocol, readout: Readout, b1: float, _offset_hz: float) -> Signals:
     """Return the signal of every line of the echo-planar train.
 
     All lines share the diffusion weighting; a line that is read dt from the spin echo has decayed by exp(-dt/T2) and
@@ -98,5 +98,5 @@ def _fit_adc(protocol: MriProtocol, images: Images) -> Mapping[str, tuple[NDArra
     return {"adc": (np.clip(-1e6 * slope, 0, 10000).astype(np.float32), "ADC_um2_s")}
 
 
-DIFFUSION = Sequence("diffusion-weighted spin-echo EPI", _check, _timing, _respond, no_precession, _weightings, _fit_adc,
-                     (("EP", "SE"), ("SK",)), epi=True)
+DIFFUSION = Sequence("diffusion-weighted spin-echo EPI", _check, _timing, _respond, no_precession, _weightings,
+                     _fit_adc, (("EP", "SE"), ("SK",)), epi=True)

@@ -32,7 +32,7 @@ _INCREMENT_DEG = {"rf117": 117.0, "rf50": 50.0}
 STATIONARY_TR_MS = 200.0  # beyond it T2 coherences have died and every spoiling is ideal (unverified)
 
 
-def respond_spoiled(pools: Pools, protocol: MriProtocol, readout: Readout, b1: float, offset_hz: float) -> Signals:
+def respond_spoiled(pools: Pools, protocol: MriProtocol, readout: Readout, b1: float, _offset_hz: float) -> Signals:
     """Return the spoiled steady state; blood that moves through the volume has felt fewer pulses.
 
     Angiography saturates veins before they enter: they give what resting blood gives.
@@ -88,7 +88,7 @@ def _dixon(protocol: MriProtocol) -> Mapping[str, MriProtocol]:
             "opposed": protocol.model_copy(update={"te_ms": opposed})}
 
 
-def _separate(protocol: MriProtocol, images: Images) -> Mapping[str, tuple[NDArray[np.float32], str]]:
+def _separate(_protocol: MriProtocol, images: Images) -> Mapping[str, tuple[NDArray[np.float32], str]]:
     """Return water (the image) and fat by two points; the phase that field errors leave is taken off first.
 
     The in-phase image has the phase of field and coils; twice the opposed one's remaining phase does not mind whether
@@ -133,7 +133,7 @@ SWI_FILTER_SHARE = 1 / 6  # half-width of the low-pass window over that of k-spa
 SWI_POWER = 4
 
 
-def _susceptibility(protocol: MriProtocol, images: Images) -> Mapping[str, tuple[NDArray[np.float32], str]]:
+def _susceptibility(_protocol: MriProtocol, images: Images) -> Mapping[str, tuple[NDArray[np.float32], str]]:
     """Return the weighted image: magnitude times the fourth power of a mask of negative phase (Haacke 2004).
 
     The phase is divided by its own low frequencies (homodyne). In this convention (`fields.precessed`) the faster spins

@@ -46,7 +46,7 @@ def _waits_s(protocol: MriProtocol, readout: Readout) -> tuple[float, float]:
     return first, last
 
 
-def _respond(pools: Pools, protocol: MriProtocol, readout: Readout, b1: float, offset_hz: float) -> Signals:
+def _respond(pools: Pools, protocol: MriProtocol, readout: Readout, b1: float, _offset_hz: float) -> Signals:
     """Return sin a Mz(n) exp(-TE/T2*) of every partition.
 
     Each step is affine in Mz, so that two runs, from 0 and from 1, give the steady state over shots. Flowing blood is a

@@ -73,17 +73,17 @@ def inverted(efficiency: float, b1: float) -> float:
     return -efficiency * (1 - 2 * short)
 
 
-def _respond_se(pools: Pools, protocol: MriProtocol, readout: Readout, b1: float, offset_hz: float) -> Signals:
+def _respond_se(pools: Pools, protocol: MriProtocol, readout: Readout, b1: float, _offset_hz: float) -> Signals:
     signal = _echo_signals(pools, protocol, protocol.te_s, 1, b1)
     return np.asarray(signal * washed_in(pools, protocol, readout, protocol.te_s / 2)[:, None])
 
 
-def _respond_tse(pools: Pools, protocol: MriProtocol, readout: Readout, b1: float, offset_hz: float) -> Signals:
+def _respond_tse(pools: Pools, protocol: MriProtocol, readout: Readout, b1: float, _offset_hz: float) -> Signals:
     signal = _echo_signals(pools, protocol, protocol.echo_spacing_ms / 1000, protocol.echo_train, b1)
     return np.asarray(signal * washed_in(pools, protocol, readout, protocol.te_s)[:, None])
 
 
-def _respond_t2(pools: Pools, protocol: MriProtocol, readout: Readout, b1: float, offset_hz: float) -> Signals:
+def _respond_t2(pools: Pools, protocol: MriProtocol, readout: Readout, b1: float, _offset_hz: float) -> Signals:
     signal = _echo_signals(pools, protocol, protocol.echo_spacing_ms / 1000, protocol.echo_train, b1)
     chosen = signal[:, protocol.centre_echo][:, None]
     return np.asarray(chosen * washed_in(pools, protocol, readout, protocol.te_s)[:, None])
@@ -140,12 +140,15 @@ def _fit_t2(protocol: MriProtocol, images: Images) -> Mapping[str, tuple[NDArray
     """Return T2 in ms from the logarithm of the echoes, weighted by their squared signal."""
     echoes = [np.abs(image) for image in images.values()]
     times = [(n + 1) * protocol.echo_spacing_ms for n in range(len(echoes))]
-    sums = [np.zeros(echoes[0].shape, np.float64) for _ in range(5)]
+    w, x, xx, y, xy = (np.zeros(echoes[0].shape, np.float64) for _ in range(5))
     for time, image in zip(times, echoes, strict=True):
-        weight, log = image.astype(np.float64) ** 2, np.log(np.maximum(image, 1e-12))
-        for total, term in zip(sums, (1.0, time, time * time, log, time * log), strict=True):
-            total += weight * term
-    w, x, xx, y, xy = sums
+        weight = image.astype(np.float64) ** 2
+        weighted = weight * np.log(np.maximum(image, 1e-12))
+        w += weight
+        x += time * weight
+        xx += time * time * weight
+        y += weighted
+        xy += time * weighted
     slope = (w * xy - x * y) / np.maximum(w * xx - x * x, 1e-300)
     t2 = np.where(slope < 0, -1 / np.where(slope < 0, slope, -1.0), 0.0)
     return {"t2": (np.clip(t2, 0, 5000).astype(np.float32), "T2_ms")}
