@@ -1,14 +1,16 @@
 """How chest radiographs look in numbers: ours beside a folder of others, which is an argument and stays where it is.
 
-    python benchmarks/xray_look.py OURS [--others FOLDER]
+    python benchmarks/xray_look.py OURS [--others FOLDER] [--ratios 0.50 0.47 ...]
 
-OURS is a folder of PNG images (`*.png`, 8 or 16 bits), or of a dataset (cases with radiographs). Every image is cropped
-to what is not plain black or white border, and brought to 512 pixels across, so that bands mean about the same width.
+OURS is a folder of PNG images (`*.png`, 8 or 16 bits), or a dataset made with `--formats png`, whose annotations tell
+the cardiothoracic ratios, too; `--ratios` are those of the others, measured by a person. Every image is cropped to what
+is not plain black or white border, and brought to 512 pixels across, so that bands mean about the same width.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import numpy as np
@@ -27,15 +29,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("ours", type=Path)
     parser.add_argument("--others", type=Path)
+    parser.add_argument("--ratios", type=float, nargs="*", default=[])
     arguments = parser.parse_args()
     print_table("ours", arguments.ours)
     if arguments.others:
         print_table("others", arguments.others)
+    for title, ratios in (("ours", cardiothoracic_ratios(arguments.ours)), ("others", arguments.ratios)):
+        if ratios:
+            print(f"cardiothoracic ratio, {title}: {min(ratios):.2f} to {max(ratios):.2f}, median "
+                  f"{np.median(ratios):.2f} of {len(ratios)}")
+
+
+def cardiothoracic_ratios(folder: Path) -> list[float]:
+    """Return the ratios that the annotations below a folder tell."""
+    found = []
+    for path in sorted(folder.rglob("annotations.json")):
+        acquisitions = json.loads(path.read_text(encoding="utf-8"))["acquisitions"]
+        measures = [one.get("measures", {}) for one in acquisitions.values()]
+        found += [float(m["cardiothoracic_ratio"]) for m in measures if "cardiothoracic_ratio" in m]
+    return found
 
 
 def print_table(title: str, folder: Path) -> None:
     """Print grey values and band contrasts of the images in a folder: each image, then median and range."""
-    rows = {path.name: measures(loaded(path)) for path in sorted(folder.rglob("*.png"))}
+    paths = [path for path in sorted(folder.rglob("*.png")) if path.name != "preview.png"]
+    rows = {path.name: measures(loaded(path)) for path in paths}
     names = list(next(iter(rows.values())))
     print(f"\n{title}: {len(rows)} images in {folder}")
     print(f"{'':>24} " + " ".join(f"{name:>8}" for name in names))

@@ -38,8 +38,8 @@ DENSE = ("heart", "aorta", "pulmonary_artery", "superior_vena_cava", "inferior_v
 # A ray of a lesion counts as hidden where it runs through more than this much bone, or this much of dense organs.
 HIDING_BONE_MM = 8.0
 HIDING_ORGANS_MM = 30.0
-# A lesion's shadow in masks and boxes: where its rays run through more than this.
-SHADOW_MM = 1.0
+# A ray belongs to a lesion through which it runs at least this far, or half of the longest way where that is less.
+MASK_MM = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,24 +93,10 @@ def projected_truth(scene: Scene, lesions: Sequence[Lesion], healthy: Phantom, p
     found = {}
     for lesion in lesions:
         if lesion.number in shadows and hiding is not None:
-            found[str(lesion.number)] = _lesion_measures(shadows[lesion.number], hiding, geometry, readings)
+            found[str(lesion.number)] = _lesion_measures(shadows[lesion.number], hiding, readings)
     if found:
         measures["lesions"] = found
-    measures["boxes_ji"] = {name: box_ji(shadow) for name, shadow in structures.items()}
     return Projection(structures, shadows, places, measures)
-
-
-def box_ji(shadow: Shadow) -> tuple[int, int, int, int]:
-    """Return first row, first column, last row and last column of the pixels whose rays cross more than `SHADOW_MM`.
-
-    A shadow that is thinner everywhere gets the box of all its pixels.
-    """
-    inside_it = shadow.thickness_mm > SHADOW_MM
-    if not inside_it.any():
-        inside_it = shadow.thickness_mm > 0
-    rows, columns = (np.flatnonzero(inside_it.any(axis=axis)) for axis in (1, 0))
-    row, column = shadow.first_ji
-    return row + int(rows[0]), column + int(columns[0]), row + int(rows[-1]), column + int(columns[-1])
 
 
 def _lesion_shadows(lesions: Sequence[Lesion], phantom: Phantom, geometry: Geometry, window: tuple[slice, slice]
@@ -120,12 +106,11 @@ def _lesion_shadows(lesions: Sequence[Lesion], phantom: Phantom, geometry: Geome
     return {int(name): shadow for name, shadow in _within(found, window).items()}
 
 
-def _lesion_measures(shadow: Shadow, hiding: NDArray[np.bool_], geometry: Geometry, readings: Readings | None
-                     ) -> dict[str, Any]:
+def _lesion_measures(shadow: Shadow, hiding: NDArray[np.bool_], readings: Readings | None) -> dict[str, float]:
     """Return what a reader could see of one lesion (JSON values).
 
-    box_ji : see `box_ji`. area_mm2 : of its shadow on the detector. visible_fraction : share of that area where no more
-    than `HIDING_BONE_MM` of bone and `HIDING_ORGANS_MM` of dense organs lie in front or behind. contrast : mean of the
+    visible_fraction : share of its pixels (`MASK_MM`) where no more than `HIDING_BONE_MM` of bone and
+    `HIDING_ORGANS_MM` of dense organs lie in front or behind. contrast : mean of the
     natural log of the reading without it over the reading with it, of the same noise, over the middle of its shadow
     (at least half of its greatest thickness). noise_sd : of the log of readings there, pixel by pixel. cnr : their
     ratio. snr : `cnr` times the root of the number of those pixels, Rose's ratio if noise had no correlation.
@@ -133,13 +118,8 @@ def _lesion_measures(shadow: Shadow, hiding: NDArray[np.bool_], geometry: Geomet
     rows, columns = shadow.thickness_mm.shape
     row, column = shadow.first_ji
     box = slice(row, row + rows), slice(column, column + columns)
-    mask = shadow.thickness_mm > min(SHADOW_MM, float(shadow.thickness_mm.max()) / 2)
-    found: dict[str, Any] = {
-        "box_ji": box_ji(shadow),
-        "area_mm2": float(mask.sum()) * geometry.pixel_mm**2,
-        "thickness_mm": float(shadow.thickness_mm.max()),
-        "visible_fraction": float((mask & ~hiding[box]).sum() / mask.sum()),
-    }
+    mask = shadow.thickness_mm >= min(MASK_MM, float(shadow.thickness_mm.max()) / 2)
+    found = {"visible_fraction": float((mask & ~hiding[box]).sum() / mask.sum())}
     if readings is None:
         return found
     core = shadow.thickness_mm >= float(shadow.thickness_mm.max()) / 2

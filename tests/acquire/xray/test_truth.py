@@ -5,7 +5,7 @@ from medsynth.acquire.xray.keypoints import EDGE_MM
 from medsynth.acquire.xray.markers import side_marker
 from medsynth.acquire.xray.positioning import stand
 from medsynth.acquire.xray.project import tube_lengths
-from medsynth.acquire.xray.truth import SHADOW_MM, Readings, box_ji, projected_truth
+from medsynth.acquire.xray.truth import MASK_MM, Readings, projected_truth
 from medsynth.acquire.xray.views import view
 from medsynth.core.grid import Grid
 from medsynth.core.seed import Seed
@@ -72,12 +72,8 @@ def test_shadows_are_as_thick_as_chords(case):
         shadow = truth.lesions[number].full(one.geometry.shape_ji)
         assert shadow.sum() == pytest.approx(closed.sum(), rel=0.02)
         # The shadow of voxels is that of linear interpolation between them: edges are as soft as a voxel.
-        assert np.abs(shadow - closed).max() < 2.5
+        assert np.abs(shadow - closed).max() < 3.0
         assert np.abs((shadow - closed)[closed > 8]).max() < 1.0
-        top, first, bottom, last = box_ji(truth.lesions[number])
-        rows, columns = np.nonzero(closed > SHADOW_MM)
-        assert (top, first, bottom, last) == pytest.approx((rows.min(), columns.min(), rows.max(), columns.max()),
-                                                           abs=1.01)
     lung = truth.structures["lung_right"]
     assert truth.structures["lobe_right_upper"].thickness_mm.sum() == pytest.approx(lung.thickness_mm.sum())
 
@@ -90,13 +86,13 @@ def test_contrast_and_noise_of_a_nodule_are_those_of_its_chords(case):
     assert measured["contrast"] == pytest.approx(MU_PER_MM * closed[core].mean(), rel=0.04)
     assert measured["noise_sd"] == pytest.approx(NOISE, rel=0.2)
     assert measured["cnr"] == pytest.approx(measured["contrast"] / measured["noise_sd"])
-    assert measured["area_mm2"] == pytest.approx((closed > SHADOW_MM).sum() * PIXEL**2, rel=0.12)
+    assert measured["snr"] == pytest.approx(measured["cnr"] * np.sqrt(core.sum()), rel=0.05)
 
 
 def test_what_lies_behind_the_rib_is_hidden(case):
     one, truth = case
     closed, bone = chords(one.geometry, *LESIONS[1]), chords(one.geometry, *RIB)
-    mask = closed > SHADOW_MM
+    mask = closed > MASK_MM
     expected = (mask & (bone <= 8.0)).sum() / mask.sum()
     assert 0.05 < expected < 0.95
     assert truth.measures["lesions"]["1"]["visible_fraction"] == pytest.approx(expected, abs=0.08)
