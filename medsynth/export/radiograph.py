@@ -46,7 +46,7 @@ def write_radiograph(path: Path, image: Volume, masks: Mapping[str, Volume],
     grey = _shown(image, scanner)
     frame = _Frame.fitting(grey.shape, _PANEL_PX)
     outlined = _chosen(masks, _CHEST if scanner.attributes.get("BodyPartExamined") == "CHEST" else _ELSEWHERE)
-    palette = structure_colours(outlined)
+    palette = structure_colours(name for name in masks if not name.startswith("lesion_"))
     lines = [(palette[name], line) for name in outlined for line in frame.outlines(masks[name].array[0])]
     lesions = [(lesion_colour(f.number), line) for f in findings
                for line in frame.outlines(masks[f"lesion_{f.number}"].array[0])]
