@@ -101,6 +101,7 @@ class XrayProtocol(Strict):
     marker : "side" puts a lead letter, R or L, into the beam.
     pairs : further images of the same exposure.
     voxel_mm : voxels of the body, across the ray and along it.
+    thickness : whether files also hold how long every ray runs in each structure, beside its mask.
     """
 
     modality: Literal["xray"] = "xray"
@@ -121,6 +122,7 @@ class XrayProtocol(Strict):
     pairs: Pairs = Pairs()
     voxel_mm: tuple[Annotated[float, Field(ge=0.1, le=10)], Annotated[float, Field(ge=0.1, le=10)]] | None = None
     free: FreeGeometry | None = None
+    thickness: bool = False
 
     @model_validator(mode="after")
     def _check(self) -> Self:

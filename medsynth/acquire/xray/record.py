@@ -16,6 +16,7 @@ from medsynth.core.scanner import AttributeValue, ScannerRecord
 
 UGYM2_PER_DGYCM2 = 10.0
 _TARGETS = {"W": "TUNGSTEN", "Mo": "MOLYBDENUM"}
+_FILTERS = {"aluminium": "ALUMINUM"}  # DICOM spells it so
 _SENSORS = {"selenium": "DIRECT", "gadolinium_oxysulfide": "SCINTILLATOR", "caesium_iodide": "SCINTILLATOR"}
 
 
@@ -74,7 +75,7 @@ def scanner_record(view: View, stand: Stand, technique: Technique, detector: Det
     }
     filters = {**tube(technique.tube).filter_mm, **technique.filter_mm}
     if filters:
-        attributes |= {"FilterMaterial": tuple(name.upper() for name in filters),
+        attributes |= {"FilterMaterial": tuple(_FILTERS.get(name, name.upper()) for name in filters),
                        "FilterThicknessMinimum": tuple(filters.values()),
                        "FilterThicknessMaximum": tuple(filters.values())}
     if thickness_mm is not None:
