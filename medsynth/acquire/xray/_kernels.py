@@ -54,28 +54,6 @@ def basis_planes(labels, neighbour, fraction, texture, table, axis, first, out):
 
 
 @numba.njit(parallel=True, cache=True, nogil=True)
-def share_planes(labels, neighbour, fraction, wanted, axis, first, out):
-    """Fill `out` (n, p + 2, q + 2, 1) with the share of each voxel that `wanted` labels fill; see `basis_planes`."""
-    planes, rows, columns, _ = out.shape
-    part = np.float32(1.0 / FRACTION_UNIT)
-    one = np.float32(1.0)
-    zero = np.float32(0.0)
-    for m in numba.prange(planes * rows):
-        n, p = m // rows, m % rows
-        edge = p == 0 or p == rows - 1
-        for q in range(columns):
-            out[n, p, q, 0] = zero
-            if edge or q == 0 or q == columns - 1:
-                continue
-            k, j, i = _voxel(axis, first + n, p - 1, q - 1)
-            f = part * fraction[k, j, i]
-            if wanted[labels[k, j, i]]:
-                out[n, p, q, 0] += one - f
-            if wanted[neighbour[k, j, i]]:
-                out[n, p, q, 0] += f
-
-
-@numba.njit(parallel=True, cache=True, nogil=True)
 def value_planes(values, axis, first, out):
     """Fill `out` (n, p + 2, q + 2, lane) with planes of `values` (k, j, i, lane); see `basis_planes`."""
     planes, rows, columns, lanes = out.shape
@@ -163,6 +141,88 @@ def add_planes(planes, first, axis, source, origin, row_step, column_step, lengt
                     _add(plane, iu, iv, u, v, lanes, weight[c], out[r, c])
 
 
+@numba.njit(inline="always")
+def _count(n, weight, length, touched, count):
+    """Add `weight` to organ n of a ray; organs that were empty join the list of those touched."""
+    if n >= 0 and weight > np.float32(0.0):
+        if length[n] == np.float32(0.0):
+            touched[count] = n
+            count += 1
+        length[n] += weight
+    return count
+
+
+@numba.njit(parallel=True, cache=True, nogil=True)
+def organ_lengths(labels, neighbour, fraction, organ, organs, axis, source, origin, row_step, column_step, length_mm,
+                  first, shape, offset, out):
+    """Write how many mm of each ray lie in each organ; all organs in one pass over the planes across `axis`.
+
+    organ : (65536,) int32 number of a label's organ, -1 for none. source, origin, row_step, column_step : (3,) in voxel
+    indices. length_mm : (row, column) of each ray from source to pixel. Organ n has the pixels from first[n] on,
+    shape[n] many, in `out` from offset[n] on; its rays touch no others.
+    """
+    rows, columns = length_mm.shape
+    p, q = (1, 2) if axis == 0 else ((0, 2) if axis == 1 else (0, 1))
+    planes, top_u, top_v = labels.shape[axis], labels.shape[p], labels.shape[q]
+    part = np.float32(1.0 / FRACTION_UNIT)
+    one = np.float32(1.0)
+    zero = np.float32(0.0)
+    for r in numba.prange(rows):
+        length = np.zeros(organs, np.float32)
+        touched = np.empty(organs, np.int64)
+        d = np.empty(3)
+        for c in range(columns):
+            for a in range(3):
+                d[a] = origin[a] + r * row_step[a] + c * column_step[a] - source[a]
+            main = 0
+            if abs(d[1]) > abs(d[main]):
+                main = 1
+            if abs(d[2]) > abs(d[main]):
+                main = 2
+            if main != axis:
+                continue
+            t = 1 / d[axis]
+            u0, v0 = source[p] - source[axis] * d[p] * t, source[q] - source[axis] * d[q] * t
+            du, dv = d[p] * t, d[q] * t
+            count = 0
+            for n in range(planes):
+                u, v = u0 + n * du, v0 + n * dv
+                if not (u > -1.0 and u < top_u and v > -1.0 and v < top_v):
+                    continue
+                iu, iv = int(u + 1.0) - 1, int(v + 1.0) - 1
+                if 0 <= iu < top_u - 1 and 0 <= iv < top_v - 1:  # most often one organ fills all four voxels
+                    ka, ja, ia = _voxel(axis, n, iu, iv)
+                    kb, jb, ib = _voxel(axis, n, iu, iv + 1)
+                    kc, jc, ic = _voxel(axis, n, iu + 1, iv)
+                    kd, jd, id_ = _voxel(axis, n, iu + 1, iv + 1)
+                    label = labels[ka, ja, ia]
+                    if (label == labels[kb, jb, ib] and label == labels[kc, jc, ic] and label == labels[kd, jd, id_]
+                            and fraction[ka, ja, ia] == 0 and fraction[kb, jb, ib] == 0 and fraction[kc, jc, ic] == 0
+                            and fraction[kd, jd, id_] == 0):
+                        count = _count(organ[label], one, length, touched, count)
+                        continue
+                fu, fv = np.float32(u - iu), np.float32(v - iv)
+                for corner in range(4):
+                    cu, cv = iu + (corner >> 1), iv + (corner & 1)
+                    if cu < 0 or cv < 0 or cu >= top_u or cv >= top_v:
+                        continue
+                    weight = (fu if corner >> 1 else one - fu) * (fv if corner & 1 else one - fv)
+                    k, j, i = _voxel(axis, n, cu, cv)
+                    if fraction[k, j, i] == 0:
+                        count = _count(organ[labels[k, j, i]], weight, length, touched, count)
+                    else:
+                        f = part * fraction[k, j, i]
+                        count = _count(organ[labels[k, j, i]], weight * (one - f), length, touched, count)
+                        count = _count(organ[neighbour[k, j, i]], weight * f, length, touched, count)
+            per_plane = np.float32(length_mm[r, c] * abs(t))
+            for m in range(count):
+                n = touched[m]
+                y, x = r - first[n, 0], c - first[n, 1]
+                if y >= 0 and x >= 0 and y < shape[n, 0] and x < shape[n, 1]:
+                    out[offset[n] + y * shape[n, 1] + x] = per_plane * length[n]
+                length[n] = zero
+
+
 @numba.njit(parallel=True, cache=True, nogil=True)
 def boxes(labels, neighbour, fraction, organ, low, high):
     """Find the box of every organ: `low` (k, label, 3) and `high` for each slice k, to be joined over k.
@@ -202,6 +262,12 @@ def enlarge(coarse, row_at, row_taps, column_at, column_taps, out):
         a, b, c, d = row_taps[r, 0], row_taps[r, 1], row_taps[r, 2], row_taps[r, 3]
         for x in range(width):
             line[x] = a * source[at, x] + b * source[at + 1, x] + c * source[at + 2, x] + d * source[at + 3, x]
+        if lanes == 1:
+            for n in range(columns):
+                x = column_at[n]
+                out[r, n, 0] = (column_taps[n, 0] * line[x] + column_taps[n, 1] * line[x + 1]
+                                + column_taps[n, 2] * line[x + 2] + column_taps[n, 3] * line[x + 3])
+            continue
         for n in range(columns):
             x = column_at[n] * lanes
             for m in range(lanes):
@@ -408,8 +474,8 @@ def capsule_lengths(ends_a, ends_b, radii_a, radii_b, lumen_a, lumen_b, place, m
                             continue
                         pieces = _insert(starts, ends, pieces, low, high)
                         if lumen_a[n] > 0.0 and lumen_b[n] > 0.0:
-                            low, high = capsule_chord(rx, ry, rz, ends_a[n, 0], ends_a[n, 1], ends_a[n, 2], ends_b[n, 0],
-                                                      ends_b[n, 1], ends_b[n, 2], lumen_a[n], lumen_b[n])
+                            low, high = capsule_chord(rx, ry, rz, ends_a[n, 0], ends_a[n, 1], ends_a[n, 2],
+                                                      ends_b[n, 0], ends_b[n, 1], ends_b[n, 2], lumen_a[n], lumen_b[n])
                             if high > low:
                                 holes = _insert(inner, outer, holes, low, high)
                     pieces = _merge(starts, ends, pieces)

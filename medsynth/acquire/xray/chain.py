@@ -263,11 +263,10 @@ def _device_paths(devices: Sequence[Device], geometry: Geometry, phantom: Phanto
     """Return what devices add to the path lengths (rows, columns, B), less what they displace; None for no device."""
     if not devices:
         return None
-    water = linear_attenuation(tissue("water"), energies)
     out = np.zeros((*geometry.shape_ji, len(basis.names)), np.float32)
     for device in devices:
         solid, displaced = tube_paths(device.tubes, geometry, phantom, basis.table)
-        parts, _ = fit(basis.names, linear_attenuation(material(device.tissue), energies), energies, weights, water)
+        parts, _ = fit(basis.names, linear_attenuation(material(device.tissue), energies), energies, weights)
         out += solid[..., None] * parts.astype(np.float32)
         if device.displaces:
             out -= displaced

@@ -106,7 +106,7 @@ def depths_mm(phantom: Phantom, geometry: Geometry, solid: NDArray[np.bool_]) ->
 
 def _extent(phantom: Phantom, geometry: Geometry, solid: NDArray[np.bool_]) -> tuple[float, float]:
     """Return the least and the greatest distance from the source, square to the detector, of the body's bulk."""
-    every = tuple(slice(None, None, max(1, n // 48)) for n in phantom.grid.shape_kji)
+    every = tuple(slice(None, None, max(1, n // 32)) for n in phantom.grid.shape_kji)
     found = np.argwhere(solid[phantom.labels[every]])
     if not len(found):
         return geometry.sid_mm, geometry.sid_mm

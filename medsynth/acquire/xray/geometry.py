@@ -51,7 +51,7 @@ class Geometry:
                                          "perpendicular unit vectors"))
         if not (np.isfinite(self.pixel_mm) and self.pixel_mm > 0):
             raise GeometryError(expected("pixel_mm", self.pixel_mm, "finite and > 0"))
-        if len(self.shape_ji) != 2 or not all(n == int(n) and n >= 1 for n in self.shape_ji):
+        if np.shape(self.shape_ji) != (2,) or not all(n == int(n) and n >= 1 for n in self.shape_ji):
             raise GeometryError(expected("shape_ji", self.shape_ji, "two whole numbers >= 1"))
         object.__setattr__(self, "pixel_mm", float(self.pixel_mm))
         object.__setattr__(self, "shape_ji", (int(self.shape_ji[0]), int(self.shape_ji[1])))
@@ -83,7 +83,7 @@ class Geometry:
         right = np.cross(down, ray)
         rows, columns = shape_ji
         origin = centre - pixel_mm * ((rows - 1) / 2 * down + (columns - 1) / 2 * right)
-        return cls(_vector(source), _vector(origin), _vector(down), _vector(right), pixel_mm, shape_ji)
+        return cls(vector(source), vector(origin), vector(down), vector(right), pixel_mm, shape_ji)
 
     @property
     def normal(self) -> Float64:
@@ -154,11 +154,11 @@ class Geometry:
         middle = self.centre_mm
         origin = middle - pixel_mm * ((rows - 1) / 2 * np.array(self.row_step)
                                       + (columns - 1) / 2 * np.array(self.column_step))
-        return replace(self, origin_mm=_vector(origin), pixel_mm=pixel_mm, shape_ji=(rows, columns))
+        return replace(self, origin_mm=vector(origin), pixel_mm=pixel_mm, shape_ji=(rows, columns))
 
     def crop(self, first_ji: tuple[int, int], shape_ji: tuple[int, int]) -> Geometry:
         """Return the part of the detector whose pixel (0, 0) is pixel `first_ji` of this one."""
-        return replace(self, origin_mm=_vector(self.pixels_mm(*first_ji)), shape_ji=shape_ji)
+        return replace(self, origin_mm=vector(self.pixels_mm(*first_ji)), shape_ji=shape_ji)
 
 
 def check_geometry(geometry: Geometry, low_mm: ArrayLike, high_mm: ArrayLike) -> None:
@@ -194,6 +194,7 @@ def check_geometry(geometry: Geometry, low_mm: ArrayLike, high_mm: ArrayLike) ->
                             f"{column.max():.0f}")
 
 
-def _vector(values: ArrayLike) -> Vector:
+def vector(values: ArrayLike) -> Vector:
+    """Return three numbers as the tuple that geometries and grids hold."""
     x, y, z = np.asarray(values, float).tolist()
     return (x, y, z)

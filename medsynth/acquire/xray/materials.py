@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
@@ -14,7 +14,7 @@ import yaml
 from numpy.typing import ArrayLike, NDArray
 
 from medsynth.acquire.ct.hu import structure_tissue
-from medsynth.scene.structure import BACKGROUND, Structure
+from medsynth.scene.structure import Structure
 from medsynth.tissues.attenuation import linear_attenuation
 from medsynth.tissues.contrast import Phase, iodine_mg_per_ml
 from medsynth.tissues.table import Tissue, tissue
@@ -86,39 +86,49 @@ def basis_of(structures: Sequence[Structure], energies_keV: Float64, weights: Fl
     energies_keV, weights : (E,) the beam that the fit of attenuation against energy minds.
     further : tissue-table names that must be in the basis or be spanned by it, e.g. metals of devices.
     """
-    materials: dict[int, Tissue] = {BACKGROUND: tissue("air")}
-    iodine: dict[int, float] = {}
-    for structure in structures:
-        materials[structure.label] = structure_tissue(structure)
-        iodine[structure.label] = iodine_mg_per_ml(structure.enhancement, phase) / 1000 / tissue(IODINE).density_g_cm3
-    parts = {s.label: (s.tissue, *(name for name, _ in s.mixture)) for s in structures}
-    names = [*COMMON, *([IODINE] if any(iodine.values()) else [])]
-    wanted = {**{n: (m, parts.get(n, ("air",))) for n, m in materials.items()},
-              **{-1 - n: (material(name), (name,)) for n, name in enumerate(further)}}
-    spectra = {n: linear_attenuation(m, energies_keV) for n, (m, _) in wanted.items()}
-    water = linear_attenuation(tissue("water"), energies_keV)
+    wanted = _wanted(structures, phase)
+    parts = {key: spec[1] for key, spec in wanted.values()} | {name: (name,) for name in further}
+    made = {key: spec[0] for key, spec in wanted.values()} | {name: material(name) for name in further}
+    spectra = {key: linear_attenuation(one, energies_keV) for key, one in made.items()}
+    names = [*COMMON, *([IODINE] if any(key[-1] for key, _ in wanted.values()) else [])]
     while True:
-        fits = {n: fit(names, mu, energies_keV, weights, water) for n, mu in spectra.items()}
-        worst = max(fits, key=lambda n: fits[n][1])
+        fits = {key: fit(names, mu, energies_keV, weights) for key, mu in spectra.items()}
+        worst = max(fits, key=lambda key: fits[key][1])
         if fits[worst][1] <= TOLERANCE:
             break
-        holder, own = wanted[worst]
-        left = [name for name in own if name not in names]
-        if "I" in holder.mass_fractions and IODINE not in names:
+        left = [name for name in parts[worst] if name not in names]
+        if "I" in made[worst].mass_fractions and IODINE not in names:
             left = [IODINE]
         if not left:  # everything that it is made of is in the basis already
             break
         names.append(max(left, key=lambda name: material(name).density_g_cm3))
+    air = fit(names, linear_attenuation(tissue("air"), energies_keV), energies_keV, weights)[0]
+    soft_tissue = fit(names, linear_attenuation(tissue(SOFT), energies_keV), energies_keV, weights)[0]
     table = np.zeros((65536, len(names)), np.float32)
-    for label in materials:
-        table[label] = fits[label][0] - fits[BACKGROUND][0]
-        if iodine.get(label):
-            table[label, names.index(IODINE)] += iodine[label]
+    for label, (key, _) in wanted.items():
+        table[label] = fits[key][0] - air
+        if key[-1]:
+            table[label, names.index(IODINE)] += key[-1]
     soft = table.copy()
-    soft_row = fit(names, linear_attenuation(tissue(SOFT), energies_keV), energies_keV, weights, water)[0]
-    for label in bone_labels(structures):
-        soft[label] = soft_row - fits[BACKGROUND][0]
+    soft[bone_labels(structures)] = soft_tissue - air
     return Basis(tuple(names), table, soft)
+
+
+def _wanted(structures: Sequence[Structure], phase: Phase
+            ) -> dict[int, tuple[tuple[Any, ...], tuple[Tissue, tuple[str, ...]]]]:
+    """Return by label a key that structures of the same content share, and their material and its parts.
+
+    The last of a key is the iodine of the contrast agent in cm per cm.
+    """
+    found: dict[int, tuple[tuple[Any, ...], tuple[Tissue, tuple[str, ...]]]] = {}
+    made: dict[tuple[Any, ...], tuple[Tissue, tuple[str, ...]]] = {}
+    for one in structures:
+        iodine = iodine_mg_per_ml(one.enhancement, phase) / 1000 / tissue(IODINE).density_g_cm3
+        key = (one.tissue, one.mixture, iodine)
+        if key not in made:
+            made[key] = structure_tissue(one), (one.tissue, *(name for name, _ in one.mixture))
+        found[one.label] = key, made[key]
+    return found
 
 
 def bone_labels(structures: Sequence[Structure]) -> list[int]:
@@ -126,14 +136,19 @@ def bone_labels(structures: Sequence[Structure]) -> list[int]:
     return [s.label for s in structures if {s.tissue, *(name for name, _ in s.mixture)} & set(BONE)]
 
 
-def fit(names: Sequence[str], linear_per_cm: Float64, energies_keV: Float64, weights: Float64, water_per_cm: Float64
-        ) -> tuple[Float64, float]:
+def fit(names: Sequence[str], linear_per_cm: Float64, energies_keV: Float64, weights: Float64) -> tuple[Float64, float]:
     """Return the (B,) cm of each basis material per cm, and the root-mean-square miss, relative to water or to itself.
 
     The miss counts where photons are left: behind 1 cm of a material that is far denser than water there are none.
     """
-    design = np.stack([linear_attenuation(material(name), energies_keV) for name in names], axis=1)
-    scale = np.sqrt(weights / weights.sum()) / np.maximum(linear_per_cm, water_per_cm)
+    design = _attenuations(tuple(names), tuple(energies_keV.tolist()))
+    scale = np.sqrt(weights / weights.sum()) / np.maximum(linear_per_cm, design[:, 0])
     coefficients = np.linalg.lstsq(design * scale[:, None], linear_per_cm * scale, rcond=None)[0]
     missed = (design @ coefficients - linear_per_cm) * scale
     return np.asarray(coefficients, np.float64), float(np.sqrt(missed @ missed))
+
+
+@lru_cache(maxsize=64)
+def _attenuations(names: tuple[str, ...], energies_keV: tuple[float, ...]) -> Float64:
+    """Return the (E, B) attenuation of basis materials, water first."""
+    return np.stack([linear_attenuation(material(name), energies_keV) for name in names], axis=1)

@@ -14,7 +14,7 @@ from scipy import fft
 from medsynth.acquire.xray.detector import Detector, response
 from medsynth.acquire.xray.geometry import Geometry
 from medsynth.acquire.xray.materials import read_data
-from medsynth.acquire.xray.project import enlarged
+from medsynth.acquire.xray.rays import enlarged
 from medsynth.acquire.xray.source import Technique, beam_of
 from medsynth.core.errors import RecipeError, expected
 from medsynth.tissues.attenuation import linear_attenuation
