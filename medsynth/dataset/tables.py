@@ -83,10 +83,20 @@ def _xray() -> Acquire:
     return acquire_xray
 
 
-def _xray_views() -> dict[str, str]:
+def _xray_presets() -> dict[str, str]:
+    """Return the views, and by kind what else a radiograph's protocol may name."""
+    from medsynth.acquire.xray.detector import detectors
+    from medsynth.acquire.xray.looks import looks
+    from medsynth.acquire.xray.scatter import grids
+    from medsynth.acquire.xray.source import tubes
     from medsynth.acquire.xray.views import views
 
-    return {name: one.words for name, one in views().items()}
+    found = {f"view {name}": one.words for name, one in views().items()}
+    found |= {f"tube {name}": one.words for name, one in tubes().items()}
+    found |= {f"detector {name}": one.words for name, one in detectors().items()}
+    found |= {f"grid {name}": f"{one.ratio:g}:1, {one.lines_per_cm:g} lines/cm" if one.ratio else "no grid"
+              for name, one in grids().items()}
+    return found | {f"look {name}": one.words for name, one in looks().items()}
 
 
 def _mri_protocol() -> type[BaseModel]:
@@ -111,6 +121,6 @@ MODALITIES: dict[str, Modality] = {
     "ct": Modality("computed tomography: HU from composition, density and beam", _ct_protocol, _ct, _ct_structures,
                    _ct_scanners),
     "xray": Modality("radiography and mammography: a point source, scatter, grid, detector, processing", _xray_protocol,
-                     _xray, tuple, _xray_views, projection=True),
+                     _xray, tuple, _xray_presets, projection=True),
     "mri": Modality("magnetic resonance: tissues, sequence, k-space, coils", _mri_protocol, _mri, tuple, _mri_presets),
 }
