@@ -114,8 +114,10 @@ def equalised(x: Float32, signal: Float32, noise: float, look: Look, pixel_mm: f
 
 def tone(x: Float32, look: Look) -> NDArray[np.uint16]:
     """Return the P-values of equalised log10 attenuation."""
-    share = 1 / (1 + np.exp(-(x - np.float32(look.middle)) / np.float32(look.latitude)))
-    return np.rint(P_MAX * share ** np.float32(look.shoulder)).astype(np.uint16)
+    y = (x - np.float32(look.middle)) / np.float32(look.latitude)
+    bend = np.float32(look.shoulder)
+    y = np.where(y > 0, bend * np.log1p(np.maximum(y, 0) / bend), y)
+    return np.rint(P_MAX / (1 + np.exp(-y))).astype(np.uint16)
 
 
 def _log(signal: Float32, unit: float) -> Float32:

@@ -78,8 +78,10 @@ class FreeGeometry(Strict):
         return self
 
 
-# The technique of a free view where nothing is said: a table bucky.
+# The technique of a free view where nothing is said is that of a table bucky; what it shows is not known.
 FREE = "abdomen_ap"
+UNKNOWN = {"words": "free view", "body_part": "WHOLEBODY", "region": ("38266002", "SCT", "Entire body"),
+           "projection": ("399182000", "SCT", "oblique"), "view_position": ""}
 
 
 class XrayProtocol(Strict):
@@ -139,4 +141,4 @@ class XrayProtocol(Strict):
     @property
     def preset(self) -> View:
         """The view's numbers; a free view takes the technique of a table bucky."""
-        return view(FREE if self.view == "free" else self.view)
+        return view(FREE).model_copy(update=UNKNOWN) if self.view == "free" else view(self.view)
