@@ -8,146 +8,24 @@ import re
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    GetJsonSchemaHandler,
-    InstanceOf,
-    SerializeAsAny,
-    ValidationError,
-    model_serializer,
-    model_validator,
-)
+from pydantic import BaseModel, Field, InstanceOf, SerializeAsAny, model_serializer
 
 from medsynth.core.errors import RecipeError, expected
 from medsynth.core.seed import Seed
+from medsynth.dataset.parts import FormatsPart, NiftiOptions, Part, PhantomPart, SubjectPart, checked
 from medsynth.dataset.reading import apply_overrides, read_recipe
 from medsynth.dataset.tables import MODALITIES
-from medsynth.dataset.wording import check_finite, did_you_mean, recipe_error, unknown_key
+from medsynth.dataset.wording import check_finite, did_you_mean, unknown_key
 from medsynth.lesions.families import FAMILIES
 from medsynth.scene.body import GROUP, load_body
-from medsynth.scene.population import SubjectConstraints, sample_subject
-
-Model = TypeVar("Model", bound=BaseModel)
+from medsynth.scene.population import sample_subject
 
 _ACQUISITION_NAME = re.compile(r"[a-z0-9_-]+")
 # These endings name the files beside an image, e.g. ct_labels.nii.gz.
 _RESERVED_ENDINGS = ("_labels", "_lesions", "_masks", "_lesion_fraction", "_lesion_parts", "_thickness", "_twin")
 _RESERVED_NAMES = ("annotations", "preview")  # of the files of every case
-
-
-class Part(BaseModel):
-    """A part of a recipe: frozen, finite numbers, and no key that it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Bounded(Part):
-    """A number between `min` and `max`; a plain number in a recipe fixes it."""
-
-    min: float
-    max: float
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_number(cls, data: object) -> object:
-        if isinstance(data, int | float) and not isinstance(data, bool):
-            return {"min": data, "max": data}
-        return data
-
-    @model_validator(mode="after")
-    def _rising(self) -> Self:
-        if self.min > self.max:
-            raise ValueError(f"min must be <= max, got {self.min:g} > {self.max:g}")
-        return self
-
-    @property
-    def plain(self) -> float | tuple[float, float]:
-        """The number, or (min, max)."""
-        return self.min if self.min == self.max else (self.min, self.max)
-
-    @model_serializer
-    def _as_written(self) -> float | dict[str, float]:
-        return self.min if self.min == self.max else {"min": self.min, "max": self.max}
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """Return the schema of both spellings: a number, or a mapping."""
-        return {"anyOf": [{"type": "number"}, handler(core_schema)]}
-
-
-class PhantomPart(Part):
-    """Which body, and which part of it is scanned; `spec` fixes numbers of the body that are drawn otherwise."""
-
-    body: str
-    range: str | None = None
-    spec: dict[str, Any] = {}
-
-
-class SubjectPart(Part):
-    """What is known of the person: absent = sampled, a number = fixed, `{min, max}` = sampled in between."""
-
-    sex: Literal["female", "male"] | None = None
-    age_years: Bounded | None = None
-    height_cm: Bounded | None = None
-    weight_kg: Bounded | None = None
-    bmi: Bounded | None = None
-
-    def constraints(self) -> SubjectConstraints:
-        """Return what the population is drawn within; raises for numbers that no adult has."""
-        bounds = {name: getattr(self, name) for name in ("age_years", "height_cm", "weight_kg", "bmi")}
-        return SubjectConstraints(sex=self.sex, **{name: bound and bound.plain for name, bound in bounds.items()})
-
-
-class NiftiOptions(Part):
-    """NIfTI files, fast gzip; nothing to choose yet."""
-
-
-class DicomOptions(Part):
-    """DICOM image series, SEG and SR; `segmentation` and `organs` say how lesion and organ SEG store their masks."""
-
-    segmentation: Literal["binary", "labelmap"] = "binary"
-    organs: Literal["labelmap", "binary", "none"] = "labelmap"
-
-
-class PngOptions(Part):
-    """Grayscale PNG of projections, 16 bits; nothing to choose yet."""
-
-
-class FormatsPart(Part):
-    """Which files are written: a list of names, or a mapping from names to options (null: not written)."""
-
-    nifti: NiftiOptions | None = None
-    dicom: DicomOptions | None = None
-    png: PngOptions | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_names(cls, data: object) -> object:
-        if isinstance(data, str):
-            data = [name.strip() for name in data.split(",") if name.strip()]
-        if not isinstance(data, list | tuple):
-            return data
-        return {str(name): {} for name in data}
-
-    @model_validator(mode="after")
-    def _some(self) -> Self:
-        if not self.names:
-            raise ValueError(f"at least one of {', '.join(type(self).model_fields)} is needed")
-        return self
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The formats that are written."""
-        return tuple(name for name in type(self).model_fields if getattr(self, name) is not None)
-
-    def only(self, names: str | list[str] | tuple[str, ...]) -> FormatsPart:
-        """Return these formats alone, with the options they have here."""
-        chosen = _checked(FormatsPart, list(names) if not isinstance(names, str) else names, ("formats",))
-        return FormatsPart(**{name: getattr(self, name) or getattr(chosen, name) for name in chosen.names})
 
 
 class LesionPart(Part):
@@ -248,7 +126,7 @@ def _recipe(data: Mapping[str, Any]) -> Recipe:
     for key, default in (("subject", {}), ("formats", ["nifti"])):
         if parts.get(key) is None:
             parts[key] = default
-    recipe = _checked(Recipe, parts, ())
+    recipe = checked(Recipe, parts, ())
     _check_body(recipe)
     _check_formats(recipe)
     someone = sample_subject(recipe.subject.constraints(), rng=Seed(0).rng())  # raises where no adult meets them
@@ -298,14 +176,6 @@ def _form(value: object) -> object:
     return "number" if isinstance(value, int | float) and not isinstance(value, bool) else type(value).__name__
 
 
-def _checked(model: type[Model], data: Any, path: tuple[str | int, ...]) -> Model:
-    """Return `data` as `model`; `path` is where it stands in the recipe."""
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        raise recipe_error(error, model, path) from None
-
-
 def _lesions(entries: object) -> tuple[LesionPart, ...]:
     """Check each entry of the list with the options of its family."""
     if not isinstance(entries, list | tuple):
@@ -317,7 +187,7 @@ def _lesion(entry: object, index: int) -> LesionPart:
     path = ("lesions", index)
     kind, options = _named_by("kind", entry, path, list(FAMILIES))
     options = {key: _uniform_if_bounded(value) for key, value in options.items()}
-    return LesionPart(kind=kind, options=_checked(FAMILIES[kind].options, options, path))
+    return LesionPart(kind=kind, options=checked(FAMILIES[kind].options, options, path))
 
 
 def _uniform_if_bounded(value: object) -> object:
@@ -331,7 +201,7 @@ def _acquisitions(entries: object, scan_range: object) -> dict[str, BaseModel]:
     """Check each named acquisition with the protocol of its modality; the phantom's range is the default of theirs."""
     if not isinstance(entries, Mapping):
         raise RecipeError(expected("acquisitions", entries, "a mapping from names to protocols"))
-    checked: dict[str, BaseModel] = {}
+    found: dict[str, BaseModel] = {}
     for name, entry in entries.items():
         taken = str(name).endswith(_RESERVED_ENDINGS) or name in _RESERVED_NAMES
         if taken or not _ACQUISITION_NAME.fullmatch(str(name)):
@@ -342,8 +212,8 @@ def _acquisitions(entries: object, scan_range: object) -> dict[str, BaseModel]:
         modality, _ = _named_by("modality", entry, path, list(MODALITIES))
         protocol = MODALITIES[modality].protocol()
         default = {"scan_range": scan_range} if scan_range is not None and "scan_range" in protocol.model_fields else {}
-        checked[str(name)] = _checked(protocol, {**default, **entry}, path)
-    return checked
+        found[str(name)] = checked(protocol, {**default, **entry}, path)
+    return found
 
 
 def _named_by(key: str, entry: object, path: tuple[str | int, ...], known: list[str]) -> tuple[str, dict[str, Any]]:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from medsynth.dataset.recipe import FormatsPart, PhantomPart, SubjectPart
+from medsynth.dataset.parts import FormatsPart, PhantomPart, SubjectPart
 from medsynth.dataset.tables import MODALITIES
 from medsynth.lesions.families import FAMILIES
 

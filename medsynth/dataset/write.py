@@ -11,7 +11,7 @@ import numpy as np
 from medsynth.core.volume import Volume
 from medsynth.dataset.case import Case
 from medsynth.dataset.folder import canonical_json
-from medsynth.dataset.recipe import DicomOptions, FormatsPart
+from medsynth.dataset.parts import DicomOptions, FormatsPart
 from medsynth.scene.lesion_parts import FIRST_LESION_LABEL, part_labels
 from medsynth.scene.phantom import FRACTION_UNIT, Phantom
 from medsynth.scene.structure import Lesion
@@ -151,11 +151,11 @@ def _write_dicom(case: Case, folder: Path, options: DicomOptions, suffix: str) -
     first = next(iter(case.acquired.values())).scanner
     study = study_info(case.subject, case.seed.child("dicom"), str(first.attributes.get("BodyPartExamined", "")))
     for number, (name, one) in enumerate(case.acquired.items(), start=1):
-        with_organs = options.organs != "none"
-        write_study(folder, one.image, one.scanner, study, lesions=case.lesion_labels[name],
-                    findings=case.findings[name], seg_encoding=options.segmentation,
-                    organs=case.labels.get(name) if with_organs else None, masks=case.masks.get(name),
-                    with_organ_masks=with_organs, structures=one.healthy.structures,
+        organs, lesions = ((case.labels[name], case.lesion_labels[name]) if one.projection is None
+                           else (case.masks[name], case.masks[name]))
+        write_study(folder, one.image, one.scanner, study, lesions=lesions, findings=case.findings[name],
+                    seg_encoding=options.segmentation, organs=None if options.organs == "none" else organs,
+                    structures=one.healthy.structures,
                     organ_encoding="labelmap" if options.organs == "none" else options.organs,
                     name=f"{name}{suffix}", number=number + (len(case.acquired) if suffix else 0))
         for further, (pair, (image, scanner)) in enumerate(one.pairs.items()):

@@ -89,7 +89,8 @@ def written(tmp_path_factory) -> Written:
     study = study_info(Subject("female", 63.4, 164.2, 66.1), Seed(7).child("case", 0), "CHEST")
     pixels = np.linspace(0, 4095, 41 * 50).round().astype(np.uint16).reshape(1, 41, 50)
     for number, (name, record) in enumerate(RECORDS.items(), start=1):
-        truth = {"masks": MASKS, "findings": FINDINGS, "structures": STRUCTURES} if name in ("dx", "mg") else {}
+        truth = {"lesions": MASKS, "organs": MASKS, "findings": FINDINGS, "structures": STRUCTURES}
+        truth = {} if name.endswith("raw") else truth
         write_study(folder, Volume(pixels, GRID, "P-value"), record, study, name=name, number=number, **truth)
     return Written(folder, study, pixels[0])
 

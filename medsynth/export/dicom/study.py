@@ -27,12 +27,13 @@ from medsynth.export.dicom.segmentation import (
 )
 from medsynth.scene.structure import Structure
 
+Truth = Volume | Mapping[str, Volume]  # labels, or masks that may overlap
+
 
 def write_study(folder: Path, image: Volume, scanner: ScannerRecord, study: StudyInfo, *,
-                organs: Volume | None = None, structures: Sequence[Structure] = (), lesions: Volume | None = None,
+                organs: Truth | None = None, structures: Sequence[Structure] = (), lesions: Truth | None = None,
                 findings: Sequence[Finding] = (), seg_encoding: SegEncoding = "binary",
-                organ_encoding: SegEncoding = "labelmap", masks: Mapping[str, Volume] | None = None,
-                with_organ_masks: bool = True, name: str = "ct", number: int = 1) -> list[Path]:
+                organ_encoding: SegEncoding = "labelmap", name: str = "ct", number: int = 1) -> list[Path]:
     """Write one acquisition below `folder` and return the files, in order.
 
     `<name>/IM00001.dcm ...`, `<name>_lesions/IM00001.dcm` (SEG), `<name>_report/IM00001.dcm` (SR), and with `organs`
@@ -42,10 +43,8 @@ def write_study(folder: Path, image: Volume, scanner: ScannerRecord, study: Stud
     Parameters
     ----------
     image : (k, j, i) as `image_datasets` takes it.
-    organs : (k, j, i) labels of `structures` on the image's grid.
-    lesions : (k, j, i) finding numbers on the image's grid; not needed of a projection.
-    masks : of a projection: structure, or `lesion_<number>`, -> mask; `with_organ_masks` tells whether the structures'
-        are written.
+    organs : (k, j, i) labels of `structures` on the image's grid; of a projection a mask per structure.
+    lesions : (k, j, i) finding numbers on the image's grid; of a projection a mask `lesion_<number>` per finding.
     name : of the acquisition; its UIDs are drawn under it, so a twin in the same study needs a name of its own.
     number : 1, 2, ... of the acquisition in its study.
 
@@ -59,14 +58,14 @@ def write_study(folder: Path, image: Volume, scanner: ScannerRecord, study: Stud
     images = image_datasets(image, scanner, study, series=name, series_number=number)
     paths = write_images(images, image, folder / name)
     if findings:
-        if lesions is None and masks is None:
+        if lesions is None:
             raise DatasetError(f"lesions must be an image where there are findings, got None for {len(findings)}")
         series, of_series = f"{name}_lesions", {"series_number": 100 * number + 1}
-        if masks is not None:
-            segmentation = lesion_mask_segmentation(images, masks, findings, study, series=series, **of_series)
-        elif lesions is not None:
+        if isinstance(lesions, Volume):
             segmentation = lesion_segmentation(images, lesions, findings, study, series=series, encoding=seg_encoding,
                                                **of_series)
+        else:
+            segmentation = lesion_mask_segmentation(images, lesions, findings, study, series=series, **of_series)
         paths.append(_write_one(segmentation, folder / series))
         series = f"{name}_report"
         report = measurement_report(images, segmentation, findings, study, series=series,
@@ -74,12 +73,12 @@ def write_study(folder: Path, image: Volume, scanner: ScannerRecord, study: Stud
                                     procedure=iod_of(scanner).procedure)
         paths.append(_write_one(report, folder / series))
     series, of_series = f"{name}_organs", {"series_number": 100 * number + 3}
-    if organs is not None:
+    if isinstance(organs, Volume):
         segmentation = organ_segmentation(images, organs, structures, study, series=series, encoding=organ_encoding,
                                           **of_series)
         paths.append(_write_one(segmentation, folder / series))
-    elif masks is not None and with_organ_masks and any(not key.startswith(LESION) for key in masks):
-        segmentation = mask_segmentation(images, masks, structures, study, series=series, **of_series)
+    elif organs is not None and any(not key.startswith(LESION) for key in organs):
+        segmentation = mask_segmentation(images, organs, structures, study, series=series, **of_series)
         paths.append(_write_one(segmentation, folder / series))
     return paths
 
@@ -99,7 +98,7 @@ def _middle_slices(image: Volume, findings: Sequence[Finding]) -> list[int]:
     return sorted(set(np.clip(np.rint(k), 0, image.grid.shape_kji[0] - 1).astype(int).tolist()))
 
 
-def _check_grids(image: Volume, **others: Volume | None) -> None:
+def _check_grids(image: Volume, **others: Truth | None) -> None:
     for name, other in others.items():
-        if other is not None and not other.grid.is_close(image.grid):
+        if isinstance(other, Volume) and not other.grid.is_close(image.grid):
             raise GeometryError(expected(f"grid of {name}", other.grid, f"the image's grid {image.grid}"))
