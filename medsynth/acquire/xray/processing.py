@@ -18,7 +18,8 @@ P_MAX = 4095  # 12 bits of presentation values
 AIR_SHARE = 0.5  # what gets more than this share of the unattenuated exposure passed beside the body
 SKIN_MM = 4.0  # the rim of the body that does not count for the exposure index
 INDEX_PERCENTILE = 50.0  # of the exposure behind the body: its value of interest
-WIDEST_MM = 45.0
+WIDEST_MM = 45.0  # about the widest band that has a gain of its own
+PENUMBRA_MM = 1.5  # of the shutters
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,13 +48,14 @@ def find_field(signal: Float32, edges_ji: tuple[float, float, float, float], una
     Parameters
     ----------
     signal : (rows, columns) linear in the exposure.
-    edges_ji : first row, first column, last row, last column of the collimated field, as the collimator knows it.
+    edges_ji : first row, first column, last row, last column of the collimated field, as the collimator knows it; an
+        edge of the image itself has no shutter.
     unattenuated : signal without a body.
     """
-    inset = 1 + int(np.ceil(1.5 / pixel_mm))  # the shutters' penumbra
-    rows, columns = signal.shape
-    top, left = (max(0, int(np.ceil(edge)) + inset) for edge in edges_ji[:2])
-    bottom, right = min(rows, int(edges_ji[2]) + 1 - inset), min(columns, int(edges_ji[3]) + 1 - inset)
+    inset = 1 + int(np.ceil(PENUMBRA_MM / pixel_mm))
+    top, left = (int(np.ceil(edge)) + inset if edge > 0 else 0 for edge in edges_ji[:2])
+    bottom, right = (int(edge) + 1 - inset if edge < count - 1 else count
+                     for edge, count in zip(edges_ji[2:], signal.shape, strict=True))
     inside = signal[top:bottom, left:right]
     smooth = ndimage.uniform_filter(inside, max(1, round(2.0 / pixel_mm)))
     air = smooth > AIR_SHARE * unattenuated

@@ -49,6 +49,8 @@ def test_shutters_air_and_body_are_told_apart(readings):
     disc = radius[top:top + height, left:left + width]
     assert field.air[disc > 1.05].all()
     assert not field.air[disc < 0.95].any()
+    whole = find_field(signal, (0.0, 0.0, 239.0, 299.0), AIR, PIXEL)
+    assert (whole.first_ji, whole.shape_ji) == ((0, 0), (240, 300))
     assert field.interest == pytest.approx(np.median(signal[radius < 0.95]), rel=0.03)
 
 
