@@ -27,6 +27,7 @@ def build_schema() -> dict[str, Any]:
     parts: dict[str, Any] = definitions["$defs"]
     for kind, model in options.items():
         _add_kind(parts[_target(of[model])], kind)
+        _add_short_forms(parts[_target(of[model])])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "medsynth recipe",
@@ -69,6 +70,15 @@ def _add_kind(definition: dict[str, Any], kind: str) -> None:
     definition["properties"].pop("family", None)
     definition["properties"] = {"kind": {"const": kind}, **definition["properties"]}
     definition["required"] = ["kind", *definition.get("required", [])]
+
+
+def _add_short_forms(definition: dict[str, Any]) -> None:
+    """Let a number or `{min, max}` stand for a distribution, as the loader does."""
+    bounds = {"type": "object", "additionalProperties": False, "required": ["min", "max"],
+              "properties": {"min": {"type": "number"}, "max": {"type": "number"}}}
+    for name, schema in definition["properties"].items():
+        if schema.get("discriminator", {}).get("propertyName") == "distribution":
+            definition["properties"][name] = {"anyOf": [schema, {"type": "number"}, bounds]}
 
 
 def _any_of(schemas: list[dict[str, Any]]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from medsynth.dataset.reading import built_in_recipes
 from medsynth.dataset.run import generate
 from medsynth.dataset.write import lesion_truth
 from medsynth.export.nifti import read_nifti
+from phantoms.torso.body import TrunkBody
 from tests.dataset.test_run import tree
 
 pytestmark = pytest.mark.slow
@@ -21,6 +23,22 @@ pytestmark = pytest.mark.slow
 COARSE = {"acquisitions.ct.pixel_mm": 4, "acquisitions.ct.slice_thickness_mm": 4, "acquisitions.ct.increment_mm": 4}
 NODULES = {**COARSE, "lesions.0.count": 2, "lesions.0.diameter_mm": {"min": 12, "max": 20},
            "lesions.0.attachments": {"none": 1}}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _each_person_is_built_once():
+    """A scene follows from subject and spec alone (`tests/phantoms/test_thorax_spec.py`): build each once here."""
+    build, scenes = TrunkBody.build, {}
+
+    def once(body, subject, spec):
+        key = json.dumps([body.name, asdict(subject), dict(spec)], sort_keys=True)
+        if key not in scenes:
+            scenes[key] = build(body, subject, spec)
+        return scenes[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TrunkBody, "build", once)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -94,12 +112,14 @@ def test_zero_nodules_work_and_a_nodule_larger_than_the_lung_is_one_line():
 
 def test_chest_files_are_the_same_bytes_for_one_and_two_workers(tmp_path):
     recipe = ms.load_recipe("chest-ct-nodules-small", overrides=NODULES)
-    for workers in (1, 2):
-        summary = generate(recipe, 2, tmp_path / str(workers), seed=6, workers=workers)
+    for workers, shard in ((1, (2, 2)), (2, None)):  # one worker makes the second case alone
+        summary = generate(recipe, 2, tmp_path / str(workers), seed=6, workers=workers, shard=shard)
         assert not summary.failures
-    one, two = tree(tmp_path / "1"), tree(tmp_path / "2")
+    one, two = ({name: data for name, data in tree(tmp_path / str(workers)).items() if name.startswith("case-00001")}
+                for workers in (1, 2))
+    assert len(one) > 4
     assert one.keys() == two.keys()
     assert [name for name in one if one[name] != two[name]] == []
-    labels = {row["label"] for row in json.loads(one["dataset.json"])["labels"]}
-    image = read_nifti(tmp_path / "1" / "case-00000" / "ct_labels.nii.gz").array
+    labels = {row["label"] for row in json.loads((tmp_path / "2" / "dataset.json").read_text())["labels"]}
+    image = read_nifti(tmp_path / "2" / "case-00000" / "ct_labels.nii.gz").array
     assert set(np.unique(image).tolist()) <= labels | {0}
