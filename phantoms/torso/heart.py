@@ -24,6 +24,7 @@ from phantoms.torso.table import labels
 Field = NDArray[np.floating[Any]]
 
 STEP_MM = 2.0
+FILL_MM = 11.0  # half width of the clefts of the mediastinum that fat fills
 REACH_MM = 11.0  # how far the distance to a vessel is known
 LV_WALL_MM, RV_WALL_MM, ATRIAL_WALL_MM = 9.0, 2.8, 2.0
 AORTIC_WALL_MM = 1.2
@@ -307,6 +308,8 @@ def build_mediastinum(
     behind = np.minimum(behind, lattice.sample(spine_back) - 2.0)
     hull = smooth_max(hull, -behind, 3.0)
     outline = _outline(frame, lattice, hull, fields, spine_back, n15, n30)
+    if frame.heart_narrow != 1.0:
+        outline = _filled(frame, lattice, outline, fat)
     paints = _paint_gullet(frame, lattice, fields["oesophagus"], n8, above)
     paints += _paint_heart(lattice, chambers, muscle, hull, above, fields, n8)
     paints += _paint_tubes(frame, lattice, fields, n8)
@@ -392,6 +395,19 @@ def _outline(
         Ellipsoid(tuple(frame.at([0, -10, 128]).tolist()), tuple((np.array([31, 30, 46]) * frame.width).tolist()))
     )
     return smooth_min(joined, inlet, 10.0) + 0.7 * n15
+
+
+def _filled(frame: Frame, lattice: Lattice, outline: Field, fat: float) -> Field:
+    """Fill the clefts between vessels, airways and spine above the heart with fat, as pleura bridges them.
+
+    Without it lung would reach between cava, aorta and spine, and a radiograph would show the spine alone where it
+    shows a mediastinum of 50-80 mm.
+    """
+    closed = ndimage.gaussian_filter((outline < 0).astype(np.float32), FILL_MM / STEP_MM, truncate=2.5, mode="nearest")
+    # Half at the level of the pulmonary arteries; from there down the lungs keep their recesses behind the heart.
+    share = np.clip((lattice.z / frame.height - 15.0) / 40.0, 0.0, 1.0)
+    level = 0.5 - share * (0.14 + 0.08 * np.clip(fat, 0.3, 1.6))
+    return np.minimum(outline, (level - closed) * 2.5 * FILL_MM).astype(np.float32)
 
 
 def _paint_heart(
