@@ -70,6 +70,26 @@ def value_planes(values, axis, first, out):
                 out[n, p, q, b] = values[k, j, i, b]
 
 
+@numba.njit(parallel=True, cache=True, nogil=True)
+def filled_box(values, low, high):
+    """Find the box of what is not 0 in `values` (k, j, i, lane), for each slice: `low` (k, 3), `high` one past the end.
+
+    Boxes start as (top, 0) and stay so where there is nothing.
+    """
+    slices, rows, columns, lanes = values.shape
+    for k in numba.prange(slices):
+        for j in range(rows):
+            first, last = columns, -1
+            for i in range(columns):
+                for m in range(lanes):
+                    if values[k, j, i, m] != np.float32(0.0):
+                        first, last = min(first, i), i
+            if last >= 0:
+                low[k, 0], high[k, 0] = k, k + 1
+                low[k, 1], high[k, 1] = min(low[k, 1], j), j + 1
+                low[k, 2], high[k, 2] = min(low[k, 2], first), max(high[k, 2], last + 1)
+
+
 @numba.njit(inline="always")
 def _add(plane, iu, iv, u, v, lanes, weight, out):
     one = np.float32(1.0)

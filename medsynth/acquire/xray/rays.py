@@ -36,8 +36,7 @@ class PhantomPlanes:
         organ = np.full(65536, -1, np.int32)
         organ[filled] = 0
         low, high = label_boxes(phantom, organ, 1)
-        box = tuple(slice(int(a), int(max(a, b))) for a, b in zip(low[0], high[0], strict=True))
-        self._phantom, self._table = cropped(phantom, box), table
+        self._phantom, self._table = cropped(phantom, _box(low[0], high[0])), table
         self.grid, self.whole, self.lanes = self._phantom.grid, phantom.grid, table.shape[1]
         self.empty = bool((high[0] <= low[0]).any())
 
@@ -50,10 +49,14 @@ class PhantomPlanes:
 class ValuePlanes:
     """Planes of a volume (k, j, i, lane), which may be a part of a `whole`: its rays are then those of the whole."""
 
-    empty = False
-
     def __init__(self, grid: Grid, values: Float32, *, whole: Grid | None = None) -> None:
-        self.grid, self.whole, self._values, self.lanes = grid, whole or grid, values, values.shape[3]
+        low = np.full((len(values), 3), max(values.shape), np.int64)
+        high = np.zeros((len(values), 3), np.int64)
+        kernels.filled_box(values, low, high)
+        box = _box(low.min(axis=0), high.max(axis=0))
+        self.grid, self.whole = _part(grid, box), whole or grid
+        self._values, self.lanes = values[box], values.shape[3]
+        self.empty = not high.any()
 
     def fill(self, axis: int, first: int, out: Float32) -> None:
         """Write planes from `first` on."""
@@ -234,11 +237,19 @@ def taps_of(first: int, count: int, scale: float, low: int, offset: float = 0.0)
 
 def cropped(phantom: Phantom, box: tuple[slice, ...]) -> Phantom:
     """Return a part of a phantom; its arrays are views."""
-    first = [s.start for s in box]
+    return Phantom(_part(phantom.grid, box), phantom.labels[box], phantom.neighbour[box], phantom.fraction[box],
+                   phantom.texture[box], phantom.structures)
+
+
+def _part(grid: Grid, box: tuple[slice, ...]) -> Grid:
+    """Return the grid of a part of an array."""
     k, j, i = (max(1, s.stop - s.start) for s in box)
-    grid = Grid((k, j, i), phantom.grid.spacing_mm, vector(phantom.grid.world_mm(first)), phantom.grid.direction)
-    return Phantom(grid, phantom.labels[box], phantom.neighbour[box], phantom.fraction[box], phantom.texture[box],
-                   phantom.structures)
+    return Grid((k, j, i), grid.spacing_mm, vector(grid.world_mm([s.start for s in box])), grid.direction)
+
+
+def _box(low: NDArray[np.int64], high: NDArray[np.int64]) -> tuple[slice, ...]:
+    """Return the slices from `low` up to `high`; where that is nothing, of no voxel at the start."""
+    return tuple(slice(int(a), int(b)) if b > a else slice(0, 0) for a, b in zip(low, high, strict=True))
 
 
 def label_boxes(phantom: Phantom, organ: NDArray[np.int32], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
