@@ -128,7 +128,7 @@ def build_scene(name: str, extent: Extent, subject: Subject, spec: Mapping[str, 
         *paced,
         *made.paints,
     )
-    low, high = body.bounds_mm()
+    low, high = made.around(*body.bounds_mm())
     ranges = {n: tuple((np.array(SCAN_RANGES_MM[n]) * frame.height).tolist()) for n in extent.scan_ranges}
     return Scene(
         name, ORIGIN, subject, individual_structures(name, spec), paints, fields, {**trees, **centrelines},

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsynth.core.errors import RecipeError, expected
+from medsynth.core.grid import Vector
 from medsynth.core.seed import Seed
 from medsynth.scene.structure import Layer, Paint, Structure
-from medsynth.shapes.base import Shape
+from medsynth.shapes.base import Box, Shape
 from medsynth.shapes.sampled import SampledShape
 from medsynth.shapes.sweep import Sweep, spline_mm
 from medsynth.shapes.tubes import Tubes
@@ -45,6 +46,7 @@ PREFIXES: Final[Mapping[str, str]] = {
 }  # fmt: skip
 DRAIN_SIDES: Final = {0: (), 1: ("right",), 2: ("left",), 3: ("right", "left")}
 STEP_MM = 3.0
+REACH_MM = 8.0  # around the axes of what lies on the skin
 # (radius of the lumen, wall) in mm
 ENDOTRACHEAL_MM, CATHETER_MM, NASOGASTRIC_MM, DRAIN_MM = (4.0, 1.5), (0.65, 0.5), (1.55, 0.8), (3.1, 1.6)
 CABLE_MM = (0.45, 0.85)
@@ -64,6 +66,11 @@ class Devices:
     paints: list[Paint]
     tips: Mapping[str, tuple[float, float, float]]
     remarks: Mapping[str, str]
+
+    def around(self, low: Vector, high: Vector) -> Box:
+        """Return the box of the body, wider in front where cables and tubes lie on the skin."""
+        front = [float(paint.shape.starts_mm[:, 1].min()) for paint in self.paints if isinstance(paint.shape, Tubes)]
+        return (low[0], min([low[1], *(y - REACH_MM for y in front)]), low[2]), high
 
 
 def asked(spec: Mapping[str, Any]) -> dict[str, float]:
@@ -139,7 +146,7 @@ def build_devices(
     if have["sternal_wires"]:
         paints += _sternal_wires(frame)
     for side in DRAIN_SIDES[int(have["chest_drain"])]:
-        course = _drain(frame, fields["body"], -1.0 if side == "right" else 1.0)
+        course = _drain(frame, -1.0 if side == "right" else 1.0)
         paints += _tube(course, DRAIN_MM, f"chest_drain_{side}", "_lumen", stripe=f"chest_drain_stripe_{side}")
         tips[f"chest_drain_tip_{side}"] = _point(course[-1])
     if have["nasogastric_tube"]:
@@ -220,7 +227,7 @@ def _central(frame: Frame, skin: Shape, sweeps: Mapping[str, Sweep], way: str, t
     if way == "jugular":
         inside = vein[vein[:, 2] < 172.0 * frame.height]
         entry = _on_skin(skin, np.array([inside[0][0] - 3.0, inside[0][1], 182.0 * frame.height]), (-0.8, -0.6, 0.0))
-        outside = np.stack([entry + [-14.0, -6.0, -30.0], entry])
+        outside = np.stack([_front(frame, skin, -28.0, 122.0 * frame.height, 3.0), entry + [-9.0, -5.0, -8.0], entry])
     else:
         inside = vein[np.abs(vein[:, 0]) < 92.0 * frame.width]
         entry = _on_skin(skin, inside[0] + [-12.0, -6.0, -16.0], (-0.25, -0.95, -0.1))
@@ -263,15 +270,15 @@ def _nasogastric(frame: Frame, fields: Mapping[str, Shape], sweeps: Mapping[str,
     return np.concatenate([course[:past], _until(course[past:], tip_mm)])
 
 
-def _drain(frame: Frame, skin: Shape, sign: float) -> Points:
+def _drain(frame: Frame, sign: float) -> Points:
     """Return the drain's course: through the fifth space in the armpit, up between lung and ribs to the apex."""
     z = np.array([18.0, 40.0, 75.0, 108.0, 132.0]) * frame.height
     angle = np.array([96.0, 106.0, 116.0, 120.0, 116.0])
     within = frame.cavity.point_mm(sign * angle, z, -6.5)
-    through = frame.cavity.point_mm(sign * 92.0, 6.0 * frame.height, RIB_LAYER_MM)
-    entry = _on_skin(skin, frame.cavity.point_mm(sign * 88.0, -2.0 * frame.height, 24.0), (sign, -0.1, -0.15))
-    out = entry + np.array([[sign * 22.0, -16.0, -46.0], [sign * 11.0, -6.0, -16.0]])
-    return spline_mm(np.concatenate([out, entry[None], through[None], within]), STEP_MM)
+    through = frame.cavity.point_mm(sign * 90.0, 4.0 * frame.height, RIB_LAYER_MM)
+    entry = frame.skin_surface.point_mm(sign * 84.0, -8.0 * frame.height)  # of the trunk: an arm may hang before it
+    down = frame.skin_surface.point_mm(sign * np.array([66.0, 76.0]), np.array([-88.0, -42.0]) * frame.height, 9.0)
+    return spline_mm(np.concatenate([down, entry[None], through[None], within]), STEP_MM)
 
 
 def _on_skin(skin: Shape, start: Points, way: Sequence[float]) -> Points:
@@ -342,7 +349,7 @@ def _sternal_wires(frame: Frame) -> list[Paint]:
         half = (27.0 if number == 0 else 21.0 if number == 1 else 20.0) * frame.width
         middle = float(frame.cavity.point_mm(0.0, z)[1]) - 7.5
         t = np.linspace(0, 2 * np.pi, 29)
-        tilt = 0.06 * (-1) ** number
+        tilt = (0.05, -0.13, 0.16, -0.08, 0.12, -0.15)[number]
         x = half * np.cos(t)
         ring = np.stack([x, middle + 8.6 * np.sin(t) + 0.0009 * x * x, z + tilt * x], axis=1)
         tubes.append(chain(ring, WIRE_MM))

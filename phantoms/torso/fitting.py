@@ -22,8 +22,9 @@ ESTIMATE_BIAS, HEART_SURPLUS = 1.08, 1.18
 # Standing CT lungs are 10.9 % larger than supine ones (Respiration 2020). The rest are working values: the ribs' share of
 # a breath, the heart's width upright and lying (its shape as built is that of a flat, wide chest), how far it spreads on
 # the raised diaphragm and rides on it.
-UPRIGHT_LUNGS, RIBS_CLOSE = 1.109, 0.06
-UPRIGHT_HEART, LYING_HEART, HEART_SPREADS, HEART_RIDES = 0.80, 0.87, 0.25, 0.40
+UPRIGHT_LUNGS, RIBS_CLOSE = 1.109, 0.14
+RADIOGRAPH_BIAS = 0.94  # the fat that fills the clefts of the mediastinum there (`heart`), measured as ESTIMATE_BIAS
+UPRIGHT_HEART, LYING_HEART, HEART_SPREADS, HEART_RIDES = 0.78, 0.85, 0.24, 0.60
 CHEST_LOW_MM = -260.0  # the estimate looks at the chest alone, so that every body of a person has the same girth
 
 
@@ -99,11 +100,12 @@ def _breathed(subject: Subject, spec: Mapping[str, Any], full: Fit, position: Po
     shift = full.shift_mm
     still = UPRIGHT_HEART if position.upright else LYING_HEART if position.arms_down else 1.0
     narrow = still + HEART_SPREADS * out
-    lean = replace(_frame(subject, spec, girth), heart_narrow=min(narrow, 1.05))
+    lean = replace(_frame(subject, spec, girth), heart_narrow=min(narrow, 0.98))
     for _ in range(4):
-        have = _lung_ml(lean, spec, shift, full.heart_scale)
+        lift = HEART_RIDES * (shift - full.shift_mm)
+        have = RADIOGRAPH_BIAS * _lung_ml(replace(lean, heart_lift_mm=lift), spec, shift, full.heart_scale)
         shift -= float(np.clip((wanted - have) * 1000 / (44000 * girth**2), -40, 40))
-        shift = float(np.clip(shift, -46, 95))
+        shift = float(np.clip(shift, -46, 120))
     lift = HEART_RIDES * (shift - full.shift_mm)
     frame = replace(lean, low_z_mm=full.frame.low_z_mm, high_z_mm=full.frame.high_z_mm, heart_lift_mm=lift,
                     arms_down=position.arms_down)  # fmt: skip
@@ -145,5 +147,6 @@ def _lung_ml(frame: Frame, spec: Mapping[str, Any], shift: float, scale: float) 
     middle = lattice.sample(
         Ellipsoid(tuple(frame.at([3, -14, 95]).tolist()), tuple((np.array([36, 42, 78]) * frame.width).tolist()))
     )
-    hull = lattice.sample(Ellipsoid(tuple(frame.at([15, -32, -10]).tolist()), (68 * scale, 50 * scale, 64 * scale)))
+    middle_mm = frame.at([15, -32, -10]) + [0.0, 0.0, frame.heart_lift_mm]
+    hull = lattice.sample(Ellipsoid(tuple(middle_mm.tolist()), (68 * scale, 50 * scale, 64 * scale)))
     return ESTIMATE_BIAS * lattice.volume_ml(np.maximum(pleura, -np.minimum(np.minimum(column, middle), hull)))

@@ -30,6 +30,7 @@ Field = NDArray[np.floating[Any]]
 SIDES = ("right", "left")
 # Where the fissures lie when only the lungs' bases are built: medians of whole ones (reference mm of the two levels).
 OBLIQUE_LEVEL_MM, ACROSS_LEVEL_MM = -4.0, 18.0
+HEART_HOLDS = 0.45  # of the heart's lift, by which the tendon under it stays behind the domes
 FISSURE_MM = 0.2  # two layers of visceral pleura; less than a pixel, seen by its fraction
 
 
@@ -62,6 +63,9 @@ def diaphragm_height(frame: Frame, lattice: Lattice, trunk: Trunk, shift_mm: flo
     surface = (
         (insertion + (top - insertion) * rise) * h + shift_mm * rise + 1.6 * lattice.noise(frame.noise_seed(50), 60.0)
     )
+    if frame.heart_lift_mm > 0:  # the domes rise further than the tendon on which the heart rests
+        held = np.exp(-(((x - 12.0) / 46.0) ** 2) - ((y + 26.0) / 44.0) ** 2)
+        surface = surface - HEART_HOLDS * frame.heart_lift_mm * held * rise
     return unit_slope((z - surface).astype(np.float32), lattice.step_mm, 0.9, 4.0)
 
 
