@@ -58,6 +58,18 @@ def lesion_fraction(phantom: Phantom, number: int, part: str | None = None) -> N
     return image
 
 
+def filled_box(phantom: Phantom, number: int) -> tuple[Index, Index] | None:
+    """Return the voxel box (low, high) that lesion `number` fills in a phantom, or None when it fills none."""
+    table = np.zeros(65536, bool)
+    table[list(part_labels(phantom.structures, number).values())] = True
+    touched = table[phantom.labels] | (table[phantom.neighbour] & (phantom.fraction > 0))
+    spans = [np.flatnonzero(touched.any(axis=tuple(b for b in range(3) if b != a))) for a in range(3)]
+    if not spans[0].size:
+        return None
+    (k0, j0, i0), (k1, j1, i1) = ([int(s[end]) for s in spans] for end in (0, -1))
+    return (k0, j0, i0), (k1 + 1, j1 + 1, i1 + 1)
+
+
 def crop(phantom: Phantom, low_kji: Index, high_kji: Index) -> Phantom:
     """Return the phantom of the voxels from `low_kji` up to, not including, `high_kji`; arrays are views."""
     at = tuple(slice(a, b) for a, b in zip(low_kji, high_kji, strict=True))

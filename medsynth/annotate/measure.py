@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from medsynth.annotate.diameters import LEVEL, Axes, axis_ratio, largest_diameter_mm, recist_axes
 from medsynth.annotate.intensity import SHELL_MM, Intensity, measure_intensity
 from medsynth.annotate.lung import nodule_attributes
-from medsynth.annotate.masks import crop, lesion_box
+from medsynth.annotate.masks import crop, filled_box, lesion_box
 from medsynth.annotate.projected import measure_shadow
 from medsynth.annotate.record import LesionRecord, PartRecord, Point, ShadowRecord
 from medsynth.annotate.shape_truth import fine_phantom
@@ -83,7 +83,10 @@ class _Crop:
 
 
 def _crop(acquired: Acquired, lesion: Lesion) -> _Crop:
-    low, high = lesion_box(lesion, acquired.phantom.grid, SHELL_MM[1]) or ((0, 0, 0), (1, 1, 1))
+    """Return where the lesion is; the body of a projection may stand in another posture than it was built in."""
+    box = (lesion_box(lesion, acquired.phantom.grid, SHELL_MM[1]) if acquired.projection is None
+           else filled_box(acquired.phantom, lesion.number))
+    low, high = box or ((0, 0, 0), (1, 1, 1))
     at = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
     return _Crop(crop(acquired.phantom, low, high), low, at)
 

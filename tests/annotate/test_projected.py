@@ -183,3 +183,15 @@ def test_masks_take_rays_from_a_third_of_a_millimetre_and_thin_things_by_half():
     assert masks["thin"].array.sum() == 1
     np.testing.assert_allclose(masks.thickness("thin").array[0, 2], row[0] / 10)
     assert masks.thickness("thin").array.dtype == np.float32
+
+
+def test_a_lesion_is_found_where_the_posture_of_the_view_has_moved_it(shot):
+    scene, lesion, acquired = shot
+    still = annotate(acquired, [lesion], scene).lesions[0]
+    away = replace(acquired.phantom.grid, origin_mm=(900.0, 0.0, 0.0))  # the same voxels elsewhere in the world
+    phantom, healthy = (replace(one, grid=away) for one in (acquired.phantom, acquired.healthy))
+    moved = replace(acquired, phantom=phantom, healthy=healthy)
+    record = annotate(moved, [lesion], scene).lesions[0]
+    assert record.volume_ml == still.volume_ml == pytest.approx(4 / 3000 * np.pi * RADIUS**3, rel=0.05)
+    assert record.parts["solid"].volume_ml == still.parts["solid"].volume_ml
+    assert record.shadow == still.shadow
