@@ -122,7 +122,8 @@ def truth() -> None:
         counted = np.sqrt((primary + scattered) * (left @ square) / (left @ mean) / KEV_PER_VALUE
                           + (electronic_kev(SENSOR, PIXEL_MM) / KEV_PER_VALUE) ** 2)
         print(f"  {kvp} kV, grid {grid:5}: scatter/primary {scattered / primary:.2f}, "
-              f"primary {primary / wanted - 1:+.2%} of Beer-Lambert, mean {shot.raw[middle].mean() / (primary + scattered) - 1:+.2%} of primary + scatter, "
+              f"primary {primary / wanted - 1:+.2%} of Beer-Lambert, "
+              f"mean {shot.raw[middle].mean() / (primary + scattered) - 1:+.2%} of primary + scatter, "
               f"noise {sd / counted - 1:+.1%} of counted photons and electronics")
 
 
