@@ -66,7 +66,8 @@ def _write_preview(case: Case, path: Path) -> None:
         return
     from medsynth.export.preview import write_preview
 
-    windows = () if one.image.quantity == "HU" else ((one.image.quantity, *one.scanner.window),)
+    # Without HU there is one window: once with the outlines of the organs, once without.
+    windows = () if one.image.quantity == "HU" else ((one.image.quantity, *one.scanner.window),) * 2
     write_preview(path, one.image, labels=case.labels[name], structures=one.healthy.structures,
                   lesions=case.lesion_labels[name], findings=case.findings[name], title=title, windows=windows)
 
@@ -81,7 +82,7 @@ def _write_nifti(case: Case, folder: Path) -> None:
         for file, (image, scanner) in {name: (one.image, one.scanner), **further}.items():
             write_nifti(image, folder / f"{file}.nii.gz")
             if scanner.modality == "MR":
-                write_sidecar(scanner, folder / f"{file}.json")
+                write_sidecar(scanner, folder / f"{file}.json", image.quantity)
         write_nifti(case.lesion_labels[name], folder / f"{name}_lesions.nii.gz")
         if one.projection is None:
             _write_voxel_truth(case, name, folder)

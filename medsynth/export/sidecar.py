@@ -47,21 +47,30 @@ _FIELDS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "ReceiveCoilName": ("ReceiveCoilName", _same),
     "ParallelReductionFactorInPlane": ("ParallelReductionFactorInPlane", float),
 }
+# What the values of a map mean -> their unit; signals have none.
+_UNITS = {"T1_ms": "ms", "T2_ms": "ms", "T2star_ms": "ms", "ADC_um2_s": "um2/s", "phase_rad": "rad", "Hz": "Hz"}
 # Lines are phase-encoded along rows (i) or columns (j) of the image; the file's axes are i, j, k too. The direction
 # along the axis is not known to DICOM, so that this is the axis alone.
 _PHASE_AXIS = {"ROW": "i", "COL": "j"}
 
 
-def sidecar(scanner: ScannerRecord) -> dict[str, Any]:
-    """Return what a scanner tells of an MR image, in the names and units of BIDS."""
+def sidecar(scanner: ScannerRecord, quantity: str = "signal") -> dict[str, Any]:
+    """Return what a scanner tells of an MR image, in the names and units of BIDS.
+
+    Parameters
+    ----------
+    quantity : what the values of the image mean.
+    """
     told = scanner.attributes
     found: dict[str, Any] = {"Modality": scanner.modality, "SeriesDescription": scanner.description}
     found |= {name: convert(told[keyword]) for keyword, (name, convert) in _FIELDS.items() if keyword in told}
     if told.get("InPlanePhaseEncodingDirection") in _PHASE_AXIS:
         found["PhaseEncodingAxis"] = _PHASE_AXIS[str(told["InPlanePhaseEncodingDirection"])]
+    if quantity in _UNITS:
+        found["Units"] = _UNITS[quantity]
     return {**found, **{name: _same(value) for name, value in scanner.sidecar.items()}, "SyntheticData": True}
 
 
-def write_sidecar(scanner: ScannerRecord, path: Path) -> None:
-    """Write the JSON file."""
-    path.write_text(json.dumps(sidecar(scanner), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+def write_sidecar(scanner: ScannerRecord, path: Path, quantity: str = "signal") -> None:
+    """Write the JSON file of an image whose values mean `quantity`."""
+    path.write_text(json.dumps(sidecar(scanner, quantity), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -130,3 +130,5 @@ def test_the_sidecar_is_in_units_of_bids(tmp_path):
     assert told["ScanOptions"] == ["FS", "PFP"]
     assert told["EffectiveEchoSpacing"] == 0.0005
     assert told["SyntheticData"] is True
+    assert "Units" not in told
+    assert sidecar(SCANNER, "T1_ms")["Units"] == "ms"
