@@ -138,7 +138,7 @@ def warp(nodes, full, side, matrix, offset, field, amount, out):
     bent = field.shape[3] > 1 and amount != 0.0
     size0, size1, size2 = nodes.shape
     for k in numba.prange(out.shape[0]):
-        u, v, w = np.empty(4, np.float64), np.empty(4, np.float64), np.empty(4, np.float64)
+        u, v, w = np.empty(4, np.float32), np.empty(4, np.float32), np.empty(4, np.float32)
         for j in range(out.shape[1]):
             for i in range(out.shape[2]):
                 a, b, c = float(k), float(j), float(i)
@@ -162,17 +162,23 @@ def warp(nodes, full, side, matrix, offset, field, amount, out):
                 _cubic(x - fx, u)
                 _cubic(y - fy, v)
                 _cubic(z - fz, w)
-                real, imag = 0.0, 0.0
-                for r in range(max(0, -k0), min(4, size0 - k0)):
-                    for s in range(max(0, -j0), min(4, size1 - j0)):
-                        row_real, row_imag = 0.0, 0.0
-                        for t in range(max(0, -i0), min(4, size2 - i0)):
-                            value = nodes[k0 + r, j0 + s, i0 + t]
-                            row_real += w[t] * value.real
-                            row_imag += w[t] * value.imag
-                        real += u[r] * v[s] * row_real
-                        imag += u[r] * v[s] * row_imag
-                out[k, j, i] = complex(np.float32(real), np.float32(imag))
+                real, imag = np.float32(0.0), np.float32(0.0)
+                if k0 >= 0 and j0 >= 0 and i0 >= 0 and k0 + 4 <= size0 and j0 + 4 <= size1 and i0 + 4 <= size2:
+                    for r in range(4):
+                        for s in range(4):
+                            row = nodes[k0 + r, j0 + s]
+                            n0, n1, n2, n3 = row[i0], row[i0 + 1], row[i0 + 2], row[i0 + 3]
+                            weight = u[r] * v[s]
+                            real += weight * (w[0] * n0.real + w[1] * n1.real + w[2] * n2.real + w[3] * n3.real)
+                            imag += weight * (w[0] * n0.imag + w[1] * n1.imag + w[2] * n2.imag + w[3] * n3.imag)
+                else:
+                    for r in range(max(0, -k0), min(4, size0 - k0)):
+                        for s in range(max(0, -j0), min(4, size1 - j0)):
+                            for t in range(max(0, -i0), min(4, size2 - i0)):
+                                weight = u[r] * v[s] * w[t]
+                                real += weight * nodes[k0 + r, j0 + s, i0 + t].real
+                                imag += weight * nodes[k0 + r, j0 + s, i0 + t].imag
+                out[k, j, i] = complex(real, imag)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -216,6 +222,18 @@ def coil_times(image, lattice, k0, wk, j0, wj, i0, wi, out):
                 out[k, j, i] = s * value
 
 
+@numba.njit(cache=True, nogil=True)
+def _add_four(real, imag, r0, r1, r2, r3, m0, m1, m2, m3, b0, b1, b2, b3, low, high):
+    """Add four rows times complex numbers to the rows `real` and `imag`."""
+    c0, c1, c2, c3 = b0.real, b1.real, b2.real, b3.real
+    s0, s1, s2, s3 = b0.imag, b1.imag, b2.imag, b3.imag
+    for i in range(low, high):
+        real[i] += (c0 * r0[i] - s0 * m0[i]) + (c1 * r1[i] - s1 * m1[i]) + (c2 * r2[i] - s2 * m2[i]) + (
+            c3 * r3[i] - s3 * m3[i])
+        imag[i] += (c0 * m0[i] + s0 * r0[i]) + (c1 * m1[i] + s1 * r1[i]) + (c2 * m2[i] + s2 * r2[i]) + (
+            c3 * m3[i] + s3 * r3[i])
+
+
 @numba.njit(parallel=True, cache=True, nogil=True)
 def coil_lines(image, lattice, k0, wk, j0, wj, i0, wi, basis, out):
     """Fill `out` (k, line, i) with the sums over j of basis[line, j] x coil x image: some lines of a transform."""
@@ -224,7 +242,10 @@ def coil_lines(image, lattice, k0, wk, j0, wj, i0, wi, basis, out):
         plane = np.empty(lattice.shape[1:], np.complex64)
         row = np.empty(lattice.shape[2], np.complex64)
         real, imag = np.zeros((lines, columns), np.float32), np.zeros((lines, columns), np.float32)
-        re, im = np.empty(columns, np.float32), np.empty(columns, np.float32)
+        # four rows of the object are heard before they are added, so that sums are loaded and stored less often
+        re, im = np.zeros((4, columns), np.float32), np.zeros((4, columns), np.float32)
+        held = np.zeros(4, np.int64)
+        filled, left, right = 0, columns, 0
         _coil_plane(lattice, k0[k], wk[k], plane)
         for j in range(rows):
             low, high = columns, 0
@@ -232,19 +253,26 @@ def coil_lines(image, lattice, k0, wk, j0, wj, i0, wi, basis, out):
                 value = image[k, j, i]
                 if value.real != 0.0 or value.imag != 0.0:
                     low, high = min(low, i), i + 1
-            if high <= low:
-                continue
-            _coil_row(plane, j0[j], wj[j], row)
-            for i in range(low, high):
-                n = i0[i]
-                s = wi[i, 0] * row[n] + wi[i, 1] * row[n + 1] + wi[i, 2] * row[n + 2] + wi[i, 3] * row[n + 3]
-                value = s * image[k, j, i]
-                re[i], im[i] = value.real, value.imag
-            for line in range(lines):
-                c, s1 = basis[line, j].real, basis[line, j].imag
+            if high > low:
+                _coil_row(plane, j0[j], wj[j], row)
+                re[filled, :] = 0.0
+                im[filled, :] = 0.0
                 for i in range(low, high):
-                    real[line, i] += c * re[i] - s1 * im[i]
-                    imag[line, i] += c * im[i] + s1 * re[i]
+                    n = i0[i]
+                    s = wi[i, 0] * row[n] + wi[i, 1] * row[n + 1] + wi[i, 2] * row[n + 2] + wi[i, 3] * row[n + 3]
+                    value = s * image[k, j, i]
+                    re[filled, i], im[filled, i] = value.real, value.imag
+                held[filled] = j
+                filled, left, right = filled + 1, min(left, low), max(right, high)
+            if filled == 4 or (j == rows - 1 and filled > 0):
+                for n in range(filled, 4):
+                    re[n, :] = 0.0
+                    im[n, :] = 0.0
+                for line in range(lines):
+                    _add_four(real[line], imag[line], re[0], re[1], re[2], re[3], im[0], im[1], im[2], im[3],
+                              basis[line, held[0]], basis[line, held[1]], basis[line, held[2]], basis[line, held[3]],
+                              left, right)
+                filled, left, right = 0, columns, 0
         for line in range(lines):
             for i in range(columns):
                 out[k, line, i] = complex(real[line, i], imag[line, i])

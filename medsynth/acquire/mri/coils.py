@@ -85,6 +85,11 @@ class CoilArray:
         """Return the coil's pattern (k, j, i)."""
         return self.times(np.ones(tuple(len(first) for first in self.firsts), np.complex64), coil)
 
+    def thinned(self, step: int) -> CoilArray:
+        """Return the same coils on every `step`th place along each axis of the array's grid."""
+        firsts, weights = (tuple(one[::step] for one in part) for part in (self.firsts, self.weights))
+        return CoilArray(self.nodes, self.lattice, firsts, weights, self.covariance)
+
     def planes(self, first: int, step: int) -> NDArray[np.complex64]:
         """Return all coils' patterns (coils, n, j, i) on planes first, first + step, ... of the grid."""
         at = slice(first, None, step)

@@ -22,6 +22,7 @@ from medsynth.acquire.mri.transform import to_pixels
 from medsynth.acquire.mri.window import window
 
 Complex = NDArray[np.complex64]
+COARSE = 4  # pixels between the places at which the combination's noise is worked out
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,15 +126,18 @@ def combination_sd(pixels: CoilArray, shape: tuple[int, int, int], options: Kspa
     level = np.ones(shape, np.float32)
     if pixels.nodes is not None:
         if options.coils.combination == "sos":
-            quadratic, square = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-            patterns = [pixels.map(coil) for coil in range(pixels.count)]
+            some = pixels.thinned(COARSE)  # patterns are smooth
+            patterns = [some.map(coil) for coil in range(pixels.count)]
+            square = np.zeros(patterns[0].shape, np.float32)
+            quadratic = np.zeros_like(square)
             for a in range(pixels.count):
                 square += patterns[a].real ** 2 + patterns[a].imag ** 2
                 for b in range(pixels.count):
                     share = pixels.covariance[a, b]
                     if share != 0:
                         quadratic += (patterns[a].conj() * np.complex64(share) * patterns[b]).real
-            level = np.asarray(np.sqrt(quadratic / np.maximum(square, np.float32(1e-30))), np.float32)
+            coarse = np.sqrt(quadratic / np.maximum(square, np.float32(1e-30)))
+            ndimage.affine_transform(coarse, np.full(3, 1 / COARSE), 0.0, shape, output=level, order=1, mode="nearest")
         if options.coils.normalise:
             shading = np.maximum(combined_shading(pixels, shape, options), np.float32(1e-3))
             level = np.asarray(level / shading, np.float32)
