@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 
 from medsynth.core.errors import GeometryError
 from medsynth.core.grid import Grid
+from medsynth.core.intrinsic_kernels import ROW
 from medsynth.core.seed import Seed
-from medsynth.scene import _kernels as kernels
+from medsynth.scene.field_kernels import paint_field
 from medsynth.scene.phantom import Phantom
 from medsynth.scene.structure import Lesion, Paint, Scene, Structure, organ_labels
 from medsynth.scene.texture_kernels import fill_texture
+from medsynth.scene.tube_kernels import PATTERNS, SAMPLES, TUBE_BLOCK, bin_capsules, paint_capsules
 from medsynth.shapes.base import Shape
+from medsynth.shapes.brick_kernels import BRICK
 from medsynth.shapes.noise import STEPS_PER_WAVELENGTH, TILE, CoherentNoise
 from medsynth.shapes.sampled import SampledShape, sample
 from medsynth.shapes.tubes import Tubes
@@ -111,14 +114,11 @@ def _paint_field(
     labels = np.empty((len(insets), owners), np.int64)
     for row, layer in zip(labels, paint.layers, strict=True):
         row[:] = layer.label if isinstance(layer.label, int) else layer.label[:owners]
-    cropped = _cropped(field, field.step_mm - float(insets[0]))
-    if cropped is None:
+    bounds = field.bricks
+    box = _nodes_below(field, field.step_mm - float(insets[0]))
+    if box is None:
         return
-    field = cropped
-    bounds = kernels.survey(field.values_mm)
-    ends = (
-        np.asarray(field.origin_mm) + np.array([[0, 0, 0], np.array(field.values_mm.shape)[::-1] - 1]) * field.step_mm
-    )
+    ends = np.asarray(field.origin_mm) + box * field.step_mm
     corners = np.array([[ends[a][0], ends[b][1], ends[c][2]] for a in (0, 1) for b in (0, 1) for c in (0, 1)])
     index = phantom.grid.index_kji(corners)
     low = np.clip(np.floor(index.min(0)).astype(np.int64), 0, phantom.grid.shape_kji)
@@ -127,16 +127,16 @@ def _paint_field(
         return
     steps, start = _lattice_map(phantom.grid, field)
     owner = field.owner if field.owner is not None else np.zeros((1, 1, 1), np.uint8)
-    kernels.paint_field(
+    paint_field(
         phantom.labels,
         phantom.neighbour,
         phantom.fraction,
         field.values_mm,
         owner,
         field.owner is not None,
-        bounds[0],
-        bounds[1],
-        bounds[2],
+        bounds.low_mm,
+        bounds.high_mm,
+        bounds.steep_mm,
         steps,
         start,
         low,
@@ -150,23 +150,16 @@ def _paint_field(
     )
 
 
-def _cropped(field: SampledShape, level_mm: float) -> SampledShape | None:
-    """Return the field on the nodes below `level_mm` with three more on every side; None where there are none."""
-    values = field.values_mm
-    rows = values.min(axis=2) < level_mm
-    k, j = np.flatnonzero(rows.any(axis=1)), np.flatnonzero(rows.any(axis=0))
-    if k.size == 0:
+def _nodes_below(field: SampledShape, level_mm: float) -> NDArray[np.int64] | None:
+    """Return the box (first, last) x (x, y, z) of the bricks of nodes below a level and a brick more; None for none."""
+    near = field.bricks.low_mm < level_mm
+    if not near.any():
         return None
-    i = np.flatnonzero(values[k[0] : k[-1] + 1, j[0] : j[-1] + 1].min(axis=(0, 1)) < level_mm)
-    low = [max(int(axis[0]) - 3, 0) for axis in (k, j, i)]
-    box = tuple(slice(first, int(axis[-1]) + 4) for first, axis in zip(low, (k, j, i), strict=True))
-    origin = np.asarray(field.origin_mm) + np.array(low[::-1]) * field.step_mm
-    return SampledShape(
-        np.ascontiguousarray(values[box]),
-        tuple(origin.tolist()),
-        field.step_mm,
-        None if field.owner is None else np.ascontiguousarray(field.owner[box]),
-    )
+    box = np.empty((2, 3), np.int64)
+    for axis, nodes in zip((2, 1, 0), field.values_mm.shape, strict=True):
+        hit = np.flatnonzero(near.any(axis=tuple(a for a in range(3) if a != 2 - axis)))
+        box[0, axis], box[1, axis] = max(hit[0] - 1, 0) * BRICK, min((hit[-1] + 2) * BRICK, nodes - 1)
+    return box
 
 
 @lru_cache(maxsize=1)
@@ -177,8 +170,8 @@ def _samples() -> NDArray[np.float64]:
     lattice would count whole rows of samples at once.
     """
     generator = 1.22074408460575947536  # real root of x^4 = x + 1 (the R3 sequence)
-    n = np.arange(kernels.SAMPLES)[:, None]
-    shifts = np.random.Generator(np.random.PCG64(1)).uniform(size=(kernels.PATTERNS, 1, 3))
+    n = np.arange(SAMPLES)[:, None]
+    shifts = np.random.Generator(np.random.PCG64(1)).uniform(size=(PATTERNS, 1, 3))
     points: NDArray[np.float64] = (shifts + n * generator ** -np.array([1.0, 2.0, 3.0])) % 1.0
     return points - 0.5
 
@@ -205,14 +198,12 @@ def _paint_tubes(
     walls = tubes.walls_mm if tubes.walls_mm is not None else np.zeros(len(tubes.starts_mm))
     steps = np.ascontiguousarray(grid.steps_mm)
     inverse = np.ascontiguousarray(np.linalg.inv(steps))
-    blocks = np.array([-(-n // kernels.TUBE_BLOCK) for n in grid.shape_kji], np.int64)
+    blocks = np.array([-(-n // TUBE_BLOCK) for n in grid.shape_kji], np.int64)
     reach = np.maximum(tubes.start_radii_mm, tubes.end_radii_mm) + walls + np.linalg.norm(steps.sum(axis=1))
     origin = np.asarray(grid.origin_mm)
     counts = np.zeros(int(blocks.prod()), np.int64)
     none = np.zeros(0, np.int64)
-    kernels.bin_capsules(
-        tubes.starts_mm, tubes.ends_mm, reach, origin, inverse, blocks, kernels.TUBE_BLOCK, counts, none, False
-    )
+    bin_capsules(tubes.starts_mm, tubes.ends_mm, reach, origin, inverse, blocks, TUBE_BLOCK, counts, none, False)
     used = np.flatnonzero(counts)
     if used.size == 0:
         return
@@ -220,10 +211,8 @@ def _paint_tubes(
     cursor = ends - counts
     members = np.empty(int(ends[-1]), np.int64)
     offsets = np.concatenate([cursor[used], ends[used[-1:]]])
-    kernels.bin_capsules(
-        tubes.starts_mm, tubes.ends_mm, reach, origin, inverse, blocks, kernels.TUBE_BLOCK, cursor, members, True
-    )
-    kernels.paint_capsules(
+    bin_capsules(tubes.starts_mm, tubes.ends_mm, reach, origin, inverse, blocks, TUBE_BLOCK, cursor, members, True)
+    paint_capsules(
         phantom.labels,
         phantom.neighbour,
         phantom.fraction,
@@ -248,50 +237,54 @@ def _paint_tubes(
 
 
 @lru_cache(maxsize=4)
-def _texture_tile(seed: int) -> NDArray[np.float32]:
-    """One period of noise, (z, y, x), whose linear interpolation has unit variance on average."""
+def _texture_tile(seed: int, first: int) -> NDArray[np.float32]:
+    """One period of noise, whose linear interpolation has unit variance on average, flat; axis `first` runs fastest.
+
+    The other two axes keep their order; rows go on for some nodes more, so that a piece of one lies in one place.
+    """
     nodes = np.arange(TILE * TEXTURE_OVERSAMPLING, dtype=np.float64)
     tile = CoherentNoise(seed, STEPS_PER_WAVELENGTH * TEXTURE_OVERSAMPLING).on_axes(nodes, nodes, nodes)
     # Between two nodes of correlation c the mean variance is (2 + c) / 3 per axis.
     kept = [(2 + float(np.mean(tile * np.roll(tile, 1, axis)) / np.mean(tile**2))) / 3 for axis in range(3)]
     tile /= np.float32(np.sqrt(np.prod(kept)))
-    tile.setflags(write=False)
-    return tile
+    turned = np.moveaxis(tile, 2 - first, 2)
+    flat: NDArray[np.float32] = np.concatenate([turned, turned[:, :, :ROW]], axis=2).ravel()
+    flat.setflags(write=False)
+    return flat
 
 
 def _texture(phantom: Phantom, structures: Sequence[Structure], seed: int, before: Phantom | None) -> None:
     """Write the textures of `structures`; with `before`, only voxels whose label changed can need it."""
-    octaves: list[tuple[float, float]] = []
-    ridges: list[tuple[float, float, float]] = []
-    tables = np.zeros((4, 65536), np.int64)
-    gradients, shifts = np.zeros((65536, 3)), np.zeros((65536, 3))
+    waves: list[tuple[float, float, float]] = []
+    entries = np.zeros((65536, 2), np.int64)
+    gradients, shifts = np.zeros((65536, 3)), []
     wanted = np.zeros(65536, np.bool_)
     for s in structures:
         wanted[s.label] = (
             bool(s.texture.octaves or s.texture.ridges or any(s.texture.gradient_per_mm)) or before is not None
         )
-        tables[:, s.label] = len(octaves), len(s.texture.octaves), len(ridges), len(s.texture.ridges)
-        octaves += s.texture.octaves
-        ridges += s.texture.ridges
+        first = len(waves)
+        waves += [(wavelength_mm, deviation, 0.0) for wavelength_mm, deviation in s.texture.octaves]
+        waves += [(wavelength_mm, height, width) for wavelength_mm, width, height in s.texture.ridges]
+        entries[s.label] = first, len(waves)
         gradients[s.label] = s.texture.gradient_per_mm
-        shifts[s.label] = Seed(seed).child("texture", s.label).rng().uniform(0, TILE * TEXTURE_OVERSAMPLING, 3)
+        place = Seed(seed).child("texture", s.label).rng().uniform(0, TILE * TEXTURE_OVERSAMPLING, 3)
+        shifts += [place + np.array([17.3, 31.7, 11.9]) * n for n in range(len(waves) - first)]
     if not wanted.any():
         return
-    tile = _texture_tile(Seed(seed).child("texture-tile").integer(32))
+    along = int(np.argmax(np.abs(phantom.grid.steps_mm[:, 2])))
+    order = [along, *(axis for axis in range(3) if axis != along)]  # of x, y, z: the one along rows first
     fill_texture(
         phantom.texture,
         phantom.labels,
-        tile,
+        _texture_tile(Seed(seed).child("texture-tile").integer(32), along),
+        TILE * TEXTURE_OVERSAMPLING,
         STEPS_PER_WAVELENGTH * TEXTURE_OVERSAMPLING,
-        np.ascontiguousarray(phantom.grid.steps_mm),
-        np.asarray(phantom.grid.origin_mm),
-        tables[0],
-        tables[1],
-        np.asarray(octaves, float).reshape(-1, 2),
-        tables[2],
-        tables[3],
-        np.asarray(ridges, float).reshape(-1, 3),
-        gradients,
-        shifts,
+        np.ascontiguousarray(phantom.grid.steps_mm[order]),
+        np.asarray(phantom.grid.origin_mm)[order],
+        entries,
+        np.asarray(waves, float).reshape(-1, 3),
+        np.ascontiguousarray(gradients[:, order]),
+        np.ascontiguousarray(np.reshape(shifts, (-1, 3))[:, order]),
         wanted,
     )

@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medsynth.core.errors import GeometryError, expected
 from medsynth.shapes.base import Box, Distances, Points, Shape
+from medsynth.shapes.brick_kernels import survey
 from medsynth.shapes.shape_kernels import trilinear
 
 CHUNK = 1 << 18  # points per call of a shape's distance
+
+
+@dataclass(frozen=True, eq=False)
+class Bricks:
+    """Bounds of a sampled field by bricks of its lattice's cells, each (z, y, x) float32: what may be passed over.
+
+    Attributes
+    ----------
+    low_mm, high_mm : least and greatest of the nodes in and around a brick.
+    steep_mm : greatest change from one node to the next.
+    """
+
+    low_mm: NDArray[np.float32]
+    high_mm: NDArray[np.float32]
+    steep_mm: NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +56,11 @@ class SampledShape:
             raise GeometryError(expected("step_mm", self.step_mm, "finite and > 0"))
         if not np.isfinite(self.values_mm).all():
             raise GeometryError("values_mm of a sampled shape must be finite")
+
+    @cached_property
+    def bricks(self) -> Bricks:
+        """The field's bounds, found once, whatever number of grids it is painted on."""
+        return Bricks(*survey(np.ascontiguousarray(self.values_mm)))
 
     def distance_mm(self, points_mm: Points) -> Distances:
         """Return the interpolated distance (...) in mm; beyond the lattice it grows with the distance to it."""
