@@ -1,8 +1,8 @@
-"""Draw docs/figures/xray.png: every view, and pairs of one exposure. Nothing in it is retouched.
+"""Draw docs/figures/xray.png: views of four bodies, and pairs of one exposure. Nothing in it is retouched.
 
-Run from the repository root: `python docs/figures/xray.py`. With a folder of other chest radiographs (PNG),
-`python docs/figures/xray.py --beside FOLDER -o mixed.png` draws ten of ours mixed with ten of those instead, to look
-at: such a sheet is not for the repository.
+Run from the repository root: `python docs/figures/xray.py`; `--all` draws every view. With a folder of other chest
+radiographs (PNG), `python docs/figures/xray.py --beside FOLDER -o mixed.png` draws ten of ours mixed with ten of those
+instead, to look at: such a sheet is not for the repository.
 """
 
 from __future__ import annotations
@@ -22,16 +22,20 @@ HEIGHT_PX, WIDTH_PX = 330, 1500
 ADULT = {"sex": "female", "age_years": 48, "height_cm": 167, "weight_kg": 66}
 PA, RAISED, LYING = ({"arms_down": 2, "upright": 1}, {"arms_down": 0, "upright": 1},
                      {"arms_down": 1, "upright": 0, "breath": 0.8})
+Views = tuple[tuple[str, Mapping[str, Any], tuple[Mapping[str, Any], ...]], ...]
 # Body, its spec, and the acquisitions of it that are shown.
-VIEWS: tuple[tuple[str, Mapping[str, Any], tuple[Mapping[str, Any], ...]], ...] = (
-    ("thorax", PA, ({"view": "chest_pa", "pairs": {"looks": ["soft", "bone"], "targets": [
-        "for_processing", "bone_suppressed", "scatter_free"]}},)),
-    ("thorax", RAISED, ({"view": "chest_lateral"},)),
-    ("thorax", LYING, ({"view": "chest_ap_supine"},)),
-    ("torso", {}, ({"view": "abdomen_ap"}, {"view": "pelvis_ap"})),
-    ("head", {}, ({"view": "skull_ap"}, {"view": "skull_lateral"})),
+VIEWS: Views = (
     ("knee", {}, ({"view": "knee_ap", "look": "bone"}, {"view": "knee_lateral", "look": "bone"})),
     ("breast", {}, ({"view": "mammo_cc"}, {"view": "mammo_mlo"})),
+    ("thorax", PA, ({"view": "chest_pa", "pairs": {"looks": ["soft", "bone"], "targets": [
+        "for_processing", "bone_suppressed", "scatter_free"]}},)),
+    ("pelvis", {}, ({"view": "pelvis_ap"},)),
+)
+FURTHER: Views = (
+    ("thorax", RAISED, ({"view": "chest_lateral"},)),
+    ("thorax", LYING, ({"view": "chest_ap_supine"},)),
+    ("torso", {}, ({"view": "abdomen_ap"},)),
+    ("head", {}, ({"view": "skull_ap"}, {"view": "skull_lateral"})),
 )
 COARSE = {"chest": (0.3, (0.8, 2.0)), "abdomen": (0.3, (0.9, 2.0)), "pelvis": (0.3, (0.8, 2.0)),
           "skull": (0.25, (0.6, 1.0)), "knee": (0.15, (0.4, 0.6)), "mammo": (0.14, (0.3, 0.7))}
@@ -52,6 +56,12 @@ def radiographs(body: str, spec: Mapping[str, Any], protocols: tuple[Mapping[str
         shown.append((name.replace("-", " "), tile(one.image.array[0])))
         shown += [(pair.replace("_", " "), tile(volume.array[0])) for pair, (volume, _) in one.pairs.items()]
     return shown
+
+
+def progress(tiles: list[tuple[str, Image.Image]]) -> list[tuple[str, Image.Image]]:
+    """Return the tiles, and tell that they are done: a case takes minutes."""
+    print(", ".join(name for name, _ in tiles), flush=True)
+    return tiles
 
 
 def tile(values: NDArray[np.uint16], height_px: int = HEIGHT_PX) -> Image.Image:
@@ -100,13 +110,15 @@ def main() -> None:
     """Write the sheet."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--beside", type=Path)
+    parser.add_argument("--all", action="store_true")
     parser.add_argument("-o", "--out", type=Path, default=Path(__file__).with_name("xray.png"))
     parser.add_argument("--seed", type=int, default=2026)
     arguments = parser.parse_args()
     if arguments.beside:
         picture = beside(arguments.beside)
     else:
-        picture = sheet([one for entry in VIEWS for one in radiographs(*entry, arguments.seed)])
+        picture = sheet([one for entry in VIEWS + FURTHER * arguments.all
+                         for one in progress(radiographs(*entry, arguments.seed))])
     picture.quantize(64, dither=Image.Dither.NONE).save(arguments.out, optimize=True)
     print(arguments.out, picture.size, f"{arguments.out.stat().st_size / 1024:.0f} KiB")
 

@@ -1,18 +1,35 @@
+from dataclasses import dataclass, replace
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
 from medsynth.acquire.xray.detector import detectors
 from medsynth.acquire.xray.looks import LOOKS, looks
+from medsynth.acquire.xray.plates import side_of, stand_plates
 from medsynth.acquire.xray.positioning import axes, draw_errors, stand, stand_free
 from medsynth.acquire.xray.protocol import FreeGeometry, XrayProtocol
 from medsynth.acquire.xray.source import Technique
 from medsynth.acquire.xray.views import VIEWS, view, views
 from medsynth.core.errors import GeometryError, MedsynthError, RecipeError
 from medsynth.core.seed import Seed
+from medsynth.scene.structure import Posture
+from medsynth.shapes.primitives import Ellipsoid
 from tests.acquire.xray.chest_scene import HALF, LUNGS, chest
 
 CHEST = ["chest_pa", "chest_ap", "chest_ap_supine", "chest_lateral"]
+
+
+@dataclass(frozen=True)
+class Still:
+    """A map that moves nothing."""
+
+    reach_mm: float = 0.0
+
+    def displacement_mm(self, points_mm):
+        return np.zeros_like(points_mm)
+
+    inverse_displacement_mm = displacement_mm
 
 
 def stood(name, errors=None, **changes):
@@ -122,6 +139,37 @@ def test_free_views_from_front_and_side_are_those_of_the_presets():
         towards, down, _ = axes(view(name), {})
         assert geometry.normal == pytest.approx(towards, abs=1e-12)
         assert geometry.row_step == pytest.approx(down, abs=1e-12)
+
+
+def test_a_body_of_one_side_is_told_from_one_of_both():
+    scene = chest()
+    assert side_of(scene) == ""
+    assert side_of(replace(scene, structures=scene.structures[:2])) == "right"
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("name", ["mammo_cc", "mammo_mlo"])
+def test_the_beam_of_a_mammogram_runs_down_the_chest_wall(name, side):
+    sign = 1.0 if side == "left" else -1.0
+    axis = (0.0, 0.0, -1.0) if name == "mammo_cc" else (sign * np.sqrt(0.5), 0.0, -np.sqrt(0.5))
+    posture = Posture("test", Still(), ((-60.0, -90.0, -25.0), (60.0, 15.0, 25.0)), axis, (-25.0, 25.0),
+                      (0.0, -1.0, 0.0), -10.0)
+    breast = replace(chest(), fields={"breast": Ellipsoid((0.0, -10.0, 0.0), (55.0, 75.0, 25.0))})
+    one = stand_plates(breast, posture, view(name), {}, side=side, sid_mm=650.0, pixel_mm=0.5, field_mm=None)
+    geometry = one.geometry
+    rows, columns = geometry.shape_ji
+    edge = -0.5 if side == "left" else columns - 0.5
+    wall = geometry.rays(np.arange(rows), np.full(rows, edge))
+    assert wall[:, 1] == pytest.approx(0.0, abs=1e-9)  # no ray of the edge runs into the chest or out of it
+    assert geometry.source_mm[1] == pytest.approx(10.0)
+    nipple = geometry.project_mm(np.array([0.0, -85.0, 0.0]))
+    assert 0 < nipple[1] < columns
+    assert (nipple[1] > columns / 2) == (side == "left")
+    assert nipple[0] == pytest.approx((rows - 1) / 2, abs=1.0)
+    outer = np.array([sign * 50.0, -40.0, 20.0])  # lateral and up: the axilla is at the top of the image
+    assert geometry.project_mm(outer)[0] < nipple[0] - 40
+    assert geometry.size_mm in [(240.0, 180.0), (300.0, 240.0)]
+    assert geometry.sid_mm - geometry.sid_mm / geometry.magnification(25.0 * np.array(axis)) == pytest.approx(12.0)
 
 
 @pytest.mark.parametrize(("make", "words"), [
