@@ -113,7 +113,7 @@ def images(chain: Chain, lines: list[NDArray[np.float32]], kernel: str, matrix: 
     """Return (n, j, i) in HU, as the tier reconstructs; nothing of the object is blurred by pixels."""
     machine = chain.scanner
     rays = reconstruct.turned(reconstruct.parallel_of(machine), -chain.delay_rad())
-    response = reconstruct.kernel_response(kernel, machine, 0.0, focal=chain.options.detector_blur)
+    response = reconstruct.kernel_response(kernel, machine, focal=chain.options.detector_blur)
     rows = [reconstruct.filtered(reconstruct.to_parallel(one, machine), rays.step_mm, response) for one in lines]
     found = reconstruct.back_projected(np.stack(rows, axis=2), rays, matrix, pixel_mm, centre_mm)
     scale = ct_beam(chain.kvp)
@@ -261,7 +261,7 @@ def reading_weights(chain: Chain, kernel: str, x_mm: float, y_mm: float) -> Arra
     """
     machine = chain.scanner
     rays = reconstruct.parallel_of(machine)
-    response = reconstruct.kernel_response(kernel, machine, 0.0, focal=chain.options.detector_blur)
+    response = reconstruct.kernel_response(kernel, machine, focal=chain.options.detector_blur)
     size = 4 * rays.count
     f = np.fft.rfftfreq(size, rays.step_mm)
     taps = np.fft.irfft(reconstruct.ramp(size, rays.step_mm) * response(f), size)
@@ -421,7 +421,7 @@ def parts_product(chain: Chain, kernel: str, f: Array, *, taps: bool = False) ->
         focal = np.cos(2 * np.pi * np.outer(f, places)) @ weights
     talk = 1 - 2 * machine.cross_talk * (1 - np.cos(2 * np.pi * f * machine.pitch_mm)) if blur else 1.0
     step = reconstruct.parallel_of(machine).step_mm
-    apodisation = reconstruct.kernel_response(kernel, machine, 0.0, focal=blur)(f)
+    apodisation = reconstruct.kernel_response(kernel, machine, focal=blur)(f)
     return np.asarray(focal * talk * np.sinc(f * machine.pitch_mm) * np.sinc(f * step) ** 2 * apodisation)
 
 

@@ -11,20 +11,47 @@ import numpy as np
 from medsynth.scene.phantom import FRACTION_UNIT, TEXTURE_UNIT
 
 
+@numba.njit(cache=True, nogil=True, inline="always")
+def _row_between_blocks(coarse, j, block, line):
+    """Write row j of `coarse` (j, i), interpolated linearly along columns; the last value stands twice."""
+    rows, columns = coarse.shape
+    y = min(max(j * np.float32(1.0 / block) + np.float32(0.5 / block - 0.5), np.float32(0.0)), np.float32(rows - 1))
+    low = int(y)
+    t = y - low
+    high = min(low + 1, rows - 1)
+    for c in range(columns):
+        line[c] = coarse[low, c] + t * (coarse[high, c] - coarse[low, c])
+    line[columns] = line[columns - 1]
+
+
 @numba.njit(parallel=True, cache=True, nogil=True)
-def attenuation(labels, neighbour, fraction, texture, table, first, out):
+def attenuation(labels, neighbour, fraction, texture, table, hardness, block, first, out):
+    """Write the attenuation of slices from `first` on: a + b x + c x^2 of each label, mixed by fraction.
+
+    table (65536, 3); hardness (k, j, i): x on blocks of `block` pixels, interpolated linearly between their centres.
+    """
     slices, rows, columns = labels.shape
     part = np.float32(1.0 / FRACTION_UNIT)
     unit = np.float32(TEXTURE_UNIT)
     one = np.float32(1.0)
+    inverse = np.float32(1.0 / block)
+    shift = np.float32(0.5 / block - 0.5)
+    last = np.float32(hardness.shape[2] - 1)
     for n in numba.prange(out.shape[0]):
         k = min(max(first + n, 0), slices - 1)  # beyond the ends the outermost slice goes on
+        line = np.empty(hardness.shape[2] + 1, np.float32)
         for j in range(rows):
+            _row_between_blocks(hardness[k], j, block, line)
             for i in range(columns):
-                value = table[labels[k, j, i]] * (one + unit * texture[k, j, i])
+                at = min(max(i * inverse + shift, np.float32(0.0)), last)
+                c = int(at)
+                x = line[c] + (at - c) * (line[c + 1] - line[c])
+                own = table[labels[k, j, i]]
+                value = (own[0] + x * (own[1] + x * own[2])) * (one + unit * texture[k, j, i])
                 f = fraction[k, j, i]
                 if f:
-                    value += part * f * (table[neighbour[k, j, i]] - value)
+                    other = table[neighbour[k, j, i]]
+                    value += part * f * (other[0] + x * (other[1] + x * other[2]) - value)
                 out[n, j, i] = value
 
 
@@ -118,18 +145,12 @@ def back_project(variance, directions, shares, out):
 @numba.njit(cache=True, nogil=True)
 def add_scaled(waves, sigma, block, out):
     """Add waves x sigma to `out`, sigma interpolated linearly between the centres of its blocks."""
-    rows, columns = sigma.shape
+    columns = sigma.shape[1]
     inverse = np.float32(1.0 / block)
     shift = np.float32(0.5 / block - 0.5)
     line = np.empty(columns + 1, np.float32)
     for j in range(out.shape[0]):
-        y = min(max(j * inverse + shift, np.float32(0.0)), np.float32(rows - 1))
-        low = int(y)
-        t = y - low
-        high = min(low + 1, rows - 1)
-        for c in range(columns):
-            line[c] = sigma[low, c] + t * (sigma[high, c] - sigma[low, c])
-        line[columns] = line[columns - 1]
+        _row_between_blocks(sigma, j, block, line)
         for i in range(out.shape[1]):
             x = min(max(i * inverse + shift, np.float32(0.0)), np.float32(columns - 1))
             c = int(x)

@@ -77,9 +77,9 @@ def reduced(
 
 
 def gaussian_taps(sigma: float) -> Float32:
-    """Return weights (2 n + 1) whose transfer is that of a Gaussian of `sigma` pixels, up to half of Nyquist.
+    """Return weights (2 n + 1) whose transfer is that of a Gaussian of `sigma` pixels.
 
-    A narrow Gaussian, that samples of it would not represent, is three weights with its transfer at half of Nyquist.
+    A narrow Gaussian, that samples of it would not represent, is the first five terms of its transfer's Fourier series.
 
     Examples
     --------
@@ -87,8 +87,10 @@ def gaussian_taps(sigma: float) -> Float32:
     (7, 0.399)
     """
     if sigma < NARROW_PIXELS:
-        side = (1 - np.exp(-((np.pi * sigma) ** 2) / 8)) / 2
-        return np.array([side, 1 - 2 * side, side], np.float32)
+        cycles = (np.arange(256) + 0.5) / 512
+        transfer = np.exp(-2 * (np.pi * sigma * cycles) ** 2)
+        series = [np.mean(transfer * np.cos(2 * np.pi * n * cycles)) for n in (2, 1, 0, 1, 2)]
+        return np.asarray(series / np.sum(series), np.float32)
     n = np.arange(-int(np.ceil(FARTHEST_SIGMAS * sigma)), int(np.ceil(FARTHEST_SIGMAS * sigma)) + 1)
     taps = np.exp(-(n**2) / (2 * sigma**2))
     return np.asarray(taps / taps.sum(), np.float32)

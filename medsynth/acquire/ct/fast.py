@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medsynth.acquire.ct.level import NoiseLevel, noise_level
 from medsynth.acquire.ct.mean_image import mean_hu, optics
 from medsynth.acquire.ct.noise import noise_filter, noise_run
-from medsynth.acquire.ct.paths import NoiseLevel, noise_level
+from medsynth.acquire.ct.paths import hardening
 from medsynth.acquire.ct.protocol import CtProtocol
 from medsynth.acquire.ct.record import dose_parameters, protocol_parameters, scanner_record
 from medsynth.core.seed import Seed
@@ -25,21 +26,21 @@ def image_phantom(phantom: Phantom, healthy: Phantom, protocol: CtProtocol, *, s
                   ) -> Acquired:
     """Scan voxels: `phantom` with its lesions, and `healthy`, the same without them (or the same object).
 
-    Noise comes from the healthy phantom, so that both images differ only within the lesions' reach: their voxels and
-    the width of the point spread (`Optics.reach_kji`).
+    Noise and the beam's hardness come from the healthy phantom, so that both images differ only within the lesions'
+    reach: their voxels and the width of the point spread (`Optics.reach_kji`).
     """
     grid = phantom.grid
     shape_ji = grid.shape_kji[1:]
-    level = noise_level(healthy, protocol)
+    level, hard = noise_level(healthy, protocol), hardening(healthy, protocol)
     noise = noise_filter(protocol, shape_ji, grid.spacing_mm[2])
     image = np.empty(grid.shape_kji, np.int16)
     other = image if healthy is phantom else np.empty(grid.shape_kji, np.int16)
     for first in range(0, grid.shape_kji[0], RUN):
         last = min(first + RUN, grid.shape_kji[0])
         added = noise_run(level, noise, shape_ji, first, last, seed=seed.child("noise"))
-        image[first:last] = stored(mean_hu(phantom, protocol, first, last) + added)
+        image[first:last] = stored(mean_hu(phantom, protocol, first, last, hard) + added)
         if twin and healthy is not phantom:
-            other[first:last] = stored(mean_hu(healthy, protocol, first, last) + added)
+            other[first:last] = stored(mean_hu(healthy, protocol, first, last, hard) + added)
     volume = Volume(image, grid, "HU")
     record = scanner_record(protocol, grid.shape_kji[2] * grid.spacing_mm[2], current=level.current.tolist())
     parameters = _parameters(phantom, protocol, level) | {"dose": dose_parameters(protocol, volume, healthy)}

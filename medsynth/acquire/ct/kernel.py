@@ -13,11 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[np.floating[Any]]
 KernelName = Literal["soft", "standard", "sharp"]
 
-# What blurs the anatomy and not the noise in a scanner of 0.57 mm channels and a focal spot that looks 0.43 mm wide
-# (FWHM of a Gaussian) at the isocentre: second moment. The kernel makes up for it by no more than the limit.
+# In a scanner of 0.57 mm channels and a focal spot that looks 0.43 mm wide (FWHM of a Gaussian) at the isocentre: the
+# second moments of what blurs the anatomy and not the noise (channel, focal spot), and of what blurs both (cross-talk,
+# interpolation in the back-projection). The kernel makes up for all of it by no more than the limit.
 SCANNER_VARIANCE_MM2 = 0.57**2 / 12 + (0.43 / 2.355) ** 2
-GAIN_LIMIT = 2.5
-REFERENCE_PIXEL_MM = 0.8
+SHARED_VARIANCE_MM2 = 2 * 0.025 * 0.57**2 + 0.284**2 / 6
+GAIN_LIMIT = 4.0
 # Weights below this share of the largest are left out, and those farther out than this many pixels or sigmas.
 SMALLEST_TAP = 2e-3
 FARTHEST_TAP = 12
@@ -32,34 +33,45 @@ class Kernel:
     ----------
     terms : (weight, sigma in mm) of the in-plane point spread, a sum of Gaussians; the weights sum to 1.
     noise_blur_mm : sigma of the extra smoothing that noise gets over edges in iterative reconstruction.
-    noise_exponent, noise_floor_per_mm : with it, the noise power rises as (f + floor)^exponent before it falls off.
     """
 
     terms: tuple[tuple[float, float], ...]
     noise_blur_mm: float
-    noise_exponent: float = 0.85
-    noise_floor_per_mm: float = 0.008
 
     def mtf(self, frequency_per_mm: ArrayLike) -> NDArray[np.float64]:
         """Return the modulation transfer: sum of w exp(-2 pi^2 sigma^2 f^2)."""
         f = np.asarray(frequency_per_mm, float)
         return sum((w * np.exp(-2 * (np.pi * s * f) ** 2) for w, s in self.terms), np.zeros_like(f))
 
+    def delivered(self, frequency_per_mm: ArrayLike, pixel_mm: float) -> NDArray[np.float64]:
+        """Return the transfer that a scanner with `GAIN_LIMIT` and pixels of this size make of the kernel's."""
+        f = np.asarray(frequency_per_mm, float)
+        scanner = np.exp(-2 * (np.pi * f) ** 2 * (SCANNER_VARIANCE_MM2 + SHARED_VARIANCE_MM2))
+        return np.minimum(self.mtf(f), aperture(f, pixel_mm)) * np.minimum(1, GAIN_LIMIT * scanner)
+
     def noise_power(self, frequency_per_mm: ArrayLike, *, iterative: bool = True, pixel_mm: float = 0.0
                     ) -> NDArray[np.float64]:
-        """Return the noise power spectrum, not normalised.
+        """Return the noise power spectrum of white rays, f A(f)^2, not normalised, before it is sampled.
 
-        Iterative: (f + floor)^exponent MTF(f)^2 exp(-(2 pi blur f)^2). Filtered back-projection: f (MTF(f) gain(f))^2,
-        where the gain makes up for what blurs the anatomy and not the noise: channel, focal spot and the pixels of the
-        object (`pixel_mm`).
+        Filtered back-projection: A is MTF(f), no more than the pixels' own, times the gain that makes up for channel
+        and focal spot, which blur the anatomy and not the noise. Iterative: A is the MTF times exp(-2 (pi blur f)^2).
         """
         f = np.asarray(frequency_per_mm, float)
-        if not iterative:
-            gain = np.minimum(np.exp(2 * (np.pi * f) ** 2 * (SCANNER_VARIANCE_MM2 + pixel_mm**2 / 12)), GAIN_LIMIT)
-            power: NDArray[np.float64] = f * (self.mtf(f) * gain) ** 2
-            return power
-        blurred = self.mtf(f) * np.exp(-2 * (np.pi * self.noise_blur_mm * f) ** 2)
-        return (f + self.noise_floor_per_mm) ** self.noise_exponent * blurred**2
+        square = -2 * (np.pi * f) ** 2
+        transfer = np.minimum(self.mtf(f), aperture(f, pixel_mm))
+        if iterative:
+            amplitude = transfer * np.exp(square * self.noise_blur_mm**2)
+        else:
+            shared = np.exp(square * SHARED_VARIANCE_MM2)
+            amplitude = transfer * np.minimum(np.exp(-square * SCANNER_VARIANCE_MM2), GAIN_LIMIT * shared)
+        power: NDArray[np.float64] = f * amplitude**2
+        return power
+
+
+def aperture(frequency_per_mm: ArrayLike, pixel_mm: float) -> NDArray[np.float64]:
+    """Return the transfer of a mean over a pixel up to its first zero: no kernel is sharper than its pixels."""
+    cycles = np.asarray(frequency_per_mm, float) * pixel_mm
+    return np.where(np.abs(cycles) < 1, np.sinc(cycles), 0.0)
 
 
 # Half-height frequencies 0.35, 0.42 and 0.78 per mm, as measured on body (B30, B40) and lung kernels (B60) within
@@ -68,26 +80,20 @@ class Kernel:
 KERNELS = MappingProxyType({
     "soft": Kernel(((1.0, 0.535),), noise_blur_mm=0.32),
     "standard": Kernel(((1.0, 0.446),), noise_blur_mm=0.30),
-    "sharp": Kernel(((1.5, 0.30), (-0.5, 0.90)), noise_blur_mm=0.15),
+    "sharp": Kernel(((1.5, 0.33), (-0.5, 0.90)), noise_blur_mm=0.15),
 })
 
 
-def relative_variance(name: str, *, iterative: bool = True, pixel_mm: float = 0.0) -> float:
-    """Return the noise variance of a kernel over that of the reference, for the same projections.
-
-    It is the integral of the spectrum that filtered back-projection gives, blurred where iterative, over the plane.
-    The reference is filtered back-projection of pixels of 0.8 mm with the standard kernel.
-    """
+def noise_integral(name: str, *, iterative: bool = True, pixel_mm: float = 0.0) -> float:
+    """Return the integral of f^2 A(f)^2 in mm^-3: the noise variance of a kernel, for the same projections."""
     f = np.linspace(0.0, 4.0, 8001)
+    return float(np.trapezoid(KERNELS[name].noise_power(f, iterative=iterative, pixel_mm=pixel_mm) * f, f))
 
-    def integral(kernel: Kernel, blurred: bool, pixel: float) -> float:
-        if blurred:
-            spectrum = f * (kernel.mtf(f) * np.exp(-2 * (np.pi * kernel.noise_blur_mm * f) ** 2)) ** 2
-        else:
-            spectrum = kernel.noise_power(f, iterative=False, pixel_mm=pixel)
-        return float(np.trapezoid(spectrum * f, f))
 
-    return integral(KERNELS[name], iterative, pixel_mm) / integral(KERNELS["standard"], False, REFERENCE_PIXEL_MM)
+def relative_variance(name: str, *, iterative: bool = True, pixel_mm: float = 0.0) -> float:
+    """Return the noise variance of a kernel over that of filtered back-projection, standard kernel, small pixels."""
+    return (noise_integral(name, iterative=iterative, pixel_mm=pixel_mm)
+            / noise_integral("standard", iterative=False))
 
 
 def _response(sigma_mm: float, pixel_mm: float, cycles: Array) -> Array:
@@ -135,21 +141,17 @@ def noise_amplitude(name: str, shape_ji: tuple[int, int], pixel_mm: float, *, it
                     ) -> NDArray[np.float32]:
     """Return the amplitude (j, i // 2 + 1) that gives white noise of unit variance the kernel's spectrum.
 
-    The spectrum is the kernel's, folded at the pixels' Nyquist frequency as sampling does; where pixels are too coarse
-    for the kernel, noise is averaged over them as the anatomy is. The filtered noise has unit variance.
+    The spectrum is the kernel's, folded at the pixels' Nyquist frequency as sampling does. The filtered noise has unit
+    variance.
     """
     kernel = KERNELS[name]
     fy, fx = np.fft.fftfreq(shape_ji[0], pixel_mm), np.fft.rfftfreq(shape_ji[1], pixel_mm)
-    folds = min(4, int(np.ceil(1.6 * pixel_mm)))  # the sharp kernel ends at 1.6 per mm
+    folds = min(2, int(np.ceil(1.6 * pixel_mm)))  # kernels end at 1.6 per mm, and where their pixels' aperture does
     power = np.zeros((len(fy), len(fx)))
     for m in range(-folds, folds + 1):
         for n in range(-folds, folds + 1):
-            y, x = fy[:, None] + m / pixel_mm, fx[None, :] + n / pixel_mm
-            f = np.hypot(y, x)
-            aperture = np.abs(np.sinc(y * pixel_mm) * np.sinc(x * pixel_mm))
-            reached = sum(w * np.minimum(np.exp(-2 * (np.pi * s * f) ** 2), aperture) for w, s in kernel.terms)
-            lost = np.clip(reached / np.maximum(kernel.mtf(f), 1e-9), 0.0, 1.0) ** 2
-            power += kernel.noise_power(f, iterative=iterative, pixel_mm=pixel_mm) * lost
+            f = np.hypot(fy[:, None] + m / pixel_mm, fx[None, :] + n / pixel_mm)
+            power += kernel.noise_power(f, iterative=iterative, pixel_mm=pixel_mm)
     doubled = np.full(len(fx), 2.0)  # rfft keeps one of each conjugate pair, but for the first and the Nyquist column
     doubled[0] = 1.0
     if shape_ji[1] % 2 == 0:

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsynth.acquire.ct import _kernels as kernels
-from medsynth.acquire.ct.hu import attenuation_table, water_level
+from medsynth.acquire.ct.hu import hardening_table, water_level
 from medsynth.acquire.ct.kernel import KERNELS, blur_taps, slice_taps
+from medsynth.acquire.ct.paths import Hardening
 from medsynth.acquire.ct.protocol import CtProtocol
 from medsynth.scene.phantom import Phantom
 
@@ -41,21 +42,28 @@ def optics(protocol: CtProtocol, pixel_mm: float) -> Optics:
     return Optics(np.array(slice_taps(protocol.slice_thickness_mm, protocol.slice_step_mm), np.float32), terms)
 
 
-def mean_hu(phantom: Phantom, protocol: CtProtocol, first: int, last: int) -> NDArray[np.float32]:
+def mean_hu(phantom: Phantom, protocol: CtProtocol, first: int, last: int, hardening: Hardening | None = None
+            ) -> NDArray[np.float32]:
     """Return the noiseless image of the slices from `first` up to, not including, `last`.
 
     Attenuation, not HU, is mixed where a voxel holds two structures; texture scales the share of the voxel's label.
+
+    Parameters
+    ----------
+    hardening : how hard the beam is in every place; that behind 20 cm of water when left out.
 
     Returns
     -------
     (last - first, j, i) float32 in HU. It does not depend on how a volume is cut into such runs.
     """
     weights = optics(protocol, phantom.grid.spacing_mm[2])
-    table = attenuation_table(phantom.structures, protocol.kvp, protocol.phase)
+    table = hardening_table(phantom.structures, protocol.kvp, protocol.phase)
+    if hardening is None:
+        hardening = Hardening(np.zeros((len(phantom.labels), 1, 1), np.float32), max(phantom.grid.shape_kji))
     halo = weights.reach_kji[0]
     image = np.empty((last - first + 2 * halo, *phantom.grid.shape_kji[1:]), np.float32)
-    kernels.attenuation(phantom.labels, phantom.neighbour, phantom.fraction, phantom.texture, table, first - halo,
-                        image)
+    kernels.attenuation(phantom.labels, phantom.neighbour, phantom.fraction, phantom.texture, table,
+                        hardening.x, hardening.block, first - halo, image)
     if halo:
         image = kernels.across_slices(image, weights.slices)
     out = np.zeros_like(image)

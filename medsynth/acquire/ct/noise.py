@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from medsynth.acquire.ct import _kernels as kernels
 from medsynth.acquire.ct.kernel import noise_amplitude, slice_taps
-from medsynth.acquire.ct.paths import SECTORS, NoiseLevel
+from medsynth.acquire.ct.level import SECTORS, NoiseLevel
 from medsynth.acquire.ct.protocol import CtProtocol
 from medsynth.core.seed import Seed
 

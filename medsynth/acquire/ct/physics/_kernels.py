@@ -40,6 +40,26 @@ def basis_maps(labels, neighbour, fraction, texture, table, first, out):
 
 
 @numba.njit(parallel=True, cache=True, nogil=True)
+def weighted_in_plane(maps, taps, out):
+    """Write the maps (j, i, lane) with `taps` applied along columns and rows; beyond the rim the outermost go on."""
+    rows, columns, lanes = maps.shape
+    reach = len(taps) // 2
+    for j in numba.prange(rows):
+        line = np.zeros((columns, lanes), np.float32)
+        for t in range(len(taps)):
+            source = maps[min(max(j + t - reach, 0), rows - 1)]
+            for i in range(columns):
+                for n in range(lanes):
+                    line[i, n] += taps[t] * source[i, n]
+        out[j] = np.float32(0.0)
+        for t in range(len(taps)):
+            for i in range(columns):
+                from_i = min(max(i + t - reach, 0), columns - 1)
+                for n in range(lanes):
+                    out[j, i, n] += taps[t] * line[from_i, n]
+
+
+@numba.njit(parallel=True, cache=True, nogil=True)
 def running_sums(maps, low_j, low_i, rows, columns):
     """Return sums along rows (j, i + 1, lane) and along columns (i, j + 1, lane) of the window of `maps`."""
     rows_count, columns_count, lanes = rows, columns, maps.shape[2]

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from medsynth.acquire.ct.kernel import GAIN_LIMIT, KERNELS
+from medsynth.acquire.ct.kernel import GAIN_LIMIT, KERNELS, aperture
 from medsynth.acquire.ct.physics import _kernels as kernels
 from medsynth.acquire.ct.physics.scanner import Scanner
 
@@ -88,35 +88,32 @@ def ramp(count: int, step_mm: float) -> NDArray[np.float64]:
     return np.asarray(np.real(scipy.fft.rfft(kernel)) / step_mm)
 
 
-def system_mtf(scanner: Scanner, pixel_mm: float, *, focal: bool) -> Response:
-    """Return what blurs before the kernel: channel, focal spot, cross-talk, the object's pixels, and back-projection.
-
-    The pixels' square is taken as round, with the same second moment.
-    """
+def system_mtf(scanner: Scanner, *, focal: bool) -> Response:
+    """Return what blurs before the kernel: channel, focal spot, cross-talk and back-projection."""
     spot = scanner.focal_mm[0] * (1 - scanner.sid_mm / scanner.sdd_mm) if focal and scanner.geometry == "fan" else 0.0
     talk = scanner.cross_talk if focal else 0.0
     step = parallel_of(scanner).step_mm
 
     def transfer(f: NDArray[np.float64]) -> NDArray[np.float64]:
-        pixels = np.exp(-(np.pi * pixel_mm * f) ** 2 / 6)
         crossed = 1 - 2 * talk * (1 - np.cos(2 * np.pi * scanner.pitch_mm * f))
         focus = np.exp(-2 * (np.pi * spot / FWHM_OF_SIGMA * f) ** 2)
-        return np.asarray(np.sinc(scanner.pitch_mm * f) * crossed * focus * np.sinc(step * f) ** 2 * pixels)
+        return np.asarray(np.sinc(scanner.pitch_mm * f) * crossed * focus * np.sinc(step * f) ** 2)
 
     return transfer
 
 
-def kernel_response(name: str, scanner: Scanner, pixel_mm: float, *, focal: bool = True) -> Response:
+def kernel_response(name: str, scanner: Scanner, pixel_mm: float = 0.0, *, focal: bool = True) -> Response:
     """Return the apodisation that gives an image the modulation transfer of the kernel `name`.
 
-    It is the wanted transfer over that of the system, up to `GAIN_LIMIT`, and ends where one channel's own transfer
-    does.
+    It is the wanted transfer, no more than the pixels' own, over that of the system, up to `GAIN_LIMIT`, and ends where
+    one channel's own transfer does.
     """
-    system = system_mtf(scanner, pixel_mm, focal=focal)
+    system = system_mtf(scanner, focal=focal)
 
     def transfer(f: NDArray[np.float64]) -> NDArray[np.float64]:
         gain = np.minimum(1 / np.maximum(system(f), 1e-3), GAIN_LIMIT)
-        return np.asarray(KERNELS[name].mtf(f) * gain * (f < 1 / scanner.pitch_mm))
+        wanted = np.minimum(KERNELS[name].mtf(f), aperture(f, pixel_mm))
+        return np.asarray(wanted * gain * (f < 1 / scanner.pitch_mm))
 
     return transfer
 

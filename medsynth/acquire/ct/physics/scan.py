@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsynth.acquire.ct.kernel import KernelName
-from medsynth.acquire.ct.paths import ANGLES, coarse_paths, current_along, current_around, noise_level
+from medsynth.acquire.ct.level import noise_level
+from medsynth.acquire.ct.paths import ANGLES, coarse_paths, current_along, current_around
 from medsynth.acquire.ct.physics.basis import Basis, basis_of
 from medsynth.acquire.ct.physics.chain import Chain
 from medsynth.acquire.ct.physics.detector import gain_errors
@@ -194,7 +195,7 @@ def _rotation(machine: Scanner, protocol: CtProtocol) -> float:
 def _charge(body: Phantom, machine: Scanner, protocol: CtProtocol, rotation_s: float) -> NDArray[np.float64]:
     """Return (k, view) mAs of every view: the tube follows the body, within what it can give."""
     options = protocol.physics
-    sinogram, _, _ = coarse_paths(body, protocol)
+    sinogram = coarse_paths(body, protocol).sinogram
     along = current_along(sinogram, body.grid.spacing_mm[0], options.longitudinal_exponent)
     around = current_around(sinogram, options.angular_exponent)
     at = (machine.angles_rad() % np.pi) * ANGLES / np.pi

@@ -25,7 +25,7 @@ BLOCK_MM = 10.0
 BLOCK_DEG = 4.0
 # An estimate never takes more than this share of the signal around it.
 MOST = 0.95
-# Iterations of the estimate without a grid: its error is then below 1 % of the primary signal behind 40 cm of water.
+# Iterations of the estimate: its error is then below 1 % of the primary signal behind 40 cm of water without a grid.
 ROUNDS = 12
 
 
@@ -87,10 +87,10 @@ def scattered(mean: Float32, square: Float32, air: ArrayLike, mas: ArrayLike, sc
     -------
     two (bins, view, channel) float32.
     """
-    strength = _strength(scanner, grid, width_mm)
+    amplitude = strength(scanner, grid, width_mm)
     primary, depth, coarse = _coarse(mean, air, mas, scanner)
     each = coarse.blocks(square) / np.maximum(primary, 1e-30)
-    source = strength * primary * depth
+    source = amplitude * primary * depth
     return coarse.fine(source @ coarse.kernel), coarse.fine((source * each) @ coarse.kernel)
 
 
@@ -98,23 +98,19 @@ def estimate(readings: Float32, air: ArrayLike, mas: ArrayLike, scanner: Scanner
              width_mm: float | None = None) -> Float32:
     """Return a scanner's estimate of the scatter in noisy readings.
 
-    Behind a grid it is K * [1.072 amplitude P p^0.9], P and p being those of the readings, scatter included. Without
-    one scatter is as strong as the primary signal, and the model of `scattered` is solved for the primary signal by
-    iteration. It takes no more than 95 % of the signal around.
+    The model of `scattered` is solved for the primary signal by iteration, from readings that include the scatter: an
+    estimate from them in one step takes too much where scatter outweighs the primary signal, between shoulders or
+    without a grid. It takes no more than 95 % of the signal around.
 
     Parameters
     ----------
     readings : (bins, view, channel) float32; the rest as in `scattered`.
     """
-    form = _data()["correction"]
     total, depth, coarse = _coarse(readings, air, mas, scanner)
-    strength = _strength(scanner, grid, width_mm)
-    if grid_ratio(grid) <= grid_ratio(grid=True):
-        scatter = form["factor"] * strength * (total * depth ** form["power"]) @ coarse.kernel
-        return coarse.fine(np.minimum(scatter, MOST * total))
+    amplitude = strength(scanner, grid, width_mm)
     open_beam, primary, scatter = total * np.exp(depth), total, np.zeros_like(total)
     for _ in range(ROUNDS):
-        scatter = strength * (primary * np.log(np.maximum(open_beam / primary, 1))) @ coarse.kernel
+        scatter = amplitude * (primary * np.log(np.maximum(open_beam / primary, 1))) @ coarse.kernel
         primary = primary * total / (primary + scatter)
     return coarse.fine(np.minimum(scatter, MOST * total))
 
@@ -180,7 +176,8 @@ def _coarse(values: Float32, air: ArrayLike, mas: ArrayLike, scanner: Scanner) -
     return signal, np.maximum(depth, 0), coarse
 
 
-def _strength(scanner: Scanner, grid: bool | str, width_mm: float | None) -> float:
+def strength(scanner: Scanner, grid: bool | str = True, width_mm: float | None = None) -> float:
+    """Return the amplitude of `scattered` for a scanner, a grid and a beam's width."""
     width = scanner.rows * scanner.row_mm if width_mm is None else width_mm
     return _amplitude(scanner.model_dump_json()) * width_factor(width) * grid_ratio(grid) / grid_ratio(grid=True)
 

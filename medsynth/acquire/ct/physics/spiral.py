@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsynth.acquire.ct.physics import reconstruct
+from medsynth.acquire.ct.physics.basis import sharpened
 from medsynth.acquire.ct.physics.helix import Helix, project_helix
 from medsynth.acquire.ct.physics.helix_recon import reconstruct_helix
 from medsynth.acquire.ct.physics.scan import Output, Scan
@@ -73,7 +74,7 @@ def read(scan: Scan, body: Phantom, helix: Helix, shares: dict[str, float], *,
     names = len(scan.basis.names)
 
     def slab(first: int, last: int) -> Float32:
-        maps = scan.basis.maps(body, first, last)
+        maps = sharpened(scan.basis.maps(body, first, last), scan.protocol.kernel, scan.spacing_mm)
         return maps.reshape(*maps.shape[:2], last - first, names)
 
     for number, begin in enumerate(range(0, helix.views, VIEWS_AT_ONCE)):

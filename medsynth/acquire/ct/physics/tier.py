@@ -14,6 +14,7 @@ from medsynth.acquire.ct.hu import ct_beam
 from medsynth.acquire.ct.kernel import KERNELS, SCANNER_VARIANCE_MM2, KernelName, relative_variance, slice_taps
 from medsynth.acquire.ct.physics import reconstruct
 from medsynth.acquire.ct.physics._kernels import LANES
+from medsynth.acquire.ct.physics.basis import sharpened
 from medsynth.acquire.ct.physics.chain import Chain
 from medsynth.acquire.ct.physics.motion import bounds_of, moved, phases
 from medsynth.acquire.ct.physics.projector import project
@@ -103,7 +104,7 @@ def paths_of(scan: Scan, body: Phantom, first: int, *, still: bool = False) -> F
     What moves does so between groups of views, each of which sees a body at rest. With `still` nothing moves.
     """
     last = min(first + LANES, len(body.labels))
-    maps = scan.basis.maps(body, first, last)
+    maps = sharpened(scan.basis.maps(body, first, last), scan.protocol.kernel, scan.spacing_mm)
     motion = scan.options.motion
     if motion.still or still:
         return project(maps, scan.spacing_mm, scan.corner_mm, scan.scanner)
@@ -213,7 +214,7 @@ def _beyond(scan: Scan) -> NDArray[np.bool_]:
 def smoothed(scan: Scan, image: Float32, kernel: KernelName, noise_sd_hu: Float32) -> Float32:
     """Return slices whose noise is blurred to the spectrum that the fast tier's iterative kernels have."""
     pixel_mm = scan.grid.spacing_mm[2]
-    blur_mm = np.sqrt(KERNELS[kernel].noise_blur_mm**2 + SCANNER_VARIANCE_MM2 + scan.spacing_mm**2 / 12)
+    blur_mm = np.sqrt(KERNELS[kernel].noise_blur_mm**2 + SCANNER_VARIANCE_MM2)
     own, this = (relative_variance(name, iterative=False, pixel_mm=scan.spacing_mm)
                  for name in (scan.protocol.kernel, kernel))
     return reduced(image, noise_sd_hu * np.float32(np.sqrt(this / own)), pixel_mm, float(blur_mm))

@@ -27,7 +27,7 @@ def image_of(machine, lines, matrix, pixel_mm, centre_mm=(0.0, 0.0)):
     """Densities of an object, 1 for water, from its noise-free line integrals in cm of water."""
     rays = parallel_of(machine)
     projections = filtered(to_parallel(lines.astype(np.float32), machine), rays.step_mm,
-                           kernel_response("soft", machine, 0.4))
+                           kernel_response("soft", machine))
     return back_projected(projections[:, :, None], rays, matrix, pixel_mm, centre_mm)[:, :, 0].astype(float)
 
 

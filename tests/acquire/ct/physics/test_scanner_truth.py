@@ -56,7 +56,7 @@ def image(made, paths_cm, kernel, matrix, pixel_mm, centre_mm=(0.0, 0.0)):
     lines = made.corrected(made.lines(*made.expected(paths_cm.astype(np.float32), mas), mas, seed=None))
     rays = reconstruct.turned(reconstruct.parallel_of(MACHINE), -made.delay_rad())
     filtered = reconstruct.filtered(reconstruct.to_parallel(lines, MACHINE), rays.step_mm,
-                                    reconstruct.kernel_response(kernel, MACHINE, 0.0))
+                                    reconstruct.kernel_response(kernel, MACHINE))
     found = reconstruct.back_projected(filtered[:, :, None], rays, matrix, pixel_mm, centre_mm)[:, :, 0].astype(float)
     scale = ct_beam(made.kvp)
     return found * 1000 / (scale.water_per_cm - scale.air_per_cm)
@@ -96,7 +96,7 @@ def test_the_transfer_of_a_wire_is_the_product_of_focal_spot_channel_cross_talk_
     focal = np.exp(-((np.pi * spot_mm * f) ** 2) / (4 * np.log(2)))
     talk = 1 - 2 * MACHINE.cross_talk * (1 - np.cos(2 * np.pi * f * pitch_mm))
     before = np.sinc(pitch_mm * f) * talk * np.sinc(pitch_mm / 2 * f) ** 2  # linear between samples of half a channel
-    product = focal * before * reconstruct.kernel_response(kernel, MACHINE, 0.0)(f)
+    product = focal * before * reconstruct.kernel_response(kernel, MACHINE)(f)
     used = (f > 0) & (f < 0.65) & (product > 0.1)
     np.testing.assert_allclose(measured[used], product[used], rtol=0.03)
     # beyond, the spot's blur is one of whole channels

@@ -1,6 +1,7 @@
 """The physics tier as a whole: a body in, images out."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -71,7 +72,14 @@ def test_noise_grows_with_size_as_the_line_integral_asks(make_ellipse):
     assert np.log(sds[1] / sds[0]) == pytest.approx(0.19 * 10 / 2, rel=0.12)
 
 
-def test_the_twin_equals_the_scan_where_no_lesion_is_in_the_slice(scene, lesion):
+@pytest.fixture
+def short(scene):
+    """Six slices about the lesion, which fills the middle ones."""
+    return replace(scene, scan_range_mm={"chest": (-13.0, 17.0)})
+
+
+def test_the_twin_equals_the_scan_where_no_lesion_is_in_the_slice(short, lesion):
+    scene = short
     found = acquire_ct(scene, [lesion], protocol(), seed=Seed(7).child("ct"), twin=True)
     bare = acquire_ct(scene, [], protocol(), seed=Seed(7).child("ct"))
     assert np.array_equal(found.twin.array, bare.image.array)
@@ -83,9 +91,10 @@ def test_the_twin_equals_the_scan_where_no_lesion_is_in_the_slice(scene, lesion)
     assert np.median(shadow) <= 3  # the same noise: only the lesion's shadow differs
 
 
-def test_a_scan_is_the_same_for_any_number_of_threads(scene):
+def test_a_scan_is_the_same_for_any_number_of_threads(short):
     import numba
 
+    scene = short
     first = acquire_ct(scene, [], protocol(), seed=Seed(3)).image.array
     kept = numba.get_num_threads()
     numba.set_num_threads(1)
@@ -96,23 +105,24 @@ def test_a_scan_is_the_same_for_any_number_of_threads(scene):
 
 
 def test_a_small_field_of_view_shows_the_same_body(scene):
+    scene = replace(scene, scan_range_mm={"chest": (-20.0, -15.0)})  # one slice
     wide = acquire_ct(scene, [], protocol(QUIET, pixel_mm=1.5, fov_mm=390.0, table=False), seed=Seed(1))
     zoomed = acquire_ct(scene, [], protocol(QUIET, pixel_mm=1.5, fov_mm=120.0, table=False), seed=Seed(1))
-    middle = wide.image.array[4, 100:160, 100:160].mean()
-    assert zoomed.image.array[4, 10:70, 10:70].mean() == pytest.approx(middle, abs=6)
+    middle = wide.image.array[0, 100:160, 100:160].mean()
+    assert zoomed.image.array[0, 10:70, 10:70].mean() == pytest.approx(middle, abs=6)
 
 
 def test_pairs_are_of_one_truth(make_ellipse):
-    phantom = make_ellipse(4, 128, 2.5, (110, 90), step_mm=5.0)
+    phantom = make_ellipse(4, 192, 1.25, (110, 90), step_mm=5.0)
     asked = protocol({"pairs": {"dose_percent": (25,), "kernels": ("sharp",), "thicknesses_mm": (10.0,),
                                 "targets": ("noise_free", "artifact_free", "artifact_map")}}, reconstruction="fbp")
     found = scan_phantom(phantom, phantom, phantom, phantom, asked, seed=Seed(5))
     assert set(found.pairs) == {"dose_25", "sharp", "thickness_10", "noise_free", "artifact_free", "artifact_map"}
-    middle = (slice(None), slice(54, 74), slice(54, 74))
+    middle = (slice(None), slice(76, 116), slice(76, 116))
     sd = {name: volume.array[middle].astype(float).std() for name, (volume, _) in found.pairs.items()}
     own = found.image.array[middle].astype(float).std()
     assert sd["dose_25"] == pytest.approx(2 * own, rel=0.25)
-    assert sd["noise_free"] < 0.5 * own  # what is left are the edges of coarse pixels
+    assert sd["noise_free"] < 0.5 * own  # what is left are the edges of pixels
     assert sd["thickness_10"] < own < sd["sharp"]
     clean, free = (found.pairs[name][0].array.astype(int) for name in ("noise_free", "artifact_free"))
     assert np.abs(found.pairs["artifact_map"][0].array - (clean - free)).max() <= 1
@@ -205,8 +215,9 @@ def test_impossible_geometry_is_refused():
 @pytest.mark.slow
 def test_a_helical_scan_shows_what_an_axial_one_does(make_ellipse):
     phantom = make_ellipse(8, 96, 3.0, (110, 80), step_mm=2.5)
+    asked = {"scanner": "generic-16", "polychromatic": False}  # one energy: readings take most of the time
     axial, helical = (scan_phantom(phantom, phantom, phantom, phantom, protocol(
-        {"scanner": "generic-16", "mode": mode}, slice_thickness_mm=2.5, reconstruction="fbp"), seed=Seed(1))
+        {**asked, "mode": mode}, slice_thickness_mm=2.5, reconstruction="fbp"), seed=Seed(1))
         for mode in ("axial", "helical"))
     told = helical.scanner.attributes
     assert (told["ScanOptions"], told["SpiralPitchFactor"]) == ("HELICAL MODE", 1.0)
