@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 DEMO_RECIPE ?= chest-ct-nodules-small
 DEMO_DIR ?= demo
-PYTEST_ARGS ?= -n auto
+PYTEST_ARGS ?= -n auto --dist loadgroup
 
 .PHONY: demo test lint docs clean
 

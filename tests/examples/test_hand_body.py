@@ -182,13 +182,12 @@ def test_volumes_agree_between_one_and_two_millimetres():
 @pytest.mark.parametrize(("age", "height", "bmi"), [(18, 145, 17), (95, 145, 45), (18, 205, 45), (95, 200, 17)])
 def test_every_adult_gets_a_whole_hand(sex, age, height, bmi):
     subject = Subject(sex, age, height, bmi * (height / 100) ** 2)
-    for seed in range(2):
-        scene = BODY.build(subject, BODY.sample_spec(subject, rng=Seed(seed).rng()))
-        low, high = scene.bounds_mm
-        phantom = rasterize(scene, Grid.covering(low, high, (1.5, 1.5, 1.5)))
-        volumes = phantom.volumes_ml()
-        assert min(volumes[name] for name in (*CARPALS, *(f"{k}_{d}" for k, d in LONG))) > 0.1
-        assert ndimage.label(phantom.labels > 0)[1] == 1
+    scene = BODY.build(subject, BODY.sample_spec(subject, rng=Seed(0).rng()))
+    low, high = scene.bounds_mm
+    phantom = rasterize(scene, Grid.covering(low, high, (1.5, 1.5, 1.5)))
+    volumes = phantom.volumes_ml()
+    assert min(volumes[name] for name in (*CARPALS, *(f"{k}_{d}" for k, d in LONG))) > 0.1
+    assert ndimage.label(phantom.labels > 0)[1] == 1
 
 
 def test_the_installed_example_is_listed_beside_the_built_in_bodies(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -46,6 +47,7 @@ def spec_of(subject: Subject, name: str) -> dict:
     return json.loads(json.dumps(BODY.sample_spec(subject, rng=Seed(5).child("thorax-test", name).rng())))
 
 
+@cache
 def built(name: str) -> Person:
     """Build one of `SUBJECTS` and its voxels at 3 mm."""
     subject = SUBJECTS[name]

@@ -38,15 +38,19 @@ def equal_labels(coarse: Phantom, fine: Phantom) -> float:
 
 
 def _majority(phantom: Phantom) -> np.ndarray:
+    """Return (k, j, i) the label that holds most of each eight voxels; where all eight name one, it is that one."""
     k, j, i = (n // 2 for n in phantom.grid.shape_kji)
     best = np.empty((k, j, i), np.uint16)
     for n in range(k):  # slice by slice, for memory
         part = slice(2 * n, 2 * n + 2)
-        f = phantom.fraction[part].astype(np.float32) / 255
-        names = np.concatenate([_flat(phantom.labels[part]), _flat(phantom.neighbour[part])], axis=-1)
-        share = np.concatenate([_flat(1 - f), _flat(f)], axis=-1)
-        votes = np.einsum("abc,abcd->abd", share, names[..., :, None] == names[..., None, :])
-        best[n] = np.take_along_axis(names, votes.argmax(axis=-1)[..., None], axis=-1)[..., 0]
+        labels = _flat(phantom.labels[part])
+        best[n] = labels[..., 0]
+        mixed = (labels != labels[..., :1]).any(axis=-1)
+        f = _flat(phantom.fraction[part])[mixed].astype(np.float32) / 255
+        names = np.concatenate([labels[mixed], _flat(phantom.neighbour[part])[mixed]], axis=-1)
+        share = np.concatenate([1 - f, f], axis=-1)
+        votes = np.einsum("ac,acd->ad", share, names[:, :, None] == names[:, None, :])
+        best[n][mixed] = np.take_along_axis(names, votes.argmax(axis=-1)[:, None], axis=-1)[:, 0]
     return best
 
 

@@ -21,16 +21,16 @@ LIMITS = (
 )  # fmt: skip
 
 
-def _built(subject: Subject, number: int) -> Person:
-    spec = json.loads(json.dumps(ABDOMEN.sample_spec(subject, rng=Seed(number).child("limits").rng())))
+@pytest.fixture(scope="module", params=LIMITS, ids=lambda v: f"{v[0]}-{v[1]:.0f}-{v[2]:.0f}-{v[3]:.0f}")
+def person(request: pytest.FixtureRequest) -> Person:
+    subject = Subject(*request.param)
+    spec = json.loads(json.dumps(ABDOMEN.sample_spec(subject, rng=Seed(3).child("limits").rng())))
     scene = ABDOMEN.build(subject, spec)
     return Person(subject, spec, scene, rasterize(scene, whole_grid(scene, 4.0)))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("limit", LIMITS, ids=lambda v: f"{v[0]}-{v[1]:.0f}-{v[2]:.0f}-{v[3]:.0f}")
-def test_organs_keep_their_volumes_at_the_limits(limit: tuple):
-    person = _built(Subject(*limit), 3)
+def test_organs_keep_their_volumes_at_the_limits(person: Person):
     volume = person.phantom.volumes_ml()
     liver = volume["liver"] + volume["hepatic_vein"]
     assert liver == pytest.approx(person.spec["liver_ml"], rel=0.25)
@@ -44,9 +44,7 @@ def test_organs_keep_their_volumes_at_the_limits(limit: tuple):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("limit", LIMITS[::2], ids=lambda v: f"{v[0]}-{v[1]:.0f}-{v[2]:.0f}-{v[3]:.0f}")
-def test_centrelines_stay_in_the_body_at_the_limits(limit: tuple):
-    person = _built(Subject(*limit), 4)
+def test_centrelines_stay_in_the_body_at_the_limits(person: Person):
     low = float(person.phantom.grid.origin_mm[2])
     for name in ("colon", "small_bowel", "ureter_right", "ureter_left"):
         points = person.scene.vessels[name].starts_mm

@@ -11,9 +11,8 @@ from phantoms.torso import BODY
 from tests.phantoms.people import spec_of, whole_grid
 
 # sex, age, height, body mass index
-EXTREMES = [("female", 18, 145, 17.0), ("female", 95, 145, 45.0), ("female", 30, 150, 20.0), ("female", 90, 160, 17.0),
-            ("female", 50, 185, 40.0), ("female", 18, 185, 18.0), ("male", 18, 155, 17.0), ("male", 95, 160, 17.5),
-            ("male", 40, 200, 17.0), ("male", 60, 200, 45.0), ("male", 95, 155, 40.0), ("male", 25, 190, 30.0)]
+EXTREMES = [("female", 18, 145, 17.0), ("female", 95, 145, 45.0), ("female", 50, 185, 40.0), ("female", 90, 160, 17.0),
+            ("male", 18, 155, 17.0), ("male", 40, 200, 17.0), ("male", 60, 200, 45.0), ("male", 95, 155, 40.0)]
 # Lean men have no gland to speak of, wasted ones a deltoid that ends below the lattice's top, and a mediastinum that is
 # full leaves no room for nodes.
 MAY_VANISH = {"breast_left", "breast_right", "deltoid_left", "deltoid_right", "mediastinal_lymph_nodes",
