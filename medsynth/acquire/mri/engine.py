@@ -35,7 +35,8 @@ from medsynth.core.volume import Volume, resample
 
 def acquire_kspace(components: Sequence[Component], encoding: Encoding, clock: Clock, options: KspaceOptions, *,
                    grid: Grid, body: NDArray[np.bool_], b0_hz: NDArray[np.float32] | None = None,
-                   arteries: NDArray[np.float32] | None = None, seed: Seed) -> Reconstruction:
+                   arteries: NDArray[np.float32] | None = None, seed: Seed,
+                   patient: Seed | None = None) -> Reconstruction:
     """Measure and reconstruct one volume.
 
     Parameters
@@ -46,7 +47,9 @@ def acquire_kspace(components: Sequence[Component], encoding: Encoding, clock: C
     body : (k, j, i) where the patient is: coils lie around it, it turns about its centre of mass.
     b0_hz : (k, j, i) off-resonance from `b0_map`; None for a homogeneous field.
     arteries : (k, j, i) share of the signal that is pulsating blood; None for none.
-    seed : streams "noise", "motion", "pulse" and "faults" below it.
+    seed : streams "noise" and "faults" below it.
+    patient : streams "motion" and "pulse" below it: volumes that share it share the patient's movements. `seed` when
+        left out.
 
     Returns
     -------
@@ -61,12 +64,13 @@ def acquire_kspace(components: Sequence[Component], encoding: Encoding, clock: C
     if body.shape != grid.shape_kji:
         raise GeometryError(expected("shape of the body", body.shape, f"the grid's shape {grid.shape_kji}"))
     field = b0_hz if options.fields.b0 else None
+    patient = seed if patient is None else patient
     work, inside = turned_grid(grid, encoding), turned(body, encoding)
     coils = coil_array(options.coils, inside, work)
-    motion = plan_motion(options.motion, clock, encoding.phase.samples // 2, inside, work, seed=seed.child("motion"))
+    motion = plan_motion(options.motion, clock, encoding.phase.samples // 2, inside, work, seed=patient.child("motion"))
     m = measurement(encoding, clock, options, work, coils, motion)
     streams = streams_of(components, encoding, options, grid, clock.lines, field)
-    streams += _pulsating(streams, arteries, m, seed)
+    streams += _pulsating(streams, arteries, m, patient)
     kspace = measure(streams, m)
     del streams
     times = times_measured(encoding, clock)
