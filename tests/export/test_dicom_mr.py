@@ -31,12 +31,21 @@ SCANNER = ScannerRecord("MR", "T2w TSE", {
 OFFSET = 500  # the phantom of these tests has values below 0, signals have none
 
 
-@pytest.fixture
-def mr(case):
+def as_mr(case):
     image = Volume((case.image.array + OFFSET).astype(np.uint16), case.image.grid, "signal")
     findings = tuple(replace(f, mean_hu=None, sd_hu=None, contrast_hu=None, mean_signal=900.5, sd_signal=20.25,
                              contrast_signal=-55.0) for f in case.findings)
     return replace(case, image=image, scanner=SCANNER, findings=findings)
+
+
+@pytest.fixture
+def mr(case):
+    return as_mr(case)
+
+
+@pytest.fixture
+def axial_mr(axial_case):
+    return as_mr(axial_case)
 
 
 def errors(text: str) -> list[str]:
@@ -96,15 +105,16 @@ def test_phase_is_a_series_of_its_own_in_radians(mr, tmp_path):
     assert "RescaleSlope" not in magnitude
 
 
-def test_attributes_arrive_as_the_scanner_told_them(mr, tmp_path):
-    image = pydicom.dcmread(write_study(tmp_path, mr.image, mr.scanner, mr.study, name="t2w")[0])
+def test_attributes_arrive_as_the_scanner_told_them(axial_mr, tmp_path):
+    image = pydicom.dcmread(write_study(tmp_path, axial_mr.image, axial_mr.scanner, axial_mr.study, name="t2w")[0])
     for keyword, value in SCANNER.attributes.items():
         got = image[keyword].value
         assert list(got) == list(value) if isinstance(value, tuple) else got == pytest.approx(value)
 
 
-def test_the_report_gives_signal_not_attenuation(mr, tmp_path):
-    write_study(tmp_path, mr.image, mr.scanner, mr.study, lesions=mr.lesions, findings=mr.findings, name="t2w")
+def test_the_report_gives_signal_not_attenuation(axial_mr, tmp_path):
+    write_study(tmp_path, axial_mr.image, axial_mr.scanner, axial_mr.study, lesions=axial_mr.lesions,
+                findings=axial_mr.findings, name="t2w")
     report = hd.sr.srread(tmp_path / "t2w_report" / "IM00001.dcm")
     group = report.content.get_volumetric_roi_measurement_groups()[0]
     values = {(m.name.value, m.derivation.meaning if m.derivation else ""): m.value for m in group.get_measurements()}
