@@ -93,7 +93,7 @@ def main() -> None:
     np.save(FOLDER / "volume.npy", volume)
     pixel_mm = 1.5 * options.size * VOXEL_MM / options.pixels
     grid = Grid.centred(volume.shape, (VOXEL_MM,) * 3)
-    geometry = Geometry.facing((0, -0.8 * SID_MM, 0), (0, 0.2 * SID_MM, 0), (0, 0, -1), pixel_mm, (options.pixels,) * 2)
+    geometry = Geometry.facing((0, 0.8 * SID_MM, 0), (0, -0.2 * SID_MM, 0), (0, 0, -1), pixel_mm, (options.pixels,) * 2)
     ours: dict[str, list[tuple[float, float]]] = {"lattice": [], "every ray": []}
     images = {}
 

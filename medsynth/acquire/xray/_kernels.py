@@ -27,8 +27,8 @@ def _voxel(axis, n, p, q):
 
 
 @numba.njit(parallel=True, cache=True, nogil=True)
-def basis_planes(labels, neighbour, fraction, texture, table, axis, first, out):
-    """Fill `out` (n, p + 2, q + 2, lane) with planes `first` + n across `axis`, a ring of zeros around each.
+def basis_planes(labels, neighbour, fraction, texture, table, axis, start, out):
+    """Fill `out` (n, p + 2, q + 2, lane) with planes across `axis` from voxel `start` (3,) on, zeros around each.
 
     table : (65536, lane) float32, cm of each basis material per cm of a label.
     """
@@ -44,7 +44,8 @@ def basis_planes(labels, neighbour, fraction, texture, table, axis, first, out):
                 for b in range(lanes):
                     out[n, p, q, b] = np.float32(0.0)
                 continue
-            k, j, i = _voxel(axis, first + n, p - 1, q - 1)
+            k, j, i = _voxel(axis, n, p - 1, q - 1)
+            k, j, i = k + start[0], j + start[1], i + start[2]
             label, other = labels[k, j, i], neighbour[k, j, i]
             scale = one + unit * texture[k, j, i]
             f = part * fraction[k, j, i]
@@ -54,20 +55,23 @@ def basis_planes(labels, neighbour, fraction, texture, table, axis, first, out):
 
 
 @numba.njit(parallel=True, cache=True, nogil=True)
-def value_planes(values, axis, first, out):
+def value_planes(values, axis, start, out):
     """Fill `out` (n, p + 2, q + 2, lane) with planes of `values` (k, j, i, lane); see `basis_planes`."""
-    planes, rows, columns, lanes = out.shape
+    planes, rows, columns, _ = out.shape
     for m in numba.prange(planes * rows):
         n, p = m // rows, m % rows
-        edge = p == 0 or p == rows - 1
-        for q in range(columns):
-            if edge or q == 0 or q == columns - 1:
-                for b in range(lanes):
-                    out[n, p, q, b] = np.float32(0.0)
-                continue
-            k, j, i = _voxel(axis, first + n, p - 1, q - 1)
-            for b in range(lanes):
-                out[n, p, q, b] = values[k, j, i, b]
+        line = out[n, p]
+        if p == 0 or p == rows - 1:
+            line[:] = np.float32(0.0)
+            continue
+        line[0] = np.float32(0.0)
+        line[columns - 1] = np.float32(0.0)
+        k, j, i = _voxel(axis, n, p - 1, 0)
+        k, j, i = k + start[0], j + start[1], i + start[2]
+        if axis == 2:
+            line[1:columns - 1] = values[k, j:j + columns - 2, i]
+        else:
+            line[1:columns - 1] = values[k, j, i:i + columns - 2]
 
 
 @numba.njit(parallel=True, cache=True, nogil=True)
@@ -79,15 +83,17 @@ def filled_box(values, low, high):
     slices, rows, columns, lanes = values.shape
     for k in numba.prange(slices):
         for j in range(rows):
-            first, last = columns, -1
-            for i in range(columns):
-                for m in range(lanes):
-                    if values[k, j, i, m] != np.float32(0.0):
-                        first, last = min(first, i), i
-            if last >= 0:
-                low[k, 0], high[k, 0] = k, k + 1
-                low[k, 1], high[k, 1] = min(low[k, 1], j), j + 1
-                low[k, 2], high[k, 2] = min(low[k, 2], first), max(high[k, 2], last + 1)
+            line = values[k, j].reshape(columns * lanes)
+            first, last = 0, columns * lanes - 1
+            while first <= last and line[first] == np.float32(0.0):
+                first += 1
+            if first > last:
+                continue
+            while line[last] == np.float32(0.0):
+                last -= 1
+            low[k, 0], high[k, 0] = k, k + 1
+            low[k, 1], high[k, 1] = min(low[k, 1], j), j + 1
+            low[k, 2], high[k, 2] = min(low[k, 2], first // lanes), max(high[k, 2], last // lanes + 1)
 
 
 @numba.njit(inline="always")
@@ -111,7 +117,8 @@ def add_planes(planes, first, axis, source, origin, row_step, column_step, lengt
     p, q = (1, 2) if axis == 0 else ((0, 2) if axis == 1 else (0, 1))
     top_u = np.float32(planes.shape[1] - 1)
     top_v = np.float32(planes.shape[2] - 1)
-    middle = first + (planes.shape[0] - 1) / 2
+    half = (planes.shape[0] - 1) / 2
+    middle = first + half
     zero = np.float32(0.0)
     for r in numba.prange(rows):
         u0, v0 = np.empty(columns, np.float32), np.empty(columns, np.float32)
@@ -136,6 +143,10 @@ def add_planes(planes, first, axis, source, origin, row_step, column_step, lengt
             u0[c] = source[p] + (middle - source[axis]) * d[p] * t + 1.0
             v0[c] = source[q] + (middle - source[axis]) * d[q] * t + 1.0
             du[c], dv[c] = d[p] * t, d[q] * t
+            half_u, half_v = abs(half * du[c]), abs(half * dv[c])
+            if (u0[c] + half_u < zero or u0[c] - half_u >= top_u or v0[c] + half_v < zero
+                    or v0[c] - half_v >= top_v):
+                continue  # beside every plane
             weight[c] = 0.1 * length_mm[r, c] * abs(t)
             low, high = min(low, c), c + 1
         for n in range(planes.shape[0]):
@@ -155,8 +166,6 @@ def add_planes(planes, first, axis, source, origin, row_step, column_step, lengt
                     _add(plane, iu, iv, u, v, 2, weight[c], out[r, c])
                 elif lanes == 3:
                     _add(plane, iu, iv, u, v, 3, weight[c], out[r, c])
-                elif lanes == 4:
-                    _add(plane, iu, iv, u, v, 4, weight[c], out[r, c])
                 else:
                     _add(plane, iu, iv, u, v, lanes, weight[c], out[r, c])
 
@@ -173,17 +182,17 @@ def _count(n, weight, length, touched, count):
 
 
 @numba.njit(parallel=True, cache=True, nogil=True)
-def organ_lengths(labels, neighbour, fraction, organ, organs, axis, source, origin, row_step, column_step, length_mm,
-                  first, shape, offset, out):
+def organ_lengths(labels, neighbour, fraction, low, high, organ, organs, axis, source, origin, row_step, column_step,
+                  length_mm, first, shape, offset, out):
     """Write how many mm of each ray lie in each organ; all organs in one pass over the planes across `axis`.
 
-    organ : (65536,) int32 number of a label's organ, -1 for none. source, origin, row_step, column_step : (3,) in voxel
-    indices. length_mm : (row, column) of each ray from source to pixel. Organ n has the pixels from first[n] on,
-    shape[n] many, in `out` from offset[n] on; its rays touch no others.
+    low, high : (3,) box of voxels that hold organs. organ : (65536,) int32 number of a label's organ, -1 for none.
+    source, origin, row_step, column_step : (3,) in voxel indices. length_mm : (row, column) of each ray from source to
+    pixel. Organ n has the pixels from first[n] on, shape[n] many, in `out` from offset[n] on; its rays touch no others.
     """
     rows, columns = length_mm.shape
     p, q = (1, 2) if axis == 0 else ((0, 2) if axis == 1 else (0, 1))
-    planes, top_u, top_v = labels.shape[axis], labels.shape[p], labels.shape[q]
+    low_u, low_v, top_u, top_v = low[p], low[q], high[p], high[q]
     part = np.float32(1.0 / FRACTION_UNIT)
     one = np.float32(1.0)
     zero = np.float32(0.0)
@@ -205,12 +214,12 @@ def organ_lengths(labels, neighbour, fraction, organ, organs, axis, source, orig
             u0, v0 = source[p] - source[axis] * d[p] * t, source[q] - source[axis] * d[q] * t
             du, dv = d[p] * t, d[q] * t
             count = 0
-            for n in range(planes):
+            for n in range(low[axis], high[axis]):
                 u, v = u0 + n * du, v0 + n * dv
-                if not (u > -1.0 and u < top_u and v > -1.0 and v < top_v):
+                if not (u > low_u - 1.0 and u < top_u and v > low_v - 1.0 and v < top_v):
                     continue
                 iu, iv = int(u + 1.0) - 1, int(v + 1.0) - 1
-                if 0 <= iu < top_u - 1 and 0 <= iv < top_v - 1:  # most often one organ fills all four voxels
+                if low_u <= iu < top_u - 1 and low_v <= iv < top_v - 1:  # most often one organ fills all four voxels
                     ka, ja, ia = _voxel(axis, n, iu, iv)
                     kb, jb, ib = _voxel(axis, n, iu, iv + 1)
                     kc, jc, ic = _voxel(axis, n, iu + 1, iv)
@@ -224,7 +233,7 @@ def organ_lengths(labels, neighbour, fraction, organ, organs, axis, source, orig
                 fu, fv = np.float32(u - iu), np.float32(v - iv)
                 for corner in range(4):
                     cu, cv = iu + (corner >> 1), iv + (corner & 1)
-                    if cu < 0 or cv < 0 or cu >= top_u or cv >= top_v:
+                    if cu < low_u or cv < low_v or cu >= top_u or cv >= top_v:
                         continue
                     weight = (fu if corner >> 1 else one - fu) * (fv if corner & 1 else one - fv)
                     k, j, i = _voxel(axis, n, cu, cv)

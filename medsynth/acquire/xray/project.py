@@ -102,10 +102,12 @@ def difference_lengths(phantom: Phantom, other: Phantom, geometry: Geometry, tab
         differs |= getattr(phantom, name) != getattr(other, name)
     if not differs.any():
         return (0, 0), np.zeros((0, 0, table.shape[1]), np.float32)
-    box = tuple(slice(int(w.min()), int(w.max()) + 1) for w in np.nonzero(differs))
+    places = np.nonzero(differs)
+    low, high = (np.array([f(w) for w in places]) for f in (np.min, np.max))
     table = np.ascontiguousarray(table, np.float32)
-    one, two = (_values(cropped(each, box), table) for each in (phantom, other))
-    grid = cropped(phantom, box).grid
+    parts = [cropped(each, low, high + 1) for each in (phantom, other)]
+    one, two = (_values(part, table) for part in parts)
+    grid = parts[0].grid
     first, shape = _shadow_box(grid, geometry)
     if not all(shape):
         return (0, 0), np.zeros((0, 0, table.shape[1]), np.float32)
@@ -180,12 +182,11 @@ def _thicknesses(phantom: Phantom, geometry: Geometry, groups: Mapping[str, Sequ
         first[n], shape[n] = _reached(phantom.grid, low[n] - 1, high[n], rays)
     offset = np.concatenate([[0], np.cumsum(shape.prod(axis=1))])
     flat = np.zeros(offset[-1], np.float32)
-    body = cropped(phantom, tuple(slice(int(a), int(max(a + 1, b))) for a, b in
-                                   zip(low.min(axis=0), high.max(axis=0), strict=True)))
-    source, origin, down, right, length_mm = in_voxels(rays, body.grid)
+    source, origin, down, right, length_mm = in_voxels(rays, phantom.grid)
     for axis in main_axes(source, origin, down, right, rays.shape_ji) if len(flat) else ():
-        kernels.organ_lengths(body.labels, body.neighbour, body.fraction, organ, len(groups), axis, source, origin,
-                              down, right, length_mm, first, shape, offset, flat)
+        kernels.organ_lengths(phantom.labels, phantom.neighbour, phantom.fraction, low.min(axis=0), high.max(axis=0),
+                              organ, len(groups), axis, source, origin, down, right, length_mm, first, shape, offset,
+                              flat)
     shadows = {}
     for n, name in enumerate(groups):
         lattice = flat[offset[n]:offset[n + 1]].reshape(shape[n])
@@ -302,7 +303,8 @@ def _values(phantom: Phantom, table: Float32) -> Float32:
     """Return the basis maps (k, j, i, B) of a (small) phantom."""
     k, j, i = phantom.grid.shape_kji
     out = np.empty((k, j + 2, i + 2, table.shape[1]), np.float32)
-    kernels.basis_planes(phantom.labels, phantom.neighbour, phantom.fraction, phantom.texture, table, 0, 0, out)
+    kernels.basis_planes(phantom.labels, phantom.neighbour, phantom.fraction, phantom.texture, table, 0,
+                         np.zeros(3, np.int64), out)
     return np.ascontiguousarray(out[:, 1:-1, 1:-1])
 
 

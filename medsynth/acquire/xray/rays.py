@@ -29,21 +29,23 @@ MARGIN = 2 + SHARPEN_TAPS  # lattice places beyond the detector, which interpola
 
 
 class PhantomPlanes:
-    """Planes of basis materials, made of labels as they are needed."""
+    """Planes of basis materials of the part of a phantom that holds any, made of labels as they are needed."""
 
     def __init__(self, phantom: Phantom, table: Float32) -> None:
         filled = np.flatnonzero(np.abs(table).max(axis=1) > 0) if table.shape[1] else np.zeros(0, int)
         organ = np.full(65536, -1, np.int32)
         organ[filled] = 0
         low, high = label_boxes(phantom, organ, 1)
-        self._phantom, self._table = cropped(phantom, _box(low[0], high[0])), table
-        self.grid, self.whole, self.lanes = self._phantom.grid, phantom.grid, table.shape[1]
         self.empty = bool((high[0] <= low[0]).any())
+        self._phantom, self._table, self._low = phantom, table, low[0]
+        self.whole, self.lanes = phantom.grid, table.shape[1]
+        self.grid = phantom.grid if self.empty else _part(phantom.grid, low[0], high[0])
 
     def fill(self, axis: int, first: int, out: Float32) -> None:
         """Write planes from `first` on."""
-        p = self._phantom
-        kernels.basis_planes(p.labels, p.neighbour, p.fraction, p.texture, self._table, axis, first, out)
+        p, start = self._phantom, self._low.copy()
+        start[axis] += first
+        kernels.basis_planes(p.labels, p.neighbour, p.fraction, p.texture, self._table, axis, start, out)
 
 
 class ValuePlanes:
@@ -53,14 +55,16 @@ class ValuePlanes:
         low = np.full((len(values), 3), max(values.shape), np.int64)
         high = np.zeros((len(values), 3), np.int64)
         kernels.filled_box(values, low, high)
-        box = _box(low.min(axis=0), high.max(axis=0))
-        self.grid, self.whole = _part(grid, box), whole or grid
-        self._values, self.lanes = values[box], values.shape[3]
         self.empty = not high.any()
+        self._values, self._low, self.lanes = values, low.min(axis=0), values.shape[3]
+        self.whole = whole or grid
+        self.grid = grid if self.empty else _part(grid, self._low, high.max(axis=0))
 
     def fill(self, axis: int, first: int, out: Float32) -> None:
         """Write planes from `first` on."""
-        kernels.value_planes(self._values, axis, first, out)
+        start = self._low.copy()
+        start[axis] += first
+        kernels.value_planes(self._values, axis, start, out)
 
 
 _Planes = PhantomPlanes | ValuePlanes
@@ -235,21 +239,18 @@ def taps_of(first: int, count: int, scale: float, low: int, offset: float = 0.0)
     return (base - 1 - low).astype(np.int64), taps.astype(np.float32)
 
 
-def cropped(phantom: Phantom, box: tuple[slice, ...]) -> Phantom:
-    """Return a part of a phantom; its arrays are views."""
-    return Phantom(_part(phantom.grid, box), phantom.labels[box], phantom.neighbour[box], phantom.fraction[box],
-                   phantom.texture[box], phantom.structures)
+def cropped(phantom: Phantom, low: NDArray[np.int64], high: NDArray[np.int64]) -> Phantom:
+    """Return a copy of the voxels from `low` up to `high`."""
+    box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    labels, neighbour, fraction, texture = (np.ascontiguousarray(a[box]) for a in (
+        phantom.labels, phantom.neighbour, phantom.fraction, phantom.texture))
+    return Phantom(_part(phantom.grid, low, high), labels, neighbour, fraction, texture, phantom.structures)
 
 
-def _part(grid: Grid, box: tuple[slice, ...]) -> Grid:
-    """Return the grid of a part of an array."""
-    k, j, i = (max(1, s.stop - s.start) for s in box)
-    return Grid((k, j, i), grid.spacing_mm, vector(grid.world_mm([s.start for s in box])), grid.direction)
-
-
-def _box(low: NDArray[np.int64], high: NDArray[np.int64]) -> tuple[slice, ...]:
-    """Return the slices from `low` up to `high`; where that is nothing, of no voxel at the start."""
-    return tuple(slice(int(a), int(b)) if b > a else slice(0, 0) for a, b in zip(low, high, strict=True))
+def _part(grid: Grid, low: NDArray[np.int64], high: NDArray[np.int64]) -> Grid:
+    """Return the grid of the voxels from `low` up to `high`."""
+    k, j, i = (int(b - a) for a, b in zip(low, high, strict=True))
+    return Grid((k, j, i), grid.spacing_mm, vector(grid.world_mm(low)), grid.direction)
 
 
 def label_boxes(phantom: Phantom, organ: NDArray[np.int32], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
