@@ -33,19 +33,17 @@ def reconstruct(components: Sequence[Component], encoding: Encoding, clock: Cloc
     imperfect : chemical shift and the measured resolution; without it, the image as an ideal scanner sees it.
     seed : plane k of k-space draws from `seed.child(0, k)`.
     """
+    if not components:
+        raise ValueError("components must hold at least one, got none")
     axes = (1, 2) if encoding.dimensions == 2 else (0, 1, 2)
     workers = numba.get_num_threads()
-    kspace: Complex64 | None = None
-    for component in components:
-        spectrum = scipy.fft.fftn(component.image, axes=axes, workers=workers, norm="ortho")
-        for axis, factor in _factors(component, encoding, clock, options, epi=epi, imperfect=imperfect).items():
-            spectrum *= _along(factor, axis)
-        if kspace is None:
-            kspace = spectrum
-        else:
-            kspace += spectrum
-    if kspace is None:
-        raise ValueError("components must hold at least one, got none")
+    kspace = np.zeros(encoding.image_grid.shape_kji, np.complex64)
+    for shift_hz in sorted({component.shift_hz for component in components}):
+        spectrum = _spectrum([c for c in components if c.shift_hz == shift_hz], encoding, clock, axes)
+        if imperfect and shift_hz and options.fields.chemical_shift:
+            axis, ramp = _chemical_shift(shift_hz, encoding, epi=epi)
+            spectrum *= _along(ramp, axis)
+        kspace += spectrum
     if imperfect and options.sampling.aperture_correction:
         for axis, sampled in enumerate(encoding.axes):
             if sampled.fourier:  # what makes box averages of the object points
@@ -70,27 +68,44 @@ def _frequencies(encoding: Encoding, axis: int) -> NDArray[np.int64]:
     return np.rint(np.fft.fftfreq(count) * count).astype(np.int64)
 
 
-def _factors(component: Component, encoding: Encoding, clock: Clock, options: KspaceOptions, *, epi: bool,
-             imperfect: bool) -> dict[int, Complex64]:
-    """Return by axis what multiplies a component's spectrum."""
-    found: dict[int, Complex64] = {}
-    for axis, rows in ((encoding.phase_axis, clock.phase), (SLICE, clock.partition)):
-        if encoding.axes[axis].fourier and np.ptp(component.weights) != 0 and len(np.unique(rows)) > 1:
-            factor = weights_along(component.weights, rows, encoding, axis)
-            if factor is not None:
-                found[axis] = factor
-    if len(found) == 0 and component.weights[0] != 1:
-        found[encoding.readout_axis] = np.full(encoding.image_grid.shape_kji[encoding.readout_axis],
-                                               component.weights[0], np.complex64)
-    if imperfect and component.shift_hz and options.fields.chemical_shift:
-        axis = encoding.phase_axis if epi else encoding.readout_axis
-        sampled = encoding.axes[axis]
-        per_hz = encoding.epi_spacing_s * sampled.samples if epi else 1 / encoding.bandwidth_hz_px
-        shift_px = component.shift_hz * per_hz * sampled.encoded / sampled.samples
-        cycles = _frequencies(encoding, axis) / encoding.image_grid.shape_kji[axis]
-        ramp = np.exp(-2j * np.pi * cycles * shift_px).astype(np.complex64)
-        found[axis] = ramp * found[axis] if axis in found else ramp
-    return found
+def _spectrum(components: Sequence[Component], encoding: Encoding, clock: Clock, axes: tuple[int, ...]) -> Complex64:
+    """Return the weighted sum of the components' k-space.
+
+    Weights change along one axis alone: only that one is transformed for every component, the others for their sum.
+    """
+    workers = numba.get_num_threads()
+    if all(np.ptp(component.weights) == 0 for component in components):
+        total = components[0].image * components[0].weights[0]
+        for component in components[1:]:
+            total += component.image * component.weights[0]
+        return np.asarray(scipy.fft.fftn(total, axes=axes, workers=workers, norm="ortho", overwrite_x=True))
+    changing = next(c.weights for c in components if np.ptp(c.weights) != 0)
+    axis, rows = encoding.phase_axis, clock.phase
+    if weights_along(changing, rows, encoding, axis) is None:
+        axis, rows = SLICE, clock.partition
+    hybrid: Complex64 | None = None
+    for component in components:
+        part = scipy.fft.fft(component.image, axis=axis, workers=workers, norm="ortho")
+        factor = weights_along(component.weights, rows, encoding, axis)
+        if factor is None:
+            raise ValueError("weights must change along one axis of k-space, got lines of one row that differ")
+        part *= _along(factor, axis)
+        if hybrid is None:
+            hybrid = part
+        else:
+            hybrid += part
+    rest = tuple(a for a in axes if a != axis)
+    return np.asarray(scipy.fft.fftn(hybrid, axes=rest, workers=workers, norm="ortho", overwrite_x=True))
+
+
+def _chemical_shift(shift_hz: float, encoding: Encoding, *, epi: bool) -> tuple[int, Complex64]:
+    """Return the axis along which a resonance is displaced, and the ramp of phase that does it."""
+    axis = encoding.phase_axis if epi else encoding.readout_axis
+    sampled = encoding.axes[axis]
+    per_hz = encoding.epi_spacing_s * sampled.samples if epi else 1 / encoding.bandwidth_hz_px
+    shift_px = shift_hz * per_hz * sampled.encoded / sampled.samples
+    cycles = _frequencies(encoding, axis) / encoding.image_grid.shape_kji[axis]
+    return axis, np.exp(-2j * np.pi * cycles * shift_px).astype(np.complex64)
 
 
 def weights_along(weights: Complex64, rows: NDArray[np.int32], encoding: Encoding, axis: int) -> Complex64 | None:

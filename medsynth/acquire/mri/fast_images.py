@@ -15,11 +15,13 @@ from medsynth.acquire.mri.maps import susceptibility_ppm
 from medsynth.acquire.mri.protocol import MriProtocol
 from medsynth.acquire.mri.scan import Made, Scan
 from medsynth.acquire.mri.sequences.table import SEQUENCES
+from medsynth.core.grid import Grid
 from medsynth.core.volume import Volume
 from medsynth.scene.phantom import Phantom
 
 Complex64 = NDArray[np.complex64]
 Float32 = NDArray[np.float32]
+B1_CELL_MM = 6.0
 COMPRESSION = 3e-3  # of the strongest signal: below the noise of any scan that this tier is for
 NEEDS_FIELD = ("swi", "bssfp")  # their contrast is that of the main field
 
@@ -30,7 +32,7 @@ def fast_images(scan: Scan, phantom: Phantom, healthy: Phantom, *, twin: bool,
     protocol = scan.protocol
     fields = protocol.kspace.fields
     body = healthy.labels != 0
-    b1 = b1_map(body, phantom.grid, protocol.field_T) if fields.b1 and body.any() else None
+    b1 = smooth_b1(body, phantom.grid, protocol.field_T) if fields.b1 and body.any() else None
     bodies = [phantom, healthy] if twin and healthy is not phantom else [phantom]
     offsets = [_field(scan, one) for one in bodies]
     sequence = SEQUENCES[protocol.sequence]
@@ -54,6 +56,29 @@ def fast_images(scan: Scan, phantom: Phantom, healthy: Phantom, *, twin: bool,
             maps["b0"] = Volume(offsets[0], phantom.grid, "Hz")
     bare = None if not twin else images[-1]
     return Made(images[0], bare, targets, maps, {}, {})
+
+
+def smooth_b1(body: NDArray[np.bool_], grid: Grid, field_T: float) -> Float32:
+    """Return `b1_map` computed on cells of about `B1_CELL_MM` and interpolated linearly, which it is smooth enough for."""
+    coarse = grid.with_spacing(_coarse_mm(grid))
+    index = [np.clip(((np.arange(n) + 0.5) * count / n).astype(int), 0, count - 1)
+             for n, count in zip(coarse.shape_kji, grid.shape_kji, strict=True)]
+    inside = body[np.ix_(*index)]
+    if not inside.any():
+        return b1_map(body, grid, field_T)
+    field = b1_map(inside, coarse, field_T)
+    for axis, count in enumerate(grid.shape_kji):
+        nodes = field.shape[axis]
+        places = np.clip((np.arange(count) + 0.5) * nodes / count - 0.5, 0, nodes - 1)
+        low = np.minimum(places.astype(int), max(nodes - 2, 0))
+        share = (places - low).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
+        field = np.take(field, low, axis) * (1 - share) + np.take(field, np.minimum(low + 1, nodes - 1), axis) * share
+    return np.ascontiguousarray(field, np.float32)
+
+
+def _coarse_mm(grid: Grid) -> tuple[float, float, float]:
+    k, j, i = (max(mm, B1_CELL_MM) for mm in grid.spacing_mm)
+    return k, j, i
 
 
 def _field(scan: Scan, phantom: Phantom) -> Float32 | None:

@@ -72,6 +72,7 @@ class MriProtocol(Strict):
     te_ms, tr_ms, ti_ms : echo time (of the middle of k-space), repetition time, inversion time; 0 for no inversion.
     flip_deg, refocusing_deg : excitation and refocusing pulses.
     echo_train, echo_spacing_ms : echoes per excitation and the time between them; of MPRAGE and EPI between lines.
+    single_shot : of "tse": the train is as long as there are lines, whatever `echo_train` says (HASTE).
     bandwidth_hz_px : of the receiver.
     dimensions : 2 for slices, 3 for a slab with partitions.
     plane, tilt_deg : orientation, and its turn about the image's row and column axes (oblique).
@@ -104,6 +105,7 @@ class MriProtocol(Strict):
     refocusing_deg: Degrees = 180.0
     echo_train: Annotated[int, Field(ge=1, le=1024)] = 1
     echo_spacing_ms: Annotated[float, Field(ge=0.2, le=500)] = 10.0
+    single_shot: bool = False
     bandwidth_hz_px: Annotated[float, Field(ge=10, le=5000)] = 200.0
     dimensions: Literal[2, 3] = 2
     plane: Plane = "axial"

@@ -80,6 +80,13 @@ def prepare(scene: Scene, phantom: Phantom, protocol: MriProtocol, *, seed: Seed
                     thickness_mm=_selected_mm(protocol, phantom),
                     dephasing_s=precession, epi_spacing_s=epi_spacing_s(protocol))
     readout = readout_of(encoding, protocol)
+    if protocol.sequence == "tse" and protocol.single_shot:
+        train = {"echo_train": readout.lines, "single_shot": False}
+        protocol = protocol.model_copy(update=train)
+        try:
+            sequence.check(protocol)
+        except ValueError as error:
+            raise RecipeError(f"{error} (a single shot of the {readout.lines} lines of the matrix)") from error
     if protocol.sequence == "tse" and protocol.echo_train > readout.lines:
         raise RecipeError(f"echo_train must be <= the {readout.lines} phase-encoded lines of the matrix, got "
                           f"{protocol.echo_train}")

@@ -113,8 +113,11 @@ def passes(tr_s: float, last_s: float, slices: int) -> int:
 def washed_in(pools: Pools, protocol: MriProtocol, readout: Readout, seconds: float) -> NDArray[np.float64]:
     """Return the share of flowing spins that feel excitation and refocusing `seconds` apart, (pools,).
 
-    In 2D those that have left the slice give no echo; in a slab the gradients dephase them.
+    In 2D those that have left the slice give no echo: arteries are taken to run across the slice, veins in every
+    direction, which leaves 1 - a/2 of them, or 1/(2 a), for a path of a slices. In a slab the gradients dephase them.
     """
     if protocol.dimensions == 2:
-        return np.clip(1 - pools.speed_mm_s * seconds / readout.thickness_mm, 0.0, 1.0)
+        path = pools.speed_mm_s * seconds / readout.thickness_mm
+        any_way = np.where(path <= 1, 1 - path / 2, 1 / (2 * np.maximum(path, 1.0)))
+        return np.where(pools.arterial, np.clip(1 - path, 0.0, 1.0), any_way)
     return np.asarray(np.exp(-pools.speed_mm_s / FLOW_DEPHASING_MM_S))

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from medsynth.acquire.mri.protocol import MriProtocol
 
 SLOW_MM_S = 1.0
+SLAB_REACH = 3.0  # a body slab's pulses reach beyond what is imaged, so that blood comes in saturated (unverified)
 _INCREMENT_DEG = {"rf117": 117.0, "rf50": 50.0}
 STATIONARY_TR_MS = 200.0  # beyond it T2 coherences have died and every spoiling is ideal (unverified)
 
@@ -48,7 +49,8 @@ def respond_spoiled(pools: Pools, protocol: MriProtocol, readout: Readout, b1: f
     if protocol.sequence == "tof":
         moving &= pools.arterial
     if moving.any():
-        felt = readout.thickness_mm / np.maximum(pools.speed_mm_s * protocol.tr_s, 1e-9)
+        wide = 1.0 if protocol.sequence == "tof" or protocol.dimensions == 2 else SLAB_REACH
+        felt = wide * readout.thickness_mm / np.maximum(pools.speed_mm_s * protocol.tr_s, 1e-9)
         inflow = signals.inflow_gradient_echo(pools.t1_s, np.inf, tr_s=protocol.tr_s, te_s=0.0, flip_rad=float(flip),
                                               pulses=felt)
         steady = np.where(moving, inflow, steady)

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from medsynth.acquire.mri.protocol import MriProtocol
 
 SHORT_SPACING_MS = 20.0  # trains of shorter spacing refocus the J-coupling of fat
-SINGLE_SHOT_TR_MS = 20000.0  # a single-shot slice at a longer TR counts as excited once
 
 
 def _echo_signals(pools: Pools, protocol: MriProtocol, spacing_s: float, echoes: int, b1: float) -> Signals:
@@ -101,6 +100,8 @@ def _check_fits(protocol: MriProtocol, train_ms: float, name: str) -> None:
 
 def _check_tse(protocol: MriProtocol) -> None:
     check_echo_in_repetition(protocol)
+    if protocol.single_shot:  # its train is known when the matrix is
+        return
     _check_fits(protocol, protocol.echo_train * protocol.echo_spacing_ms, "echo_train x echo_spacing_ms")
     if protocol.centre_echo >= protocol.echo_train:
         longest = protocol.echo_train * protocol.echo_spacing_ms
