@@ -100,7 +100,7 @@ class Compression:
 
     @cached_property
     def _flattening(self) -> tuple[F64, F64, F64]:
-        """t and the map t' of an ellipse's chords to those of a slab with rounded edges of equal area; its slope."""
+        """Places t on an ellipse, where they go on a slab with rounded edges of equal area, and the slope of that."""
         t = 1 - (1 - np.linspace(0, 1, TABLE)) ** 2  # dense towards the edge
 
         def share(height: F64) -> F64:
@@ -117,7 +117,7 @@ class Compression:
 
     @cached_property
     def _forward(self) -> tuple[F64, F64]:
-        """f and f' from the base forwards."""
+        """Distances f from the base forwards, and f' that they become."""
         f = np.linspace(0.0, REACH * self.mound.depth_mm, TABLE)
         slope = self._stretch(f)
         return f, np.concatenate([[0.0], np.cumsum(0.5 * (slope[1:] + slope[:-1]) * np.diff(f))])
@@ -221,7 +221,8 @@ class Compression:
         return x * sx + z * sz, self.mound.back_mm - y, x * ax + z * az
 
     def _joined(self, s: F64, f: F64, c: F64) -> F64:
-        return s[..., None] * self.along - f[..., None] * np.array([0.0, 1.0, 0.0]) + c[..., None] * np.asarray(self.axis)
+        forwards = np.array([0.0, -1.0, 0.0])
+        return s[..., None] * self.along + f[..., None] * forwards + c[..., None] * np.asarray(self.axis)
 
 
 @dataclass(frozen=True, eq=False)

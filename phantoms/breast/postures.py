@@ -80,8 +80,8 @@ def _posture(
     turned = TurnedChest(tuple(press.along.tolist()), float(np.tan(np.radians(TURN_DEG[name]))), lower)
     warp = Composed((warp, turned))
     middle = press.middle_mm
-    return Posture(words, warp, _box(mound, warp, press, thickness), axis, (middle - thickness / 2, middle + thickness / 2),
-                   (0.0, -1.0, 0.0), EDGE_MM[name])  # fmt: skip
+    plates = middle - thickness / 2, middle + thickness / 2
+    return Posture(words, warp, _box(mound, warp, press, thickness), axis, plates, (0.0, -1.0, 0.0), EDGE_MM[name])
 
 
 def _box(mound: Mound, warp: Warp, press: Compression, thickness_mm: float) -> Box:

@@ -14,12 +14,13 @@ from medsynth.core.seed import Seed
 from medsynth.scene.structure import Layer, Paint, Scene, Structure
 from medsynth.scene.subject import Subject
 from medsynth.shapes.lattice import Lattice
+from phantoms.extremes import extreme, point_of
 from phantoms.head import airspaces
 from phantoms.head.assembly import Assembly, Field
 from phantoms.head.brain import DURA_MM, build_brain
 from phantoms.head.brain_numbers import sample_brain
 from phantoms.head.fillings import build_fillings, present
-from phantoms.head.frame import BASION, CAVITY_HIGH_MM, CAVITY_LOW_MM, HIGH_MM, LOW_MM, Frame, Space
+from phantoms.head.frame import BASION, CAVITY_HIGH_MM, CAVITY_LOW_MM, HIGH_MM, LOW_MM, SELLA, Frame, Space
 from phantoms.head.jaws import add_face
 from phantoms.head.muscles import build_soft_parts
 from phantoms.head.orbit import EYE_MM, build_orbits
@@ -76,7 +77,7 @@ class Head:
             paints,
             {**fields, **head.fields},
             {**trees, **tubes},
-            _landmarks(frame),
+            _landmarks(frame) | {"vertex": point_of(extreme(head.fields["skull"], (0, 0, 1)))},
             head.fields["body"].bounds_mm(),
             _ranges(frame, head.fields["body"].bounds_mm()[1][2]),
             texture_seed=int(spec["seed"]),
@@ -165,6 +166,8 @@ def _landmarks(frame: Frame) -> dict[str, tuple[float, float, float]]:
         "nasion": (0.0, -89.5, -32.0), "basion": (0.0, *BASION), "anterior_nasal_spine": (0.0, -84.0, -84.5),
         "menton": (0.0, -66.0, -148.0), "porion_left": (63.0, 9.5, -39.5), "porion_right": (-63.0, 9.5, -39.5),
         "eye_left": EYE_MM, "eye_right": (-EYE_MM[0], *EYE_MM[1:]), "dens_tip": (0.0, 15.5, -63.0),
+        "sella": (0.0, *SELLA), "gnathion": (0.0, -70.5, -146.0),
+        "external_auditory_meatus_left": (62.0, 9.5, -43.5), "external_auditory_meatus_right": (-62.0, 9.5, -43.5),
     }
     return {name: tuple(frame.at(point).tolist()) for name, point in points.items()}
 

@@ -7,11 +7,14 @@ from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medsynth.core.errors import RecipeError, expected
 from medsynth.scene.structure import Scene, Structure
 from medsynth.scene.subject import Subject
 from medsynth.shapes.lattice import Lattice
+from medsynth.shapes.sampled import SampledShape
+from phantoms.extremes import extreme, point_of
 from phantoms.knee import femur, lower_leg
 from phantoms.knee.bones import build_bones
 from phantoms.knee.cords import build_cords
@@ -28,6 +31,7 @@ REFERENCE_HEIGHT_CM = 175.0
 # Fat under the skin against a man's at a BMI of 25; women carry 1.6 times as much there (unverified).
 BMI_KNOTS, FAT_KNOTS = (12, 17, 21, 25, 30, 35, 40, 50, 80), (0.25, 0.42, 0.68, 1.0, 1.55, 2.2, 2.9, 4.0, 6.0)
 FEMALE_FAT: Final = 1.6
+SPINES_MM = 13.0  # the tibial spines lie this near to the middle
 MINERAL_LOSS = 0.0062  # of the mineral at 30, per year: trabecular bone halves over a life (unverified)
 
 
@@ -134,7 +138,7 @@ def _left_knee(subject: Subject, spec: Mapping[str, Any]) -> Scene:
         fields={"body": leg.lattice.shape_of(leg.skin), "femur": bones.femur, "tibia": bones.tibia,
                 "fibula": bones.fibula, "patella": bones.patella},
         vessels=vessels,
-        landmarks=_landmarks(frame),
+        landmarks=_landmarks(frame) | _ends(bones.femur, bones.tibia, bones.patella),
         bounds_mm=(low, (high[0], high[1], high[2])),
         scan_range_mm={"knee": z, "joint": (max(z[0], -40 * frame.height), min(z[1], 70 * frame.height))},
         texture_seed=int(spec["seed"]) % (1 << 31),
@@ -151,6 +155,26 @@ def _landmarks(frame: KneeFrame) -> dict[str, tuple[float, float, float]]:
         "fibular_head": tuple(lower_leg.FIBULA_MM[1].tolist()),
     }
     return {name: tuple(frame.at(point).tolist()) for name, point in points.items()}
+
+
+def _ends(
+    femur_shape: SampledShape, tibia: SampledShape, patella: SampledShape
+) -> dict[str, tuple[float, float, float]]:
+    """Return the ends of a left knee's bones: condyles, spines of the tibia between them, poles of the kneecap."""
+
+    def beside(shape: SampledShape, low_x: float, high_x: float, low_z: float = -np.inf) -> NDArray[np.bool_]:
+        x = (shape.origin_mm[0] + np.arange(shape.values_mm.shape[2]) * shape.step_mm)[None, None, :]
+        z = (shape.origin_mm[2] + np.arange(shape.values_mm.shape[0]) * shape.step_mm)[:, None, None]
+        return np.broadcast_to((x > low_x) & (x < high_x) & (z > low_z), shape.values_mm.shape)
+
+    halves = {"medial": -1.0, "lateral": 1.0}  # of a left knee
+    points = {"patella_upper_pole": extreme(patella, (0, 0, 1)), "patella_lower_pole": extreme(patella, (0, 0, -1))}
+    for name, sign in halves.items():
+        low, high = (0.0, np.inf) if sign > 0 else (-np.inf, 0.0)
+        points[f"femoral_condyle_{name}"] = extreme(femur_shape, (0, 0, -1), beside(femur_shape, low, high))
+        near = (0.0, SPINES_MM) if sign > 0 else (-SPINES_MM, 0.0)
+        points[f"tibial_spine_{name}"] = extreme(tibia, (0, 0, 1), beside(tibia, *near))
+    return {name: point_of(point) for name, point in points.items()}
 
 
 def _structures(spec: Mapping[str, Any]) -> tuple[Structure, ...]:

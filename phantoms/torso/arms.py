@@ -73,7 +73,9 @@ def arm_regions(frame: Frame, lattice: Lattice, arms: F32, outside: F32) -> dict
         "arm_flexors": front,
         "arm_extensors": back,
         "shoulder_muscles": smooth_min(
-            np.maximum(over, x - head[0]).astype(np.float32), np.maximum(beyond, along - 24.0 * h).astype(np.float32), 6.0
+            np.maximum(over, x - head[0]).astype(np.float32),
+            np.maximum(beyond, along - 24.0 * h).astype(np.float32),
+            6.0,
         ),
     }
     return {name: np.broadcast_to(field, lattice.shape).astype(np.float32) for name, field in made.items()}

@@ -17,6 +17,7 @@ from medsynth.shapes.base import Shape
 from medsynth.shapes.blend import smooth_max
 from medsynth.shapes.sampled import SampledShape
 from medsynth.shapes.sweep import Sweep
+from phantoms.extremes import point_of
 from phantoms.torso import devices, heart, implants, lungs, places
 from phantoms.torso.cage import build_cage
 from phantoms.torso.chest import build_chest
@@ -132,7 +133,8 @@ def build_scene(name: str, extent: Extent, subject: Subject, spec: Mapping[str, 
     ranges = {n: tuple((np.array(SCAN_RANGES_MM[n]) * frame.height).tolist()) for n in extent.scan_ranges}
     return Scene(
         name, ORIGIN, subject, individual_structures(name, spec), paints, fields, {**trees, **centrelines},
-        {**_landmarks(frame, extent, fields, above, trunk.cavity, sweeps), **made.tips}, (low, high), ranges, texture_seed=int(spec["seed"]),
+        {**_landmarks(frame, extent, fields, above, trunk.cavity, sweeps), **made.tips}, (low, high),
+        ranges, texture_seed=int(spec["seed"]),
         remarks=made.remarks,
     )  # fmt: skip
 
@@ -166,7 +168,12 @@ def _near_belly(sweeps: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _landmarks(
-    frame: Frame, extent: Extent, fields: Mapping[str, Shape], above: Field | None, cavity: Field, sweeps: Mapping[str, Sweep]
+    frame: Frame,
+    extent: Extent,
+    fields: Mapping[str, Shape],
+    above: Field | None,
+    cavity: Field,
+    sweeps: Mapping[str, Sweep],
 ) -> dict[str, tuple[float, float, float]]:
     """Return the named points inside the built range."""
     points: dict[str, Any] = {
@@ -183,7 +190,7 @@ def _landmarks(
     if isinstance(bone, SampledShape):
         points |= places.pelvis_places(frame, bone)
     low, high = extent.low_z_mm * frame.height, extent.high_z_mm * frame.height
-    return {name: places.point_of(np.asarray(p)) for name, p in points.items() if low <= p[2] <= high}
+    return {name: point_of(np.asarray(p)) for name, p in points.items() if low <= p[2] <= high}
 
 
 def individual_structures(body: str, spec: Mapping[str, Any]) -> tuple[Structure, ...]:

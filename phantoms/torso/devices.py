@@ -1,8 +1,8 @@
 """Lines and tubes that a recipe may ask for: what bedside radiographs are taken to check.
 
-Nobody has any unless the numbers of the spec say so (`NUMBERS`). Calibres are those of usual products: endotracheal tube 8.0
-(outside 11 mm), central venous catheter 7 Fr, nasogastric tube 14 Fr, chest drain 28 Fr, monitoring leads 2.6 mm thick,
-sternal wires 0.8 mm (unverified). Each tip is a landmark, and `remarks` says what a reader says of it.
+Nobody has any unless the numbers of the spec say so (`NUMBERS`). Calibres are those of usual products: endotracheal
+tube 8.0 (outside 11 mm), central venous catheter 7 Fr, nasogastric tube 14 Fr, chest drain 28 Fr, monitoring leads
+2.6 mm thick, sternal wires 0.8 mm (unverified). Each tip is a landmark, and `remarks` says what a reader says of it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from medsynth.core.grid import Vector
 from medsynth.core.seed import Seed
 from medsynth.scene.structure import Layer, Paint, Structure
 from medsynth.shapes.base import Box, Shape
-from medsynth.shapes.sampled import SampledShape
+from medsynth.shapes.sampled import sample as sampled
 from medsynth.shapes.sweep import Sweep, spline_mm
 from medsynth.shapes.tubes import Tubes
 from phantoms.torso import heart
@@ -53,7 +53,7 @@ CABLE_MM = (0.45, 0.85)
 STRIPE_MM = 0.55  # radius of the X-ray line in a wall
 ELECTRODE_MM, SNAP_MM = 3.6, 1.9  # radii of the gel cup and of the steel snap
 WIRE_MM = 0.4
-# The junction of vena cava and atrium lies 40 mm below the carina (40.3 +- 13.6; CT). A tip is good in the lower vena cava.
+# The junction of vena cava and atrium lies 40 mm below the carina (40.3 +- 13.6; CT); a tip is good just above it.
 CAVOATRIAL_MM = 40.0
 # The endotracheal tube's tip belongs 30-70 mm above the carina (unverified: textbooks; head in the middle).
 ET_LOW_MM, ET_HIGH_MM = 30.0, 70.0
@@ -255,8 +255,7 @@ def _nasogastric(frame: Frame, fields: Mapping[str, Shape], sweeps: Mapping[str,
     gullet = gullet[gullet[:, 2] < frame.high_z_mm * frame.height - 1.0]
     if tip_mm <= 0:
         return _until(gullet, float(np.linalg.norm(np.diff(gullet, axis=0), axis=1).sum()) + tip_mm)
-    stomach = fields["stomach"]
-    assert isinstance(stomach, SampledShape)
+    stomach = sampled(fields["stomach"], 3.0)
     junction = gullet[-1]
     inner = [junction]
     for below in (18.0, 36.0, 54.0, 72.0, 90.0):
@@ -281,7 +280,7 @@ def _drain(frame: Frame, sign: float) -> Points:
     return spline_mm(np.concatenate([down, entry[None], through[None], within]), STEP_MM)
 
 
-def _on_skin(skin: Shape, start: Points, way: Sequence[float]) -> Points:
+def _on_skin(skin: Shape, start: Points, way: Sequence[float] | Points) -> Points:
     """Return the last point inside the skin on a ray outwards from a point inside it."""
     steps = np.arange(0.0, 160.0, 0.5)[:, None]
     ray = np.asarray(start) + steps * np.asarray(way) / np.linalg.norm(way)
@@ -314,7 +313,8 @@ def _ecg(frame: Frame, skin: Shape, rng: np.random.Generator) -> list[Paint]:
         away /= np.linalg.norm(away)
         cups.append(np.stack([on + 0.5 * away, on + 1.5 * away]))
         snaps.append(np.stack([on + 2.0 * away, on + 5.5 * away]))
-        bow = (0.5 * (spot[0] + meeting[0]) + float(rng.normal(0, 9)), 0.5 * (spot[1] + meeting[1]) + float(rng.normal(0, 22)))
+        middle = 0.5 * (spot[0] + meeting[0]), 0.5 * (spot[1] + meeting[1])
+        bow = (middle[0] + float(rng.normal(0, 9)), middle[1] + float(rng.normal(0, 22)))
         lift = 4.0 + 2.4 * number  # cables lie beside and over each other
         knots = [spot, bow, (meeting[0] + 2.0 * number, meeting[1]), (leave[0] + 1.2 * number, leave[1])]
         cables.append(spline_mm(over(knots, lift)[::2], STEP_MM))

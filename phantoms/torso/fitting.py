@@ -19,9 +19,9 @@ REFERENCE_HEIGHT_CM = 175.0
 # Measured over sampled adults (benchmarks/population.py): the built lungs over their quick estimate, and the heart's
 # drawn volume over what the diaphragm and the great vessels leave of it.
 ESTIMATE_BIAS, HEART_SURPLUS = 1.08, 1.18
-# Standing CT lungs are 10.9 % larger than supine ones (Respiration 2020). The rest are working values: the ribs' share of
-# a breath, the heart's width upright and lying (its shape as built is that of a flat, wide chest), how far it spreads on
-# the raised diaphragm and rides on it.
+# Standing CT lungs are 10.9 % larger than supine ones (Respiration 2020). The rest are working values: the ribs' share
+# of a breath, the heart's width upright and lying (its shape as built is that of a flat, wide chest), how far it
+# spreads on the raised diaphragm and rides on it.
 UPRIGHT_LUNGS, RIBS_CLOSE = 1.109, 0.14
 RADIOGRAPH_BIAS = 0.94  # the fat that fills the clefts of the mediastinum there (`heart`), measured as ESTIMATE_BIAS
 UPRIGHT_HEART, LYING_HEART, HEART_SPREADS, HEART_RIDES = 0.78, 0.85, 0.24, 0.60

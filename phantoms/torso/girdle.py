@@ -22,8 +22,9 @@ Field = NDArray[np.floating[Any]]
 Points = NDArray[np.float64]
 
 STEP_MM = 1.5
-# The blade of a left shoulder: reference heights, angle from the front of its medial and its lateral border, and how far
-# the lateral border stands off the ribs (mm). It lies over ribs 2-7, 33 degrees off the coronal plane, some 155 mm high.
+# The blade of a left shoulder: reference heights, angle from the front of its medial and its lateral border, and how
+# far the lateral border stands off the ribs (mm). It lies over ribs 2-7, 33 degrees off the coronal plane, some 155 mm
+# high (facts, unverified).
 BLADE_Z_MM: Final = (132.0, 104.0, 78.0, 48.0, 18.0, -12.0)
 MEDIAL_DEG: Final = (133.0, 147.0, 151.0, 150.0, 149.0, 143.0)
 LATERAL_DEG: Final = (113.0, 104.0, 107.0, 114.0, 123.0, 137.0)
@@ -234,8 +235,9 @@ def _humerus(frame: Frame, shoulder: Shoulder, lattice: Lattice, sign: float) ->
 
     axis = spline_mm(np.stack([at(0.02), at(0.12), at(0.3), at(0.6), at(0.85), at(0.95)]), 5.0)
     along = np.linspace(0.02, 0.95, len(axis))
-    wide = np.interp(along, [0, 0.06, 0.12, 0.2, 0.4, 0.7, 0.82, 0.9, 0.95], [19, 17, 14, 12.4, 11.4, 11, 13.5, 19, 24]) * b
-    deep = np.interp(along, [0, 0.06, 0.12, 0.2, 0.4, 0.7, 0.82, 0.9, 0.95], [18, 17, 14, 12.2, 11.2, 9.8, 8.4, 7, 6]) * b
+    places = [0, 0.06, 0.12, 0.2, 0.4, 0.7, 0.82, 0.9, 0.95]
+    wide = np.interp(along, places, [19, 17, 14, 12.4, 11.4, 11, 13.5, 19, 24]) * b
+    deep = np.interp(along, places, [18, 17, 14, 12.2, 11.2, 9.8, 8.4, 7, 6]) * b
     mirror = mirrored(axis, sign)
     shaft, arc = sweep_distance(
         Sweep(mirror, np.tile(mirrored(out, sign), (len(axis), 1)), wide, deep), lattice, 14.0)
@@ -276,7 +278,8 @@ def _blade(frame: Frame, shoulder: Shoulder, lattice: Lattice, sign: float) -> F
     socket, out = shoulder.glenoid, shoulder.facing
     neck = rope([middle[2], middle[3], socket - 4.0 * b * out], [5.0, 9.0, 12.5])
     # The socket: a shallow pear, 37 x 27 mm.
-    rel = [axis - np.float32(m) for axis, m in zip((lattice.x, lattice.y, lattice.z), mirrored(socket, sign), strict=True)]
+    axes, at = (lattice.x, lattice.y, lattice.z), mirrored(socket, sign)
+    rel = [axis - np.float32(m) for axis, m in zip(axes, at, strict=True)]
     o = mirrored(out, sign)
     depth = rel[0] * o[0] + rel[1] * o[1] + rel[2] * o[2]
     across = np.sqrt(np.maximum(rel[0] ** 2 + rel[1] ** 2 - (rel[0] * o[0] + rel[1] * o[1]) ** 2, 0))
@@ -304,8 +307,8 @@ def _blade(frame: Frame, shoulder: Shoulder, lattice: Lattice, sign: float) -> F
     acromion = sheet_distance([roof], lattice, 10.0)
     # The coracoid: from the neck's top up and forwards, then a hook to the side.
     base = socket - 16.0 * b * out + np.array([0.0, -6.0, 15.0]) * b
-    coracoid = rope([base - [0, 0, 6.0], base + np.array([2.0, -14.0, 12.0]) * b, base + np.array([12.0, -27.0, 9.0]) * b,
-                     base + np.array([21.0, -34.0, 1.0]) * b], [9.0, 7.5, 6.0, 6.5])  # fmt: skip
+    hook = np.array([[0.0, 0.0, -6.0], [2.0, -14.0, 12.0], [12.0, -27.0, 9.0], [21.0, -34.0, 1.0]])
+    coracoid = rope(list(base + hook * b), [9.0, 7.5, 6.0, 6.5])
     field = smooth_min(smooth_min(plate, neck, 5.0), smooth_min(ridge, acromion, 4.0), 4.0)
     field = smooth_min(smooth_min(field, coracoid, 4.0), cup, 3.0)
     return np.asarray(field + 0.3 * lattice.noise(frame.noise_seed(37), 8.0), np.float32)

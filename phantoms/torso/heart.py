@@ -238,7 +238,7 @@ def _tube(frame: Frame, points: Sequence[Sequence[float]], radii: Sequence[float
 
 def tubes(frame: Frame, aorta: float) -> dict[str, Sweep]:
     """Return trachea, main bronchi, oesophagus and every great vessel."""
-    courses = VESSELS if not frame.arms_down else VESSELS | hanging_vessels()
+    courses = dict(VESSELS) if not frame.arms_down else {**VESSELS, **hanging_vessels()}
     made = {
         name: _tube(frame, points, radii, aorta if "aort" in name else frame.vessel)
         for name, (points, radii) in courses.items()
@@ -259,11 +259,11 @@ def tubes(frame: Frame, aorta: float) -> dict[str, Sweep]:
 
 def hanging_vessels() -> dict[str, tuple[list[list[float]], list[float]]]:
     """Return the vessels that run otherwise with hanging arms: out under the collar bones, and up the longer neck."""
-    made = {}
-    for side, sign in (("right", -1), ("left", 1)):
+    made: dict[str, tuple[list[list[float]], list[float]]] = {}
+    for side, sign in (("right", -1.0), ("left", 1.0)):
         for kind, (y, r) in {"artery": (0, 3.6), "vein": (-8, 4.4)}.items():
             points, radii = VESSELS[f"subclavian_{kind}_{side}"]
-            end = [[sign * 116, y + 2, 138], [sign * 142, y + 10, 108], [sign * 152, y + 14, 70]]
+            end: list[list[float]] = [[sign * 116, y + 2, 138], [sign * 142, y + 10, 108], [sign * 152, y + 14, 70]]
             made[f"subclavian_{kind}_{side}"] = (points[:-2] + end, [*radii[:-2], r, r, r - 0.3])
         for name in (f"common_carotid_artery_{side}", f"jugular_vein_{side}"):
             points, radii = VESSELS[name]

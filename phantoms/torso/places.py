@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from medsynth.shapes.base import Shape
 from medsynth.shapes.lattice import Lattice
-from medsynth.shapes.sampled import SampledShape
+from medsynth.shapes.sampled import SampledShape, sample
 from medsynth.shapes.sweep import Sweep
+from phantoms.extremes import extreme, point_of
 from phantoms.torso.cage import MANUBRIUM_TOP_Z_MM
 from phantoms.torso.frame import VERTEBRAE, Frame
 from phantoms.torso.girdle import Shoulder, clavicle_axis, mirrored
@@ -22,41 +23,7 @@ Points = NDArray[np.float64]
 Places = dict[str, tuple[float, float, float]]
 
 SIDES: Final[Mapping[str, float]] = {"right": -1.0, "left": 1.0}
-FINE_MM = 0.25
-INSIDE_MM = 0.1  # a place lies this far inside the shape that it is the end of
 LATERAL_DEG = 6.0  # half width of the sector about the mid-coronal plane that the lateral angle is looked for in
-
-
-def point_of(place: Points) -> tuple[float, float, float]:
-    """Return a place as three plain numbers."""
-    x, y, z = (float(v) for v in place)
-    return x, y, z
-
-
-def extreme(shape: SampledShape, direction: tuple[float, float, float], kept: NDArray[np.bool_] | None = None) -> Points:
-    """Return the point of a sampled shape that lies farthest along a direction, to about a quarter of a mm.
-
-    kept : (z, y, x) nodes that are looked at; every one where not given.
-    """
-    inside = shape.values_mm < 0 if kept is None else (shape.values_mm < 0) & kept
-    nodes = np.argwhere(inside)[:, ::-1]
-    points = np.asarray(shape.origin_mm) + nodes * shape.step_mm
-    way = np.asarray(direction, float)
-    # The surface bulges a little between nodes: look closely at the few foremost ones.
-    foremost = points[np.argsort(points @ way)[-12:]]
-    reach = np.arange(-shape.step_mm, 2 * shape.step_mm + FINE_MM, FINE_MM)
-    side = np.arange(-shape.step_mm, shape.step_mm + FINE_MM, FINE_MM)
-    axis = int(np.argmax(np.abs(way)))
-    grids: list[NDArray[np.float64]] = [side, side, side]
-    grids[axis] = reach * np.sign(way[axis])
-    around = np.stack(np.meshgrid(*grids, indexing="ij"), axis=-1).reshape(-1, 3)
-    best = foremost[-1]
-    for start in foremost:
-        tried = start + around
-        held = tried[np.asarray(shape.distance_mm(tried)) < -INSIDE_MM]
-        if len(held) and held[np.argmax(held @ way)] @ way > best @ way:
-            best = held[np.argmax(held @ way)]
-    return np.asarray(best)
 
 
 def lung_places(frame: Frame, fields: Mapping[str, Shape], above: Field, cavity: Field) -> Places:
@@ -69,22 +36,20 @@ def lung_places(frame: Frame, fields: Mapping[str, Shape], above: Field, cavity:
     """
     places: Places = {}
     for side, sign in SIDES.items():
-        lung = fields[f"lung_{side}"]
-        assert isinstance(lung, SampledShape)
-        box = lung.values_mm.shape
-        origin = np.asarray(lung.origin_mm)
-        nodes = Lattice(tuple((origin + 0.1).tolist()),
-                        tuple((origin + (np.array(box[::-1]) - 1) * lung.step_mm - 0.1).tolist()), lung.step_mm)  # fmt: skip
+        lung = sample(fields[f"lung_{side}"], frame.lattice.step_mm)
+        first = np.asarray(lung.origin_mm)
+        last = first + (np.array(lung.values_mm.shape[::-1]) - 1) * lung.step_mm
+        nodes = Lattice(tuple((first + 0.1).tolist()), tuple((last - 0.1).tolist()), lung.step_mm)
         angle = np.abs(((frame.cavity.angle_deg(nodes.points_mm) + 180) % 360) - 180)
         places[f"lung_apex_{side}"] = point_of(extreme(lung, (0, 0, 1)))
         places[f"costophrenic_angle_{side}"] = point_of(extreme(lung, (0, 0, -1), np.abs(angle - 90) < LATERAL_DEG))
         places[f"costophrenic_angle_posterior_{side}"] = point_of(extreme(lung, (0, 0, -1), angle > 125))
-        places |= _cardiophrenic(frame, side, sign, lung, nodes, fields["heart"])
+        places |= _cardiophrenic(side, sign, lung, nodes, fields["heart"])
         places |= _dome(frame, side, sign, above, cavity)
     return places
 
 
-def _cardiophrenic(frame: Frame, side: str, sign: float, lung: SampledShape, nodes: Lattice, heart: Shape) -> Places:
+def _cardiophrenic(side: str, sign: float, lung: SampledShape, nodes: Lattice, heart: Shape) -> Places:
     """Return where lung, heart and diaphragm meet in front: the lowest of the lung beside the heart's widest plane."""
     beside = np.asarray(nodes.sample(heart))
     low, high = heart.bounds_mm()

@@ -19,8 +19,8 @@ from phantoms.torso.table import labels
 Field = NDArray[np.floating[Any]]
 
 STEP_MM = 1.5
-# Vertebrae above C7, shown with the neck of hanging arms: reference heights, half widths, half depths and heights of the
-# bodies (Panjabi 1991, recalled, unverified).
+# Vertebrae above C7, shown with the neck of hanging arms: reference heights, half widths, half depths and heights of
+# the bodies (Panjabi 1991, recalled, unverified).
 NECK = ("C6", "C5", "C4")
 NECK_Z_MM = np.array([187.0, 204.0, 220.5])
 NECK_SIZE_MM = np.array([[10.0, 8.6, 12.0], [9.2, 8.2, 11.8], [8.7, 7.9, 12.0]])
@@ -79,7 +79,8 @@ def build_spine(frame: Frame, sway_rad: NDArray[np.float64]) -> tuple[Spine, lis
                 b, p, d = _neck_vertebra(frame, lattice, n, part)
                 for target, owner, new in ((body, body_owner, b), (arch, arch_owner, p), (disc, disc_owner, d)):
                     closer = new < target[part]
-                    target[part][closer], owner[part][closer] = np.broadcast_to(new, closer.shape)[closer], len(VERTEBRAE) + n
+                    target[part][closer] = np.broadcast_to(new, closer.shape)[closer]
+                    owner[part][closer] = len(VERTEBRAE) + n
     body += rough
     arch += 0.7 * rough
     names = labels()
@@ -148,7 +149,7 @@ def _vertebra(frame: Frame, lattice: Lattice, n: int, part: slice, sway: float) 
 
 
 def _neck_vertebra(frame: Frame, lattice: Lattice, n: int, part: slice) -> tuple[Field, Field, Field]:
-    """Return body with its raised side edges, arch with the articular pillars, and the disc below, of vertebra NECK[n]."""
+    """Return body with its raised edges, arch with the articular pillars, and the disc below, of vertebra NECK[n]."""
     a, b, h = NECK_SIZE_MM[n] * (frame.bone, frame.bone, frame.height / 2)
     middle = NECK_Z_MM[n] * frame.height
     below = middle - (NECK_Z_MM[n - 1] * frame.height if n else frame.vertebra_z_mm[0])
@@ -165,7 +166,8 @@ def _neck_vertebra(frame: Frame, lattice: Lattice, n: int, part: slice) -> tuple
     body = smooth_max(smooth_max(radial, endplate, 1.5), 8.0 * canal, 2.0)
     disc = np.maximum(np.maximum(radial + 0.5, np.abs(w + below / 2) - (below / 2 - h + 1.6)), 8.0 * canal)
     # Lateral masses one above the other make the wavy border of a frontal view.
-    pillar = (np.sqrt(((au - a - 11.0) / 6.2) ** 2 + ((v - b - 3.0) / 7.0) ** 2 + ((w + 0.25 * v) / (0.62 * below)) ** 2) - 1) * 6.0
+    mass = ((au - a - 11.0) / 6.2) ** 2 + ((v - b - 3.0) / 7.0) ** 2 + ((w + 0.25 * v) / (0.62 * below)) ** 2
+    pillar = (np.sqrt(mass) - 1) * 6.0
     pedicle = _capsule(au, v, w, (a * 0.8, b * 0.4, 0.5), (a + 9.0, b + 2.0, 0.5), 3.2)
     root = _capsule(au, v, w, (a * 0.9, -b * 0.2, -1.0), (a + 13.0, b * 0.1 + 2.0, -4.0), 2.4)
     lamina = _capsule(au, v, w, (a + 8.0, b + 8.0, -1.0), (1.0, b + 17.5, -4.0), 2.6)
