@@ -18,8 +18,8 @@ def two_balls(monkeypatch):
     monkeypatch.syspath_prepend(str(STUB))
     monkeypatch.setenv("PYTHONPATH", f"{STUB}")
     module = importlib.import_module("two_balls")
-    monkeypatch.setitem(MODALITIES, "stub", module.STUB)
-    monkeypatch.setitem(MODALITIES, "flat", module.FLAT)
+    for name in ("stub", "flat", "echo"):
+        monkeypatch.setitem(MODALITIES, name, getattr(module, name.upper()))
     return module
 
 

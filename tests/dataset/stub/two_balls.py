@@ -124,6 +124,29 @@ def acquire_flat(scene: Scene, lesions, protocol: FlatProtocol, *, seed, twin: b
                     {"protocol": protocol.model_dump(mode="json")}, pairs=pairs, projection=projection)
 
 
+class EchoProtocol(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    modality: Literal["echo"] = "echo"
+
+
+def acquire_echo(scene: Scene, lesions, protocol: EchoProtocol, *, seed, twin: bool = False, progress=None) -> Acquired:
+    """Two echoes and a map on one grid."""
+    phantom = acquire(scene, (), StubProtocol(), seed=seed).phantom
+
+    def echo(te_ms: float) -> tuple[Volume, ScannerRecord]:
+        values = np.rint(np.choose(phantom.labels, [0, 900, 700]) * np.exp(-te_ms / 80)).astype(np.uint16)
+        told = {"EchoTime": te_ms, "RepetitionTime": 3000.0, "BodyPartExamined": "ABDOMEN"}
+        record = ScannerRecord("MR", f"echo of {te_ms:g} ms", told, (450.0, 900.0))
+        return Volume(values, phantom.grid, "signal"), record
+
+    image, record = echo(10.0)
+    t2 = Volume(np.full(phantom.grid.shape_kji, 80, np.float32), phantom.grid, "T2_ms")
+    pairs = {"echo_2": echo(50.0), "map_t2": (t2, record)}
+    return Acquired(image, phantom, phantom, image if twin else None, record, protocol.model_dump(mode="json"),
+                    pairs=pairs)
+
+
 def _fail(how: str) -> None:
     if how == "input":
         raise PlacementError("diameter_mm must be smaller than its host, got 300.0")
@@ -136,6 +159,7 @@ def _fail(how: str) -> None:
 
 STUB = Modality("A stub", lambda: StubProtocol, lambda: acquire, tuple)
 FLAT = Modality("A stub of a projection", lambda: FlatProtocol, lambda: acquire_flat, tuple, projection=True)
+ECHO = Modality("A stub of echoes", lambda: EchoProtocol, lambda: acquire_echo, tuple)
 if multiprocessing.parent_process() is not None or os.environ.get("TWO_BALLS_STUB"):  # else the fixture does it
-    MODALITIES["stub"], MODALITIES["flat"] = STUB, FLAT
+    MODALITIES["stub"], MODALITIES["flat"], MODALITIES["echo"] = STUB, FLAT, ECHO
 BODY = TwoBalls()

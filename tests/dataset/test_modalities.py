@@ -1,4 +1,4 @@
-"""A case of a projection, from recipe to files: overlapping masks, what is written where, and that it repeats."""
+"""Cases of a projection and of MR, from recipe to files: overlapping masks, what is written where, that it repeats."""
 
 import importlib
 import json
@@ -130,3 +130,24 @@ def test_pictures_of_cross_sections_and_names_of_other_files_are_refused(recipe)
     for name in ("preview", "annotations", "a_thickness"):
         with pytest.raises(RecipeError, match="the name of an acquisition"):
             load_recipe({**recipe, "acquisitions": {name: flat}})
+
+
+def test_echoes_of_mr_are_series_with_sidecars_and_maps_are_nifti_alone(two_balls, tmp_path):
+    recipe = {"phantom": {"body": "two_balls", "range": "all"}, "formats": ["nifti", "dicom"],
+              "acquisitions": {"me": {"modality": "echo"}}}
+    assert generate(recipe, out=tmp_path / "data", seed=3).failures == ()
+    folder = tmp_path / "data" / "case-00000"
+    times = [json.loads((folder / f"{name}.json").read_text())["EchoTime"] for name in ("me", "me_echo_2")]
+    assert times == [0.01, 0.05]
+    assert json.loads((folder / "me_map_t2.json").read_text())["Units"] == "ms"
+    assert (folder / "me_map_t2.nii.gz").exists()
+    assert {path.name for path in (folder / "dicom").iterdir()} == {"me", "me_organs", "me_echo_2"}
+    first, second = (pydicom.dcmread(folder / "dicom" / name / "IM00005.dcm") for name in ("me", "me_echo_2"))
+    assert (first.EchoTime, second.EchoTime) == (10.0, 50.0)
+    assert first.ImagePositionPatient == second.ImagePositionPatient
+    assert first.FrameOfReferenceUID == second.FrameOfReferenceUID
+    assert first.SeriesInstanceUID != second.SeriesInstanceUID
+    told = json.loads((folder / "annotations.json").read_text())
+    jsonschema.Draft202012Validator(annotation_schema()).validate(told)
+    assert told["acquisitions"]["me"]["quantity"] == "signal"
+    assert set(told["structure_volumes_ml"]) == {"body", "ball"}
