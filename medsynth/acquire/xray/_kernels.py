@@ -57,21 +57,21 @@ def basis_planes(labels, neighbour, fraction, texture, table, axis, start, out):
 @numba.njit(parallel=True, cache=True, nogil=True)
 def value_planes(values, axis, start, out):
     """Fill `out` (n, p + 2, q + 2, lane) with planes of `values` (k, j, i, lane); see `basis_planes`."""
-    planes, rows, columns, _ = out.shape
+    planes, rows, columns, lanes = out.shape
     for m in numba.prange(planes * rows):
         n, p = m // rows, m % rows
-        line = out[n, p]
+        for b in range(lanes):
+            out[n, p, 0, b] = np.float32(0.0)
+            out[n, p, columns - 1, b] = np.float32(0.0)
         if p == 0 or p == rows - 1:
-            line[:] = np.float32(0.0)
+            for q in range(1, columns - 1):
+                for b in range(lanes):
+                    out[n, p, q, b] = np.float32(0.0)
             continue
-        line[0] = np.float32(0.0)
-        line[columns - 1] = np.float32(0.0)
-        k, j, i = _voxel(axis, n, p - 1, 0)
-        k, j, i = k + start[0], j + start[1], i + start[2]
-        if axis == 2:
-            line[1:columns - 1] = values[k, j:j + columns - 2, i]
-        else:
-            line[1:columns - 1] = values[k, j, i:i + columns - 2]
+        for q in range(1, columns - 1):
+            k, j, i = _voxel(axis, n, p - 1, q - 1)
+            for b in range(lanes):
+                out[n, p, q, b] = values[k + start[0], j + start[1], i + start[2], b]
 
 
 @numba.njit(parallel=True, cache=True, nogil=True)
@@ -83,13 +83,12 @@ def filled_box(values, low, high):
     slices, rows, columns, lanes = values.shape
     for k in numba.prange(slices):
         for j in range(rows):
-            line = values[k, j].reshape(columns * lanes)
             first, last = 0, columns * lanes - 1
-            while first <= last and line[first] == np.float32(0.0):
+            while first <= last and values[k, j, first // lanes, first % lanes] == np.float32(0.0):
                 first += 1
             if first > last:
                 continue
-            while line[last] == np.float32(0.0):
+            while values[k, j, last // lanes, last % lanes] == np.float32(0.0):
                 last -= 1
             low[k, 0], high[k, 0] = k, k + 1
             low[k, 1], high[k, 1] = min(low[k, 1], j), j + 1
@@ -283,14 +282,15 @@ def enlarge(coarse, row_at, row_taps, column_at, column_taps, out):
     row_at, column_at : first lattice place of each row and column. row_taps, column_taps : (n, 4).
     """
     rows, columns, lanes = out.shape
-    width = coarse.shape[1] * lanes
+    width = coarse.shape[1]
     for r in numba.prange(rows):
-        line = np.empty(width, np.float32)
-        source = coarse.reshape((coarse.shape[0], width))
+        line = np.empty(width * lanes, np.float32)
         at = row_at[r]
         a, b, c, d = row_taps[r, 0], row_taps[r, 1], row_taps[r, 2], row_taps[r, 3]
         for x in range(width):
-            line[x] = a * source[at, x] + b * source[at + 1, x] + c * source[at + 2, x] + d * source[at + 3, x]
+            for m in range(lanes):
+                line[x * lanes + m] = (a * coarse[at, x, m] + b * coarse[at + 1, x, m] + c * coarse[at + 2, x, m]
+                                       + d * coarse[at + 3, x, m])
         if lanes == 1:
             for n in range(columns):
                 x = column_at[n]
