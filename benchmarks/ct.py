@@ -15,9 +15,9 @@ import numpy as np
 from medsynth.acquire.ct.fast import RUN, image_phantom
 from medsynth.acquire.ct.hu import ct_beam
 from medsynth.acquire.ct.kernel import KERNELS, relative_variance
+from medsynth.acquire.ct.level import noise_level
 from medsynth.acquire.ct.mean_image import mean_hu
 from medsynth.acquire.ct.noise import noise_filter, noise_run
-from medsynth.acquire.ct.paths import noise_level
 from medsynth.acquire.ct.protocol import CtProtocol
 from medsynth.core.grid import Grid
 from medsynth.core.seed import Seed

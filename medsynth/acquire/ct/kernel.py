@@ -54,16 +54,15 @@ class Kernel:
         """Return the noise power spectrum of white rays, f A(f)^2, not normalised, before it is sampled.
 
         Filtered back-projection: A is MTF(f), no more than the pixels' own, times the gain that makes up for channel
-        and focal spot, which blur the anatomy and not the noise. Iterative: A is the MTF times exp(-2 (pi blur f)^2).
+        and focal spot, which blur the anatomy and not the noise. Iterative: the gain is taken back, and A is
+        MTF(f) exp(-2 (pi blur f)^2) where the gain is not at its limit.
         """
         f = np.asarray(frequency_per_mm, float)
         square = -2 * (np.pi * f) ** 2
-        transfer = np.minimum(self.mtf(f), aperture(f, pixel_mm))
+        gain = np.minimum(np.exp(-square * SCANNER_VARIANCE_MM2), GAIN_LIMIT * np.exp(square * SHARED_VARIANCE_MM2))
+        amplitude = np.minimum(self.mtf(f), aperture(f, pixel_mm)) * gain
         if iterative:
-            amplitude = transfer * np.exp(square * self.noise_blur_mm**2)
-        else:
-            shared = np.exp(square * SHARED_VARIANCE_MM2)
-            amplitude = transfer * np.minimum(np.exp(-square * SCANNER_VARIANCE_MM2), GAIN_LIMIT * shared)
+            amplitude *= np.exp(square * (self.noise_blur_mm**2 + SCANNER_VARIANCE_MM2))
         power: NDArray[np.float64] = f * amplitude**2
         return power
 
@@ -74,8 +73,8 @@ def aperture(frequency_per_mm: ArrayLike, pixel_mm: float) -> NDArray[np.float64
     return np.where(np.abs(cycles) < 1, np.sinc(cycles), 0.0)
 
 
-# Half-height frequencies 0.35, 0.42 and 0.78 per mm, as measured on body (B30, B40) and lung kernels (B60) within
-# about 10 % (unverified). The noise blur brings the correlation of neighbouring pixels of 0.8-1 mm to the 0.5-0.6 of
+# Half-height frequencies 0.35, 0.42 and 0.72 per mm, as measured on body (B30, B40) and lung kernels (B60) within
+# about 10 % (unverified); a sharper one is beyond what channels and focal spot of the scanner let through. The noise blur brings the correlation of neighbouring pixels of 0.8-1 mm to the 0.5-0.6 of
 # real scans with body kernels.
 KERNELS = MappingProxyType({
     "soft": Kernel(((1.0, 0.535),), noise_blur_mm=0.32),
@@ -87,7 +86,33 @@ KERNELS = MappingProxyType({
 def noise_integral(name: str, *, iterative: bool = True, pixel_mm: float = 0.0) -> float:
     """Return the integral of f^2 A(f)^2 in mm^-3: the noise variance of a kernel, for the same projections."""
     f = np.linspace(0.0, 4.0, 8001)
-    return float(np.trapezoid(KERNELS[name].noise_power(f, iterative=iterative, pixel_mm=pixel_mm) * f, f))
+    sampled = iterative and pixel_mm > 0
+    power = KERNELS[name].noise_power(f, iterative=iterative and not sampled, pixel_mm=pixel_mm)
+    whole = float(np.trapezoid(power * f, f))
+    if not sampled:
+        return whole
+    square = np.fft.fftfreq(64, pixel_mm)
+    left, before = (_sampled_power(name, square, square, pixel_mm, iterative=kind).sum() for kind in (True, False))
+    return whole * float(left / before)
+
+
+def _sampled_power(name: str, fy: Array, fx: Array, pixel_mm: float, *, iterative: bool) -> NDArray[np.float64]:
+    """Return the noise power (j, i) of pixels at these frequencies.
+
+    That of filtered back-projection, folded at the Nyquist frequency as sampling does; iterative reconstruction then
+    smooths the pixels, and takes the gain back.
+    """
+    kernel = KERNELS[name]
+    folds = min(2, int(np.ceil(1.6 * pixel_mm)))  # kernels end at 1.6 per mm, and where their pixels' aperture does
+    power = np.zeros((len(fy), len(fx)))
+    for m in range(-folds, folds + 1):
+        for n in range(-folds, folds + 1):
+            f = np.hypot(fy[:, None] + m / pixel_mm, fx[None, :] + n / pixel_mm)
+            power += kernel.noise_power(f, iterative=False, pixel_mm=pixel_mm)
+    if iterative:
+        square = fy[:, None] ** 2 + fx[None, :] ** 2
+        power *= np.exp(-4 * np.pi**2 * (kernel.noise_blur_mm**2 + SCANNER_VARIANCE_MM2) * square)
+    return power
 
 
 def relative_variance(name: str, *, iterative: bool = True, pixel_mm: float = 0.0) -> float:
@@ -144,14 +169,8 @@ def noise_amplitude(name: str, shape_ji: tuple[int, int], pixel_mm: float, *, it
     The spectrum is the kernel's, folded at the pixels' Nyquist frequency as sampling does. The filtered noise has unit
     variance.
     """
-    kernel = KERNELS[name]
     fy, fx = np.fft.fftfreq(shape_ji[0], pixel_mm), np.fft.rfftfreq(shape_ji[1], pixel_mm)
-    folds = min(2, int(np.ceil(1.6 * pixel_mm)))  # kernels end at 1.6 per mm, and where their pixels' aperture does
-    power = np.zeros((len(fy), len(fx)))
-    for m in range(-folds, folds + 1):
-        for n in range(-folds, folds + 1):
-            f = np.hypot(fy[:, None] + m / pixel_mm, fx[None, :] + n / pixel_mm)
-            power += kernel.noise_power(f, iterative=iterative, pixel_mm=pixel_mm)
+    power = _sampled_power(name, fy, fx, pixel_mm, iterative=iterative)
     doubled = np.full(len(fx), 2.0)  # rfft keeps one of each conjugate pair, but for the first and the Nyquist column
     doubled[0] = 1.0
     if shape_ji[1] % 2 == 0:
