@@ -242,9 +242,8 @@ def taps_of(first: int, count: int, scale: float, low: int, offset: float = 0.0)
 def cropped(phantom: Phantom, low: NDArray[np.int64], high: NDArray[np.int64]) -> Phantom:
     """Return a copy of the voxels from `low` up to `high`."""
     box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
-    labels, neighbour, fraction, texture = (np.ascontiguousarray(a[box]) for a in (
-        phantom.labels, phantom.neighbour, phantom.fraction, phantom.texture))
-    return Phantom(_part(phantom.grid, low, high), labels, neighbour, fraction, texture, phantom.structures)
+    return Phantom(_part(phantom.grid, low, high), phantom.labels[box].copy(), phantom.neighbour[box].copy(),
+                   phantom.fraction[box].copy(), phantom.texture[box].copy(), phantom.structures)
 
 
 def _part(grid: Grid, low: NDArray[np.int64], high: NDArray[np.int64]) -> Grid:
