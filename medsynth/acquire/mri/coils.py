@@ -87,8 +87,8 @@ class CoilArray:
 
     def thinned(self, step: int) -> CoilArray:
         """Return the same coils on every `step`th place along each axis of the array's grid."""
-        firsts, weights = (tuple(one[::step] for one in part) for part in (self.firsts, self.weights))
-        return CoilArray(self.nodes, self.lattice, firsts, weights, self.covariance)
+        return CoilArray(self.nodes, self.lattice, tuple(first[::step] for first in self.firsts),
+                         tuple(weight[::step] for weight in self.weights), self.covariance)
 
     def planes(self, first: int, step: int) -> NDArray[np.complex64]:
         """Return all coils' patterns (coils, n, j, i) on planes first, first + step, ... of the grid."""
