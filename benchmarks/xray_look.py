@@ -2,9 +2,9 @@
 
     python benchmarks/xray_look.py OURS [--others FOLDER] [--ratios 0.50 0.47 ...]
 
-OURS is a folder of PNG images (`*.png`, 8 or 16 bits), or a dataset made with `--formats png`, whose annotations tell
-the cardiothoracic ratios, too; `--ratios` are those of the others, measured by a person. Every image is cropped to what
-is not plain black or white border, and brought to 512 pixels across, so that bands mean about the same width.
+OURS is a folder of PNG images (8, 12 or 16 bits), or a dataset made with `--formats png`, whose annotations tell the
+cardiothoracic ratios, too; `--ratios` are those of the others, measured by a person. Every image is cropped to what is
+not plain black or white border, and brought to 512 pixels across, so that bands mean about the same width.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def print_table(title: str, folder: Path) -> None:
 def loaded(path: Path) -> Grey:
     """Return an image, 0 to 1, without its plain borders, `WIDTH` pixels across."""
     pixels = np.asarray(Image.open(path).convert("I"), np.float32)
-    grey = pixels / (65535 if pixels.max() > 255 else 255)
+    grey = pixels / next(top for top in (255, 4095, 65535) if pixels.max() <= top)
     plain = (grey < 0.02) | (grey > 0.98)
     rows, columns = (np.flatnonzero(plain.mean(axis=axis) < 0.6) for axis in (1, 0))
     if len(rows) and len(columns):

@@ -34,6 +34,7 @@ from medsynth.scene.rasterize import add_lesions, rasterize
 from medsynth.scene.structure import Lesion, Posture, Scene
 
 MARGIN_MM = 6.0  # of the voxels beyond the beam
+PLATE_MM = 1.0  # and beyond the plates of a compression
 FRONTAL = ("PA", "AP")
 P_VALUE, READING = "P-value", "exposure"
 # Pressure under the paddle of about 10 kPa over the area that it touches is usual (doi:10.1118/1.4820537, unverified).
@@ -51,6 +52,13 @@ class _Setup:
     side: str
     marker: Marker | None
     posture: Posture | None
+
+    @property
+    def between_mm(self) -> tuple[float, float]:
+        """Distances from the source between which the body lies: of the plates where there are some."""
+        if self.posture is None:
+            return 0.0, self.stand.geometry.sid_mm
+        return self.stand.skin_mm - PLATE_MM, self.stand.skin_mm + self.posture.thickness_mm + PLATE_MM
 
     @property
     def pixel_mm(self) -> float:
@@ -81,7 +89,7 @@ def acquire_xray(scene: Scene, lesions: Sequence[Lesion], protocol: XrayProtocol
     """
     done = progress or _silent
     setup, scene, lesions = _set_up(scene, lesions, protocol, seed)
-    grid = beam_grid(scene, setup.stand.geometry, protocol.voxel_mm or protocol.preset.voxel_mm)
+    grid = beam_grid(scene, setup.stand.geometry, protocol.voxel_mm or protocol.preset.voxel_mm, setup.between_mm)
     healthy = rasterize(scene, grid)
     phantom = add_lesions(healthy, lesions, texture_seed=scene.texture_seed) if lesions else healthy
     done(0.3)
@@ -105,11 +113,17 @@ def acquire_xray(scene: Scene, lesions: Sequence[Lesion], protocol: XrayProtocol
                     pairs=_pairs(setup, shot, field, record), projection=truth)
 
 
-def beam_grid(scene: Scene, geometry: Geometry, voxel_mm: tuple[float, float]) -> Grid:
+def beam_grid(scene: Scene, geometry: Geometry, voxel_mm: tuple[float, float],
+              between_mm: tuple[float, float] = (0.0, np.inf)) -> Grid:
     """Return the grid of the part of the body that the beam crosses, fine across the ray and coarser along it.
 
     The grid lies along the body's axes where the central ray runs along one of them within 20 degrees; otherwise it
     lies along the ray, which keeps voxels fine across it.
+
+    Parameters
+    ----------
+    between_mm : distances from the source, along the central ray, beyond which the body does not count: a compressed
+        breast lies between its plates, and what else of the chest there is does not hang into the beam.
     """
     across, along = voxel_mm
     ray = geometry.normal
@@ -122,12 +136,13 @@ def beam_grid(scene: Scene, geometry: Geometry, voxel_mm: tuple[float, float]) -
         direction = np.stack([-np.array(geometry.row_step), ray, np.array(geometry.column_step)], axis=1)
         spacing = (across, along, across)
     body = corners_of(*scene.bounds_mm)
-    depth = (body - geometry.source_mm) @ ray
+    depth = np.clip((body - geometry.source_mm) @ ray, *between_mm)
     detector_corners = geometry.corners_mm() - geometry.source_mm
     beam = np.concatenate([geometry.source_mm + detector_corners * (d / geometry.sid_mm)
                            for d in (depth.min(), depth.max())])
-    low = np.maximum((body @ direction).min(0), (beam @ direction).min(0) - MARGIN_MM)
-    high = np.minimum((body @ direction).max(0), (beam @ direction).max(0) + MARGIN_MM)
+    margin = MARGIN_MM * (1 - np.abs(ray @ direction))  # the beam's box ends where the body does along the ray
+    low = np.maximum((body @ direction).min(0), (beam @ direction).min(0) - margin)
+    high = np.minimum((body @ direction).max(0), (beam @ direction).max(0) + margin)
     k, j, i = np.maximum(1, np.ceil((high - low) / spacing - 1e-9)).astype(int).tolist()
     return Grid.centred((k, j, i), spacing, vector(direction @ ((low + high) / 2)), as_direction(direction))
 

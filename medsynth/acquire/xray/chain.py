@@ -14,9 +14,9 @@ from medsynth.acquire.ct.physics._detector import detected
 from medsynth.acquire.xray import detector as sensor
 from medsynth.acquire.xray import exposure, scatter
 from medsynth.acquire.xray.detector import Detector
-from medsynth.acquire.xray.geometry import Geometry, check_geometry
+from medsynth.acquire.xray.geometry import Geometry, check_corners
 from medsynth.acquire.xray.materials import Basis, basis_of, fit, material
-from medsynth.acquire.xray.project import Device, body_box, difference_lengths, path_lengths, tube_paths
+from medsynth.acquire.xray.project import Device, body_corners, difference_lengths, path_lengths, tube_paths
 from medsynth.acquire.xray.source import Technique, beam_of, fluence, full_beam, hvl_mm, shutters, water_energies
 from medsynth.core.seed import Seed
 from medsynth.scene.phantom import Phantom
@@ -92,7 +92,7 @@ def expose(phantom: Phantom, geometry: Geometry, technique: Technique, detector:
     RecipeError
         If a measuring field gets no radiation.
     """
-    check_geometry(geometry, *body_box(phantom))
+    check_corners(geometry, body_corners(phantom))
     energies, weights = water_energies(technique)
     basis = basis_of(_structures(phantom, healthy, patches), energies, weights, technique.phase,
                      further=tuple(dict.fromkeys(d.tissue for d in devices)))

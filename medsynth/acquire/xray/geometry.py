@@ -178,8 +178,18 @@ def check_geometry(geometry: Geometry, low_mm: ArrayLike, high_mm: ArrayLike) ->
     if np.all((source > low) & (source < high)):
         raise GeometryError(f"source_mm must lie outside the body's box {low.round(1).tolist()} to "
                             f"{high.round(1).tolist()}, got {list(geometry.source_mm)}")
-    corners = np.array([[(low, high)[bit >> axis & 1][axis] for axis in range(3)] for bit in range(8)])
-    depth = (corners - source) @ geometry.normal
+    check_corners(geometry, np.array([[(low, high)[bit >> axis & 1][axis] for axis in range(3)] for bit in range(8)]))
+
+
+def check_corners(geometry: Geometry, corners_mm: ArrayLike) -> None:
+    """Check the same of a body in a box that may lie askew.
+
+    Parameters
+    ----------
+    corners_mm : (8, 3) LPS.
+    """
+    corners = np.asarray(corners_mm, float)
+    depth = (corners - geometry.source_mm) @ geometry.normal
     if depth.min() <= 0:
         raise GeometryError(f"the detector and the body must lie on the same side of the source, got a body that "
                             f"reaches {-depth.min():.1f} mm behind the source")

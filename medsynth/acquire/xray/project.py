@@ -232,7 +232,13 @@ def _enlarged_shadow(lattice: Float32, first: NDArray[np.int64], scale: float, g
 
 
 def body_box(phantom: Phantom) -> tuple[Float64, Float64]:
-    """Return the lowest and the highest (3,) LPS mm of the voxels that are not background.
+    """Return the lowest and the highest (3,) LPS mm of the voxels that are not background; see `body_corners`."""
+    corners = body_corners(phantom)
+    return corners.min(axis=0), corners.max(axis=0)
+
+
+def body_corners(phantom: Phantom) -> Float64:
+    """Return the (8, 3) LPS corners of the box along the grid that holds every voxel that is not background.
 
     Raises
     ------
@@ -244,10 +250,8 @@ def body_box(phantom: Phantom) -> tuple[Float64, Float64]:
     low, high = label_boxes(phantom, organ, 1)
     if (high <= low).any():
         raise GeometryError("the phantom must hold a body, got nothing but background")
-    corners = np.array([[(low[0], high[0] - 1)[bit >> a & 1][a] for a in range(3)] for bit in range(8)])
-    places = phantom.grid.world_mm(corners)
-    half = np.abs(phantom.grid.steps_mm).sum(axis=1) / 2
-    return places.min(axis=0) - half, places.max(axis=0) + half
+    return phantom.grid.world_mm(np.array([[(low[0] - 0.5, high[0] - 0.5)[bit >> a & 1][a] for a in range(3)]
+                                           for bit in range(8)]))
 
 
 def tube_lengths(tubes: Tubes, geometry: Geometry) -> Float32:

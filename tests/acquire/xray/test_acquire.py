@@ -142,6 +142,15 @@ def test_the_beams_voxels_hold_the_beam_and_are_fine_across_it():
             assert (index <= np.array(grid.shape_kji) - 0.5).all()
 
 
+def test_nothing_hangs_into_the_beam_beyond_the_plates():
+    scene = chest()
+    geometry = stand_free(scene, FreeGeometry(aim="T8", turn_deg=45.0, sid_mm=1000.0, source_to_aim_mm=700.0),
+                          pixel_mm=1.0).geometry
+    grid = beam_grid(scene, geometry, (2.0, 1.0), (660.0, 720.0))
+    depth = (grid.corners_mm() - np.array(geometry.source_mm)) @ geometry.normal
+    assert (depth.min(), depth.max()) == pytest.approx((660.0, 720.0), abs=0.6)
+
+
 def test_the_image_lies_in_the_detectors_plane():
     one = stand_free(chest(), FreeGeometry(aim="T8", turn_deg=20.0, tilt_deg=10.0), pixel_mm=2.0)
     grid = image_grid(one.geometry)
