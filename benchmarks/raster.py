@@ -52,10 +52,10 @@ def print_steps(scene: Scene, grid: Grid, most: int = 15) -> None:
     names = {s.label: s.name for s in scene.structures}
     least = np.full(len(scene.paints), np.inf)
     for _ in range(2):
-        phantom = raster._empty(grid, scene.structures)
+        phantom, tables = raster._empty(grid, scene.structures), raster._tables(scene.structures)
         for n, step in enumerate(scene.paints):
             begin = time.perf_counter()
-            raster._paint(phantom, step)
+            raster._paint(phantom, step, tables)
             least[n] = min(least[n], time.perf_counter() - begin)
     for n in np.argsort(-least)[:most]:
         label = scene.paints[n].layers[0].label

@@ -32,8 +32,9 @@ def rasterize(scene: Scene, grid: Grid) -> Phantom:
     The same scene gives the same body on every grid; the result does not depend on the number of threads.
     """
     phantom = _empty(grid, scene.structures)
+    tables = _tables(phantom.structures)
     for paint in scene.paints:
-        _paint(phantom, paint)
+        _paint(phantom, paint, tables)
     _texture(phantom, scene.structures, scene.texture_seed, None)
     return phantom
 
@@ -49,9 +50,10 @@ def add_lesions(phantom: Phantom, lesions: Sequence[Lesion], *, texture_seed: in
         phantom.texture.copy(),
         phantom.structures + parts,
     )
+    tables = _tables(copy.structures)
     for lesion in lesions:
         for paint in lesion.paints:
-            _paint(copy, paint)
+            _paint(copy, paint, tables)
     _texture(copy, parts, texture_seed, phantom)
     return copy
 
@@ -68,10 +70,17 @@ def _empty(grid: Grid, structures: tuple[Structure, ...]) -> Phantom:
     )
 
 
-def _paint(phantom: Phantom, paint: Paint) -> None:
+Tables = tuple[NDArray[np.uint16], NDArray[np.uint16]]  # from a label to its organ's, and to its material's number
+
+
+def _tables(structures: tuple[Structure, ...]) -> Tables:
+    return organ_labels(structures), _materials(structures)
+
+
+def _paint(phantom: Phantom, paint: Paint, tables: Tables) -> None:
     over = np.ones(65536, np.bool_) if not paint.over else np.zeros(65536, np.bool_)
     over[list(paint.over)] = True
-    organ, material = organ_labels(phantom.structures), _materials(phantom.structures)
+    organ, material = tables
     if isinstance(paint.shape, Tubes):
         _paint_tubes(phantom, paint.shape, paint, over, organ, material)
     else:

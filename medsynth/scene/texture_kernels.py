@@ -9,6 +9,7 @@ import numpy as np
 from medsynth.core.intrinsic_kernels import ROW, blend_rows, borrowed
 
 NODES = 48  # nodes of the noise that a row of voxels may span and still be taken together
+LONG = 256  # nodes that a row may span and still be taken across at once
 SLAB = 4  # slices that one thread works on with the same weights
 
 
@@ -34,8 +35,8 @@ def _row_weights(u, du, height, weights, begin):
 
 
 @numba.njit(nogil=True)
-def _add_row(tile, size, first, count, v, w, weights, begin, nodes, out):
-    """Add the noise of one row to out: across the row once for all its nodes, then along it.
+def _across(tile, size, first, count, v, w, nodes):
+    """Write the noise at `count` nodes of a row from `first` on: linear across the row, once for all its voxels.
 
     tile : one period of `size` nodes along every axis, and 16 more along the rows.
     """
@@ -48,16 +49,33 @@ def _add_row(tile, size, first, count, v, w, weights, begin, nodes, out):
         np.float32(r * (1 - q)),
         np.float32(r * q),
     )
-    b0, b1, c0, c1 = b & mask, (b + 1) & mask, c & mask, (c + 1) & mask
-    n00, n01, n10, n11 = (c0 * size + b0) * stride, (c0 * size + b1) * stride, (c1 * size + b0) * stride, 0
-    n11 = (c1 * size + b1) * stride
+    b0, b1, c0, c1 = b & mask, (b + 1) & mask, (c & mask) * size, ((c + 1) & mask) * size
+    n00, n01, n10, n11 = (c0 + b0) * stride, (c0 + b1) * stride, (c1 + b0) * stride, (c1 + b1) * stride
     for done in range(0, count, ROW):
         at = (first + done) & mask
         blend_rows(nodes, done, tile, (n00 + at, n01 + at, n10 + at, n11 + at), shares, False)
+
+
+@numba.njit(nogil=True)
+def _add_row(tile, size, first, count, v, w, weights, begin, nodes, out):
+    """Add the noise of one row to out, along the row with the weights of `_row_weights`."""
+    _across(tile, size, first, count, v, w, nodes)
     for n in range(0, count, 4):
         at = begin + n * ROW
         places = (at, at + ROW, at + 2 * ROW, at + 3 * ROW)
         blend_rows(out, 0, weights, places, (nodes[n], nodes[n + 1], nodes[n + 2], nodes[n + 3]), True)
+
+
+@numba.njit(nogil=True)
+def _add_long_row(tile, size, u, du, v, w, height, nodes, out):
+    """Add the noise of one row of coarse voxels to out, between two nodes each."""
+    first = int(np.floor(min(u, u + (ROW - 1) * du)))
+    last = int(np.floor(max(u, u + (ROW - 1) * du))) + 1
+    _across(tile, size, first, last - first + 1, v, w, nodes)
+    for n in range(ROW):
+        t = u + n * du - first
+        cell = int(t)
+        out[n] += np.float32(height * (nodes[cell] + (t - cell) * (nodes[cell + 1] - nodes[cell])))
 
 
 @numba.njit(nogil=True)
@@ -146,6 +164,8 @@ def _slab(
                             spans[e, 0], spans[e, 1] = _row_weights(u, du, factor, weights, e * NODES * ROW)
                         if straight and spans[e, 1] > 0:
                             _add_row(tile, size, spans[e, 0], spans[e, 1], v, w, weights, e * NODES * ROW, nodes, out)
+                        elif straight and abs(du) * ROW < LONG:
+                            _add_long_row(tile, size, u, du, v, w, factor, nodes, out)
                         else:
                             _add_points(tile, size, u, v, w, du, dv, dw, factor, out)
                         if ridge:
@@ -173,7 +193,7 @@ def fill_texture(
     for slab in numba.prange((slices + SLAB - 1) // SLAB):
         scratch = (
             np.empty(waves.shape[0] * NODES * ROW, np.float32),
-            np.empty(NODES + ROW, np.float32),
+            np.empty(LONG + 2 * ROW, np.float32),
             np.empty((waves.shape[0], 2), np.int64),
             np.empty(ROW, np.float32),
             np.empty(ROW, np.float32),
