@@ -9,12 +9,13 @@ from importlib.resources import files
 from typing import Any
 
 from medsynth.annotate.measure import measure_lesion
-from medsynth.annotate.projected import MASK_MM, PlaneTruth, plane_truth
+from medsynth.annotate.projected import PlaneTruth, plane_truth
 from medsynth.annotate.record import LesionRecord, finding, record_json
 from medsynth.core.findings import Finding
 from medsynth.core.grid import Grid
 from medsynth.scene.acquired import Acquired
 from medsynth.scene.lesion_parts import FIRST_LESION_LABEL
+from medsynth.scene.projection import MASK_MM
 from medsynth.scene.structure import Lesion, Scene
 
 SCHEMA_VERSION = "1"

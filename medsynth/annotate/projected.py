@@ -21,19 +21,10 @@ from medsynth.scene.projection import Projection, Shadow
 
 Mask = NDArray[np.bool_]
 
-# A pixel belongs to a structure through which its ray runs at least this far, or half of the longest way where that is
-# less.
-MASK_MM = 0.3
 LEAST_OVERLAP = 0.005
 LESIONS = "lesions"  # the key of `Projection.measures` under which a scanner tells of each lesion, by its number
 _READINGS = ("visible_fraction", "contrast", "noise_sd", "cnr", "snr")
-_TOLD_OTHERWISE = (LESIONS, "boxes_ji")
 _OUTLINE_PX = 0.25  # how far the outline may stray from the mask's
-
-
-def mask_level_mm(shadow: Shadow) -> float:
-    """Return the thickness from which on a pixel belongs to a structure."""
-    return min(MASK_MM, 0.5 * float(shadow.thickness_mm.max(initial=0.0)))
 
 
 class ProjectionMasks(Mapping[str, Volume]):
@@ -50,7 +41,7 @@ class ProjectionMasks(Mapping[str, Volume]):
     def __getitem__(self, name: str) -> Volume:
         """Return the mask called `name`, 1 inside and 0 outside."""
         shadow, image = self._shadows[name], np.zeros(self._grid.shape_kji, np.uint8)
-        (row, column), inside = shadow.first_ji, _inside(shadow)
+        (row, column), inside = shadow.first_ji, shadow.inside()
         image[0, row:row + inside.shape[0], column:column + inside.shape[1]] = inside
         return Volume(image, self._grid, "label")
 
@@ -75,7 +66,7 @@ def lesion_plane(projection: Projection, grid: Grid) -> Volume:
     for n, shadow in sorted(projection.lesions.items()):
         (row, column), (rows, columns) = shadow.first_ji, shadow.thickness_mm.shape
         at = slice(row, row + rows), slice(column, column + columns)
-        above = _inside(shadow) & (shadow.thickness_mm > thickest[at])
+        above = shadow.inside() & (shadow.thickness_mm > thickest[at])
         number[at][above], thickest[at][above] = n, shadow.thickness_mm[above]
     return Volume(number[None], grid, "label")
 
@@ -91,7 +82,7 @@ def measure_shadow(acquired: Acquired, number: int, host: str) -> tuple[ShadowRe
         return None
     near = _Window.around(shadow, acquired.image.grid)
     inside, thickness, grid = near.mask(shadow), near.thickness(shadow), near.grid
-    share = np.clip(thickness / (2 * mask_level_mm(shadow)), 0, 1)  # one half at the mask's border
+    share = np.clip(thickness / (2 * shadow.level_mm), 0, 1)  # one half at the mask's border
     axes = recist_axes(share[None], grid)
     at, lit = np.argwhere(inside), np.argwhere(thickness > 0)
     centre = near.place(np.average(lit, axis=0, weights=thickness[thickness > 0].astype(float)))
@@ -144,7 +135,7 @@ class _Window:
 
     def mask(self, shadow: Shadow) -> Mask:
         thickness = self.thickness(shadow)
-        return (thickness > 0) & (thickness >= mask_level_mm(shadow))
+        return (thickness > 0) & (thickness >= shadow.level_mm)
 
     def meets(self, shadow: Shadow) -> bool:
         return all(first < low + size and low < first + count for low, size, first, count in zip(
@@ -196,7 +187,7 @@ def plane_truth(projection: Projection, grid: Grid) -> PlaneTruth:
     rows, columns = _plane(grid)
     structures = {}
     for name, shadow in projection.structures.items():
-        at = np.argwhere(_inside(shadow))
+        at = np.argwhere(shadow.inside())
         if len(at):
             top, left = (at.min(0) + shadow.first_ji).tolist()
             bottom, right = (at.max(0) + 1 + shadow.first_ji).tolist()
@@ -207,13 +198,8 @@ def plane_truth(projection: Projection, grid: Grid) -> PlaneTruth:
     keypoints = {name: {"place_ji": [round(float(j), 3), round(float(i), 3)],
                         "in_image": bool(-0.5 <= j < rows - 0.5 and -0.5 <= i < columns - 0.5)}
                  for name, (j, i) in projection.keypoints.items()}
-    measures = {name: value for name, value in projection.measures.items() if name not in _TOLD_OTHERWISE}
+    measures = {name: value for name, value in projection.measures.items() if name != LESIONS}
     return PlaneTruth(structures, keypoints, measures)
-
-
-def _inside(shadow: Shadow) -> Mask:
-    """Return which pixels of the shadow's own array belong to the structure."""
-    return (shadow.thickness_mm > 0) & (shadow.thickness_mm >= mask_level_mm(shadow))
 
 
 def _plane(grid: Grid) -> tuple[int, int]:

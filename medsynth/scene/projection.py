@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 
 from medsynth.core.errors import GeometryError, expected
 
+# A pixel belongs to a structure through which its ray runs at least this far, or half of the longest way where that is
+# less.
+MASK_MM = 0.3
+
 
 @dataclass(frozen=True, eq=False)
 class Shadow:
@@ -29,6 +33,15 @@ class Shadow:
         if self.thickness_mm.ndim != 2 or min(self.first_ji) < 0:
             what = "a 2D array at rows and columns >= 0"
             raise GeometryError(expected("shadow", (self.thickness_mm.shape, self.first_ji), what))
+
+    @property
+    def level_mm(self) -> float:
+        """The thickness from which on a pixel belongs to the structure."""
+        return min(MASK_MM, 0.5 * float(self.thickness_mm.max(initial=0.0)))
+
+    def inside(self) -> NDArray[np.bool_]:
+        """Return which pixels of `thickness_mm` belong to the structure."""
+        return (self.thickness_mm > 0) & (self.thickness_mm >= self.level_mm)
 
     def full(self, shape_ji: tuple[int, int]) -> NDArray[np.float32]:
         """Return the thickness in mm on the whole image, (rows, columns) float32."""

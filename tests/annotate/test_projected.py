@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from medsynth.annotate.annotation import annotate, annotation_schema, document, findings
-from medsynth.annotate.projected import MASK_MM, ProjectionMasks, lesion_plane
+from medsynth.annotate.projected import ProjectionMasks, lesion_plane
 from medsynth.core.grid import Grid
 from medsynth.core.scanner import ScannerRecord
 from medsynth.core.seed import Seed
 from medsynth.core.volume import Volume
 from medsynth.lesions.lung_nodule import LungNoduleOptions, insert, sample_specs
 from medsynth.scene.acquired import Acquired
-from medsynth.scene.projection import Projection, Shadow
+from medsynth.scene.projection import MASK_MM, Projection, Shadow
 from medsynth.scene.rasterize import add_lesions, rasterize
 from tests.lesions.lungs import lungs_scene
 
@@ -55,8 +55,8 @@ def shot():
                   "rib_left_5": Shadow((0, 0), half)}
     bare = np.full((1, 120, 160), 500, np.uint16) + (3 * (np.indices((1, 120, 160)).sum(0) % 2)).astype(np.uint16)
     values = (bare + np.rint(PER_MM * shadow.full((120, 160)))[None]).astype(np.uint16)
-    told = {"lesions": {"1": {"visible_fraction": 0.5, "contrast": 0.2, "cnr": 30.0, "box_ji": [0, 0, 1, 1]}},
-            "ratio": 0.48, "boxes_ji": {"a": [0, 0, 1, 1]}}
+    told = {"lesions": {"1": {"visible_fraction": 0.5, "contrast": 0.2, "cnr": 30.0}},
+            "ratio": 0.48}
     projection = Projection(structures, {1: shadow}, {"apex": (3.25, 4.5), "off": (-9.0, 4.0)}, told)
     record = ScannerRecord("DX", "test", {}, (500.0, 1000.0))
     acquired = Acquired(Volume(values, grid, "P-value"), phantom, healthy, Volume(bare, grid, "P-value"), record, {},

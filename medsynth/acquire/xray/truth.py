@@ -38,8 +38,6 @@ DENSE = ("heart", "aorta", "pulmonary_artery", "superior_vena_cava", "inferior_v
 # A ray of a lesion counts as hidden where it runs through more than this much bone, or this much of dense organs.
 HIDING_BONE_MM = 8.0
 HIDING_ORGANS_MM = 30.0
-# A ray belongs to a lesion through which it runs at least this far, or half of the longest way where that is less.
-MASK_MM = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +107,7 @@ def _lesion_shadows(lesions: Sequence[Lesion], phantom: Phantom, geometry: Geome
 def _lesion_measures(shadow: Shadow, hiding: NDArray[np.bool_], readings: Readings | None) -> dict[str, float]:
     """Return what a reader could see of one lesion (JSON values).
 
-    visible_fraction : share of its pixels (`MASK_MM`) where no more than `HIDING_BONE_MM` of bone and
+    visible_fraction : share of its pixels (`Shadow.inside`) where no more than `HIDING_BONE_MM` of bone and
     `HIDING_ORGANS_MM` of dense organs lie in front or behind. contrast : mean of the
     natural log of the reading without it over the reading with it, of the same noise, over the middle of its shadow
     (at least half of its greatest thickness). noise_sd : of the log of readings there, pixel by pixel. cnr : their
@@ -118,7 +116,7 @@ def _lesion_measures(shadow: Shadow, hiding: NDArray[np.bool_], readings: Readin
     rows, columns = shadow.thickness_mm.shape
     row, column = shadow.first_ji
     box = slice(row, row + rows), slice(column, column + columns)
-    mask = shadow.thickness_mm >= min(MASK_MM, float(shadow.thickness_mm.max()) / 2)
+    mask = shadow.inside()
     found = {"visible_fraction": float((mask & ~hiding[box]).sum() / mask.sum())}
     if readings is None:
         return found

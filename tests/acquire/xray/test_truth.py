@@ -5,10 +5,11 @@ from medsynth.acquire.xray.keypoints import EDGE_MM
 from medsynth.acquire.xray.markers import side_marker
 from medsynth.acquire.xray.positioning import stand
 from medsynth.acquire.xray.project import tube_lengths
-from medsynth.acquire.xray.truth import MASK_MM, Readings, projected_truth
+from medsynth.acquire.xray.truth import Readings, projected_truth
 from medsynth.acquire.xray.views import view
 from medsynth.core.grid import Grid
 from medsynth.core.seed import Seed
+from medsynth.scene.projection import MASK_MM
 from medsynth.scene.rasterize import add_lesions, rasterize
 from tests.acquire.xray.chest_scene import HEART, LESIONS, LUNGS, RIB, chest, nodule, tangent_columns
 
