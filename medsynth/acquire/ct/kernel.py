@@ -74,8 +74,8 @@ def aperture(frequency_per_mm: ArrayLike, pixel_mm: float) -> NDArray[np.float64
 
 
 # Half-height frequencies 0.35, 0.42 and 0.72 per mm, as measured on body (B30, B40) and lung kernels (B60) within
-# about 10 % (unverified); a sharper one is beyond what channels and focal spot of the scanner let through. The noise blur brings the correlation of neighbouring pixels of 0.8-1 mm to the 0.5-0.6 of
-# real scans with body kernels.
+# about 10 % (unverified); a sharper one is beyond what channels and focal spot of the scanner let through. The noise
+# blur brings the correlation of neighbouring pixels of 0.8-1 mm to the 0.5-0.6 of real scans with body kernels.
 KERNELS = MappingProxyType({
     "soft": Kernel(((1.0, 0.535),), noise_blur_mm=0.32),
     "standard": Kernel(((1.0, 0.446),), noise_blur_mm=0.30),
