@@ -22,8 +22,8 @@ THICKNESS_MM, VOLUME_ML, VOLUME_POWER, OBLIQUE_THICKER = 56.0, 650.0, 0.36, 1.08
 OF_CLASS: Final[Mapping[str, float]] = {"A": 0.97, "B": 1.0, "C": 1.04, "D": 1.08}
 THICKNESS_LIMITS_MM = (22.0, 105.0)
 # The curved chest is laid along the straight edge of the plates: the woman turns a little towards the tube stand.
-TURN_DEG: Final[Mapping[str, float]] = {"cc": 24.0, "mlo": 18.0}
-EDGE_MM: Final[Mapping[str, float]] = {"cc": 14.0, "mlo": 15.0}  # before the ribs, where the plates end
+TURN_DEG: Final[Mapping[str, float]] = {"cc": 24.0, "mlo": 22.0}
+EDGE_MM: Final[Mapping[str, float]] = {"cc": 14.0, "mlo": 21.0}  # before the ribs, where the plates end
 PULL_MM, PULL_OVER_MM, MUSCLE_MM = 36.0, 82.0, 13.0
 FALL_FROM_MM = 4.0  # above the lower end of the flattened base, where the chest below begins to fall back
 MARGIN_MM, BELOW_MM = 4.0, 16.0  # around what is imaged; the skin of the chest runs out of the image below it

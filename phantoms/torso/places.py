@@ -56,9 +56,11 @@ def _cardiophrenic(side: str, sign: float, lung: SampledShape, nodes: Lattice, h
     border = low[0] if sign < 0 else high[0]
     front = np.broadcast_to(nodes.y < 0.5 * (low[1] + high[1]) + 12.0, nodes.shape)
     near = (beside < 9.0) & front & (sign * nodes.x > 0.55 * abs(border))
-    if not np.any(near & (lung.values_mm < 0)):
+    held = np.argwhere(near & (lung.values_mm < 0))
+    if len(held) == 0:
         return {}
-    return {f"cardiophrenic_angle_{side}": point_of(extreme(lung, (0, 0, -1), near))}
+    lowest = held[int(np.argmin(held[:, 0]))][::-1]
+    return {f"cardiophrenic_angle_{side}": point_of(np.asarray(lung.origin_mm) + lowest * lung.step_mm)}
 
 
 def _dome(frame: Frame, side: str, sign: float, above: Field, cavity: Field) -> Places:

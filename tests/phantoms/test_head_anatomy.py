@@ -113,3 +113,23 @@ def test_the_two_sides_of_a_face_differ(head: Head):
     volumes = head.phantom.volumes_ml()
     pairs = [("maxillary_sinus_right", "maxillary_sinus_left"), ("masseter_right", "masseter_left")]
     assert all(abs(volumes[a] / volumes[b] - 1) > 0.005 for a, b in pairs)
+
+
+def test_places_of_the_skull_lie_where_their_names_say(head: Head):
+    """Keypoints of radiographs: ear canals in their air, the sella about the pituitary, top and chin on bone."""
+    grid, places = head.phantom.grid, head.scene.landmarks
+    of_label = {label: name for name, label in head.names.items()}
+
+    def around(name: str) -> set[str]:
+        k, j, i = np.rint(grid.index_kji(np.array(places[name]))).astype(int)
+        near = head.phantom.labels[k - 1 : k + 2, j - 1 : j + 2, i - 1 : i + 2]
+        return {of_label.get(int(label), "air") for label in np.unique(near)}
+
+    for side in ("left", "right"):
+        assert any(n.startswith("ear_canal") for n in around(f"external_auditory_meatus_{side}"))
+    assert any(n.startswith(("pituitary", "hypophysis", "sphenoid")) for n in around("sella"))
+    assert any(n.startswith("mandible") for n in around("gnathion"))
+    skull, top = head.scene.fields["skull"], np.array(places["vertex"])
+    assert skull.distance_mm(top[None])[0] < 0
+    beyond = top + np.array([[x, y, 1.0] for x in (-8, 0, 8) for y in (-8, 0, 8)])
+    assert np.all(skull.distance_mm(beyond) > 0)

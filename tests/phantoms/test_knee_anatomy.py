@@ -145,3 +145,19 @@ def test_skin_is_as_thick_as_skin_and_fat_lies_under_it(leg: Knee):
     depth = -leg.scene.fields["body"].distance_mm(leg.phantom.grid.world_mm(np.argwhere(leg.mask("skin"))))
     assert 1.0 < 2 * np.median(depth) < 2.2
     assert depth.max() < 3.5
+
+
+def test_ends_of_bones_are_ends_of_bones(leg: Knee):
+    """Each place lies in its bone's hull, and 1.5 mm further there is no more of it."""
+    shapes, places = leg.scene.fields, leg.scene.landmarks
+    for name, bone, way in (("patella_upper_pole", "patella", 1), ("patella_lower_pole", "patella", -1),
+                            ("femoral_condyle_medial", "femur", -1), ("femoral_condyle_lateral", "femur", -1),
+                            ("tibial_spine_medial", "tibia", 1), ("tibial_spine_lateral", "tibia", 1)):  # fmt: skip
+        at = np.array(places[name])
+        assert shapes[bone].distance_mm(at[None])[0] < 0, name
+        beyond = at + np.array([[x, y, way * 1.5] for x in (-2, 0, 2) for y in (-2, 0, 2)])
+        assert np.all(shapes[bone].distance_mm(beyond) > 0), name
+    assert 35 < places["patella_upper_pole"][2] - places["patella_lower_pole"][2] < 56
+    for pair in ("femoral_condyle", "tibial_spine"):
+        assert (places[f"{pair}_lateral"][0] - places[f"{pair}_medial"][0]) * leg.outwards > 5
+    assert places["tibial_spine_medial"][2] > places["joint_centre"][2]
