@@ -6,8 +6,8 @@ a folder with such an environment. Without a network the peer is left out.
 
 mrzero: a slice of 24 x 24 pixels of an object of three tissues, off-resonance and T2' included, spin echo and FLASH
 (RF-spoiled), from the same voxels; the figure is the NRMSE of the magnitude after one common scale.
-Tissues of long T2 are left out: coherences that survive many repetitions feel T2' in MRzeroCore and not in
-`medsynth.acquire.mri.epg`, so that FLASH of a fluid (T2 0.3 s, T2' 0.06 s) comes out 40 % darker there.
+Tissues of long T2 are left out: FLASH of one with T2 0.3 s and T2' 0.06 s came out 40 % darker there, for a reason
+that is not settled (T2' along the coherences of many repetitions, or 40 dummy repetitions that are not enough).
 torchio: an image of random contrast, bias field and motion from one label map of 128^3, repeated in turns.
 """
 

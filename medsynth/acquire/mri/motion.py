@@ -1,8 +1,8 @@
 """Where the body is while each line of k-space is measured.
 
 A trajectory is drawn in continuous time, lines are sorted into few positions, and each position's object is the resting
-one turned and shifted about the body's own centre, or bent by the breath. Positions are relative to that in which the
-middle of k-space is measured, so that image and labels lie on each other.
+one turned and shifted about the body's own centre, or bent by the breath. Positions are relative to that in which most
+of the energy of k-space is measured, so that image and labels lie on each other.
 """
 
 from __future__ import annotations
@@ -108,6 +108,12 @@ def plan_motion(options: Motion, clock: Clock, middle_row: int, body: NDArray[np
     values = np.concatenate([turn * LEVER_MM, shift, (breath * excursion)[:, None]], axis=1)
     reference = _reference(clock, middle_row)
     index, means = grouped(values, options.poses, reference)
+    # The image lies where most of the energy of k-space, which falls with the square of the frequency, is measured:
+    # a jump that happens to cover the middle row alone does not move it.
+    energy = np.tile(1 / (1 + (clock.phase - float(middle_row)) ** 2), len(clock.time_s))
+    main = int(np.bincount(index, energy, len(means)).argmax())
+    order = [main, *(number for number in range(len(means)) if number != main)]
+    index, means = np.argsort(order)[index], means[order]
     poses = _relative(means, float(excursion), options)
     bend = np.zeros((3, 1, 1, 1), np.float32)
     if not options.respiration.still:
