@@ -75,8 +75,11 @@ def main() -> None:
     phantom = phantoms[RANDOM_SHAPE]
     for mode in ("gaussian", "physical"):
         protocol = MriProtocol(sequence="random", dimensions=3, random={"mode": mode})
-        run = best_of(lambda protocol=protocol: acquire_random(scene, phantom, phantom, protocol, seed=seed, twin=False))
-        _row(f"random, {mode}", RANDOM_SHAPE, *run, BARS_S["random"])
+
+        def draw(protocol: MriProtocol = protocol) -> object:
+            return acquire_random(scene, phantom, phantom, protocol, seed=seed, twin=False)
+
+        _row(f"random, {mode}", RANDOM_SHAPE, *best_of(draw), BARS_S["random"])
 
 
 def _row(name: str, shape: tuple[int, int, int], wall: float, cpu: float, bar: float) -> None:

@@ -80,20 +80,18 @@ def _spectrum(components: Sequence[Component], encoding: Encoding, clock: Clock,
             total += component.image * component.weights[0]
         return np.asarray(scipy.fft.fftn(total, axes=axes, workers=workers, norm="ortho", overwrite_x=True))
     changing = next(c.weights for c in components if np.ptp(c.weights) != 0)
-    axis, rows = encoding.phase_axis, clock.phase
+    axis: int = encoding.phase_axis
+    rows = clock.phase
     if weights_along(changing, rows, encoding, axis) is None:
         axis, rows = SLICE, clock.partition
-    hybrid: Complex64 | None = None
+    hybrid = np.zeros(encoding.image_grid.shape_kji, np.complex64)
     for component in components:
         part = scipy.fft.fft(component.image, axis=axis, workers=workers, norm="ortho")
         factor = weights_along(component.weights, rows, encoding, axis)
         if factor is None:
             raise ValueError("weights must change along one axis of k-space, got lines of one row that differ")
         part *= _along(factor, axis)
-        if hybrid is None:
-            hybrid = part
-        else:
-            hybrid += part
+        hybrid += part
     rest = tuple(a for a in axes if a != axis)
     return np.asarray(scipy.fft.fftn(hybrid, axes=rest, workers=workers, norm="ortho", overwrite_x=True))
 

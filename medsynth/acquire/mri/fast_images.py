@@ -59,7 +59,7 @@ def fast_images(scan: Scan, phantom: Phantom, healthy: Phantom, *, twin: bool,
 
 
 def smooth_b1(body: NDArray[np.bool_], grid: Grid, field_T: float) -> Float32:
-    """Return `b1_map` computed on cells of about `B1_CELL_MM` and interpolated linearly, which it is smooth enough for."""
+    """Return `b1_map` computed on cells of about `B1_CELL_MM` and interpolated linearly: it is smooth enough."""
     coarse = grid.with_spacing(_coarse_mm(grid))
     index = [np.clip(((np.arange(n) + 0.5) * count / n).astype(int), 0, count - 1)
              for n, count in zip(coarse.shape_kji, grid.shape_kji, strict=True)]

@@ -147,7 +147,8 @@ def test_hyperintensities_shine_on_flair_and_nuclei_darken_on_t2():
 
 
 def test_body_landmarks():
-    haste = signals(MriProtocol(preset="abdomen-t2-haste", single_shot=False, echo_train=100), "liver", "spleen", "csf", "adipose", "skeletal_muscle")
+    shot = MriProtocol(preset="abdomen-t2-haste", single_shot=False, echo_train=100)
+    haste = signals(shot, "liver", "spleen", "csf", "adipose", "skeletal_muscle")
     assert haste["csf"] > haste["adipose"] > haste["spleen"] > haste["liver"] > haste["skeletal_muscle"]
     knee = signals(MriProtocol(preset="knee-pd-fs"), "synovial_fluid", "cartilage", "skeletal_muscle", "yellow_marrow",
                    "meniscus", "cortical_bone")
