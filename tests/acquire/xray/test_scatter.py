@@ -31,8 +31,8 @@ def square(count, half):
 @pytest.mark.parametrize("diameter_cm", [10, 20])
 @pytest.mark.parametrize("thick_cm", [2, 4, 8])
 def test_scatter_of_a_breast_matches_boone(thick_cm, diameter_cm):
-    # Boone et al. 2000, "Scatter/primary in mammography: comprehensive results", Med Phys 27: semicircular field, Mo/Mo,
-    # 15 mm gap.
+    # Boone et al. 2000, "Scatter/primary in mammography: comprehensive results", Med Phys 27: semicircular field,
+    # Mo/Mo, 15 mm gap.
     wanted = 1 / (-2.35452817439093 + 22.3960980055927 * diameter_cm**-1.5 + 8.85064260299289 * thick_cm**-0.5)
     pixel, count = 1.0, 260
     y, x = np.arange(count) - (count - 1) / 2, np.arange(count)
