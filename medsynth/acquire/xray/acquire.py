@@ -196,9 +196,11 @@ def _technique(protocol: XrayProtocol, one: Stand) -> Technique:
                     middle[0] + (y + height / 2) * rows, middle[1] + (x + width / 2) * columns)
                    for y, x, height, width in view.aec)
     filters = view.filter_mm if protocol.filter_mm is None else protocol.filter_mm
-    return Technique(protocol.kvp or view.kvp, protocol.tube or view.tube, filters, view.layers_mm, protocol.mas,
-                     protocol.dose_uGy or view.dose_uGy, fields, field_ji=one.field_ji, grid=protocol.grid or view.grid,
-                     focus=view.focal_mm)
+    dose = protocol.dose_uGy or view.dose_uGy
+    target = None if view.target_index is None else view.target_index * dose / view.dose_uGy
+    return Technique(protocol.kvp or view.kvp, protocol.tube or view.tube, filters, view.layers_mm, protocol.mas, dose,
+                     fields, field_ji=one.field_ji, grid=protocol.grid or view.grid, focus=view.focal_mm,
+                     target_index=target)
 
 
 def _devices(marker: Marker | None) -> tuple[Device, ...]:

@@ -90,6 +90,7 @@ class View(Preset):
     cover: Cover
     kvp: Positive
     dose_uGy: Positive
+    target_index: Positive | None = None
     filter_mm: dict[str, NotNegative] = {}
     layers_mm: dict[str, NotNegative] = {}
     sid_mm: Positive
