@@ -68,7 +68,7 @@ def main() -> None:
                                slice_thickness_mm=phantom.grid.spacing_mm[0], **settings)
 
         def scan(phantom: Phantom = phantom, protocol: MriProtocol = protocol) -> object:
-            prepared = prepare(scene, phantom, protocol, seed=seed)
+            prepared = prepare(scene, phantom, phantom, protocol, seed=seed)
             return finished(prepared, phantom, phantom, fast_images(prepared, phantom, phantom, twin=False))
 
         _row(preset, shape, *best_of(scan), BARS_S["fast"])

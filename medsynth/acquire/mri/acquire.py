@@ -60,7 +60,7 @@ def acquire_mri(scene: Scene, lesions: Sequence[Lesion], protocol: MriProtocol, 
 
         return acquire_random(scene, *on(grid), protocol, seed=seed, twin=twin)
     phantom, healthy = on(grid)
-    scan = prepare(scene, phantom, protocol, seed=seed)
+    scan = prepare(scene, phantom, healthy, protocol, seed=seed)
     if protocol.fidelity == "physics":
         from medsynth.acquire.mri.physics import physics_images
 

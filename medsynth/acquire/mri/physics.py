@@ -38,7 +38,7 @@ def physics_images(scan: Scan, scene: Scene, on: Callable[[Grid], tuple[Phantom,
     low, high = scene.bounds_mm
     grid = object_grid(scan.encoding, protocol.kspace, low, high)
     phantom, healthy = on(grid)
-    scan = with_shown(scan, scene, phantom)
+    scan = with_shown(scan, scene, (phantom, healthy))
     body = healthy.labels != 0  # coils and transmit field are those of the healthy body, for image and twin alike
     b1 = b1_map(body, grid, protocol.field_T) if protocol.kspace.fields.b1 and body.any() else None
     bodies = [phantom, healthy] if twin and healthy is not phantom else [phantom]

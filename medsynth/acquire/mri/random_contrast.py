@@ -219,7 +219,7 @@ def _physical(scene: Scene, phantom: Phantom, healthy: Phantom, protocol: MriPro
     from medsynth.acquire.mri.scan import prepare
 
     drawn = sample_protocol(phantom, protocol, rng=seed.child("contrast").rng())
-    scan = prepare(scene, phantom, drawn, seed=seed)
+    scan = prepare(scene, phantom, healthy, drawn, seed=seed)
     return finished(scan, phantom, healthy, fast_images(scan, phantom, healthy, twin=twin))
 
 

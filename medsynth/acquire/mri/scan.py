@@ -64,7 +64,7 @@ class Made:
     notes: Mapping[str, Any]
 
 
-def prepare(scene: Scene, phantom: Phantom, protocol: MriProtocol, *, seed: Seed) -> Scan:
+def prepare(scene: Scene, phantom: Phantom, healthy: Phantom, protocol: MriProtocol, *, seed: Seed) -> Scan:
     """Return the scan of a phantom: geometry, times and spins.
 
     Raises
@@ -91,7 +91,7 @@ def prepare(scene: Scene, phantom: Phantom, protocol: MriProtocol, *, seed: Seed
         raise RecipeError(f"echo_train must be <= the {readout.lines} phase-encoded lines of the matrix, got "
                           f"{protocol.echo_train}")
     clock = make_clock(encoding, sequence.timing(protocol, readout), options)
-    return Scan(protocol, encoding, clock, readout, person_spins(scene, phantom, protocol), seed)
+    return Scan(protocol, encoding, clock, readout, person_spins(scene, (phantom, healthy), protocol), seed)
 
 
 def _selected_mm(protocol: MriProtocol, phantom: Phantom) -> float | None:
@@ -110,20 +110,21 @@ def epi_spacing_s(protocol: MriProtocol) -> float:
     return protocol.echo_spacing_ms / 1000 / protocol.kspace.acceleration.phase
 
 
-def person_spins(scene: Scene, phantom: Phantom, protocol: MriProtocol) -> Spins:
-    """Return the spins of the structures that a phantom shows, with this person's tissue values.
+def person_spins(scene: Scene, phantoms: tuple[Phantom, Phantom], protocol: MriProtocol) -> Spins:
+    """Return the spins of the structures that either phantom shows, the one with lesions first, for this person.
 
     They are keyed to the body (its texture seed), not to the acquisition: every contrast sees the same person.
     """
     shown = np.zeros(65536, bool)
-    shown[phantom.labels.ravel()] = True
-    shown[phantom.neighbour.ravel()] = True
-    structures = [s for s in phantom.structures if shown[s.label]]
+    for phantom in phantoms:
+        shown[phantom.labels.ravel()] = True
+        shown[phantom.neighbour.ravel()] = True
+    structures = [s for s in phantoms[0].structures if shown[s.label]]
     seed = Seed(scene.texture_seed).child("mr", "tissues") if protocol.tissue_spread else None
     draw = TissueDraw(seed, scene.subject.age_years, protocol.tissue_spread)
     return spins(structures, protocol.field_T, draw, phase=protocol.phase, agent=protocol.agent)
 
 
-def with_shown(scan: Scan, scene: Scene, phantom: Phantom) -> Scan:
-    """Return the scan with the spins of another phantom of the same scene, which may show more structures."""
-    return replace(scan, spins=person_spins(scene, phantom, scan.protocol))
+def with_shown(scan: Scan, scene: Scene, phantoms: tuple[Phantom, Phantom]) -> Scan:
+    """Return the scan with the spins of other phantoms of the same scene, which may show more structures."""
+    return replace(scan, spins=person_spins(scene, phantoms, scan.protocol))

@@ -312,3 +312,12 @@ def test_random_resolution_keeps_levels_and_bias_is_smooth():
 def test_random_ranges_must_be_ranges():
     with pytest.raises(ValidationError, match="mean must be two numbers"):
         MriProtocol(sequence="random", random={"mean": [200, 100]})
+
+
+def test_a_structure_that_a_lesion_covers_whole_is_still_in_the_twin(scene):
+    cover = Lesion(1, "test", CODE, (Structure("mass", 20001, "nodule_solid", CODE),),
+                   (Paint(Sphere((0.0, 0.0, 0.0), 40.0), (Layer(20001),), lattice_mm=2.0),), "csf", {}, {})
+    acquired = acquire_mri(scene, [cover], protocol(kspace=QUIET), seed=Seed(3), twin=True)
+    plain = acquire_mri(scene, (), protocol(kspace=QUIET), seed=Seed(3))
+    assert not (acquired.phantom.labels == NAMES["csf"][1]).any()
+    assert np.abs(plain.image.array.astype(int) - acquired.twin.array).max() <= 5
