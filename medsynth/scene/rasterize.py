@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from medsynth.core.errors import GeometryError
 from medsynth.core.grid import Grid
-from medsynth.core.intrinsic_kernels import ROW
 from medsynth.core.seed import Seed
 from medsynth.scene.field_kernels import paint_field
 from medsynth.scene.phantom import Phantom
@@ -246,54 +245,50 @@ def _paint_tubes(
 
 
 @lru_cache(maxsize=4)
-def _texture_tile(seed: int, first: int) -> NDArray[np.float32]:
-    """One period of noise, whose linear interpolation has unit variance on average, flat; axis `first` runs fastest.
-
-    The other two axes keep their order; rows go on for some nodes more, so that a piece of one lies in one place.
-    """
+def _texture_tile(seed: int) -> NDArray[np.float32]:
+    """One period of noise, (z, y, x), whose linear interpolation has unit variance on average."""
     nodes = np.arange(TILE * TEXTURE_OVERSAMPLING, dtype=np.float64)
     tile = CoherentNoise(seed, STEPS_PER_WAVELENGTH * TEXTURE_OVERSAMPLING).on_axes(nodes, nodes, nodes)
     # Between two nodes of correlation c the mean variance is (2 + c) / 3 per axis.
     kept = [(2 + float(np.mean(tile * np.roll(tile, 1, axis)) / np.mean(tile**2))) / 3 for axis in range(3)]
     tile /= np.float32(np.sqrt(np.prod(kept)))
-    turned = np.moveaxis(tile, 2 - first, 2)
-    flat: NDArray[np.float32] = np.concatenate([turned, turned[:, :, :ROW]], axis=2).ravel()
-    flat.setflags(write=False)
-    return flat
+    tile.setflags(write=False)
+    return tile
 
 
 def _texture(phantom: Phantom, structures: Sequence[Structure], seed: int, before: Phantom | None) -> None:
     """Write the textures of `structures`; with `before`, only voxels whose label changed can need it."""
-    waves: list[tuple[float, float, float]] = []
-    entries = np.zeros((65536, 2), np.int64)
-    gradients, shifts = np.zeros((65536, 3)), []
+    octaves: list[tuple[float, float]] = []
+    ridges: list[tuple[float, float, float]] = []
+    tables = np.zeros((4, 65536), np.int64)
+    gradients, shifts = np.zeros((65536, 3)), np.zeros((65536, 3))
     wanted = np.zeros(65536, np.bool_)
     for s in structures:
         wanted[s.label] = (
             bool(s.texture.octaves or s.texture.ridges or any(s.texture.gradient_per_mm)) or before is not None
         )
-        first = len(waves)
-        waves += [(wavelength_mm, deviation, 0.0) for wavelength_mm, deviation in s.texture.octaves]
-        waves += [(wavelength_mm, height, width) for wavelength_mm, width, height in s.texture.ridges]
-        entries[s.label] = first, len(waves)
+        tables[:, s.label] = len(octaves), len(s.texture.octaves), len(ridges), len(s.texture.ridges)
+        octaves += s.texture.octaves
+        ridges += s.texture.ridges
         gradients[s.label] = s.texture.gradient_per_mm
-        place = Seed(seed).child("texture", s.label).rng().uniform(0, TILE * TEXTURE_OVERSAMPLING, 3)
-        shifts += [place + np.array([17.3, 31.7, 11.9]) * n for n in range(len(waves) - first)]
+        shifts[s.label] = Seed(seed).child("texture", s.label).rng().uniform(0, TILE * TEXTURE_OVERSAMPLING, 3)
     if not wanted.any():
         return
-    along = int(np.argmax(np.abs(phantom.grid.steps_mm[:, 2])))
-    order = [along, *(axis for axis in range(3) if axis != along)]  # of x, y, z: the one along rows first
+    tile = _texture_tile(Seed(seed).child("texture-tile").integer(32))
     fill_texture(
         phantom.texture,
         phantom.labels,
-        _texture_tile(Seed(seed).child("texture-tile").integer(32), along),
-        TILE * TEXTURE_OVERSAMPLING,
+        tile,
         STEPS_PER_WAVELENGTH * TEXTURE_OVERSAMPLING,
-        np.ascontiguousarray(phantom.grid.steps_mm[order]),
-        np.asarray(phantom.grid.origin_mm)[order],
-        entries,
-        np.asarray(waves, float).reshape(-1, 3),
-        np.ascontiguousarray(gradients[:, order]),
-        np.ascontiguousarray(np.reshape(shifts, (-1, 3))[:, order]),
+        np.ascontiguousarray(phantom.grid.steps_mm),
+        np.asarray(phantom.grid.origin_mm),
+        tables[0],
+        tables[1],
+        np.asarray(octaves, float).reshape(-1, 2),
+        tables[2],
+        tables[3],
+        np.asarray(ridges, float).reshape(-1, 3),
+        gradients,
+        shifts,
         wanted,
     )
