@@ -5,8 +5,8 @@ Each person is drawn and built; the brain alone is painted at 1 mm and measured:
 - volumes: fraction-weighted, in ml; the intracranial volume is what the skull's inner table encloses;
 - pial area: marching cubes of the cerebrum's surface at its own lattice (sulcal walls included), both sides;
 - mean cortical thickness: twice the cortex's volume over the sum of pial and white surface, as between two meshes;
-- gyrification index: of coronal slices 7 mm apart, the left hemisphere's pial contour over the contour of its closing by
-  a disc of 14 mm radius, lengths summed over the slices (after Zilles 1988);
+- gyrification index: of coronal slices 7 mm apart, the left hemisphere's pial contour over the contour of its closing
+  by a disc of 14 mm radius, lengths summed over the slices (after Zilles 1988);
 - white matter in one piece: the largest part, connected by faces, of the voxels labelled white matter or callosum.
 
 Run: python benchmarks/brain.py [--count 20] [--workers 2] [--seed 1]
