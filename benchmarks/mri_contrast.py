@@ -3,7 +3,7 @@
 A head is built once and painted at the size of each row; times are those of the scan alone (spins, signal tables,
 component images, k-space, noise, magnitude), wall and CPU seconds, the best of three.
 
-Run: python benchmarks/mri_contrast.py [--seed 1] [--body head]
+Run: python benchmarks/mri_contrast.py [--seed 1]
 """
 
 from __future__ import annotations
