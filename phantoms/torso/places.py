@@ -80,6 +80,10 @@ def _dome(frame: Frame, side: str, sign: float, above: Field, cavity: Field) -> 
     return {f"diaphragm_dome_{side}": (float(lattice.x.ravel()[i[n]]), float(lattice.y.ravel()[j[n]]), float(z))}
 
 
+# Heights, reference mm, down to which these are looked for.
+SPINE_FROM_MM, TROCHANTER_FROM_MM = -335.0, -450.0
+
+
 def heart_places(frame: Frame, sweeps: Mapping[str, Sweep]) -> Places:
     """Return hila and the aortic knob."""
     places: Places = {}
@@ -94,7 +98,7 @@ def heart_places(frame: Frame, sweeps: Mapping[str, Sweep]) -> Places:
 
 
 def pelvis_places(frame: Frame, bone: SampledShape) -> Places:
-    """Return crests, front upper spines and greater trochanters, found on the bones (`pelvis_bones`)."""
+    """Return crests, front upper spines and greater trochanters, as far as the bones (`pelvis_bones`) are built."""
     origin, size = np.asarray(bone.origin_mm), bone.values_mm.shape
     x = (origin[0] + np.arange(size[2]) * bone.step_mm)[None, None, :]
     z = (origin[2] + np.arange(size[0]) * bone.step_mm)[:, None, None]
@@ -102,11 +106,13 @@ def pelvis_places(frame: Frame, bone: SampledShape) -> Places:
     places: Places = {}
     for side, sign in SIDES.items():
         own = np.broadcast_to(sign * x > 55.0 * width, size)
-        spine = own & (sign * x > 90.0 * width) & (z > -335.0 * height)
-        thigh = own & (z < -385.0 * height) & (z > -450.0 * height)
         places[f"iliac_crest_{side}"] = point_of(extreme(bone, (0, 0, 1), own))
-        places[f"anterior_superior_iliac_spine_{side}"] = point_of(extreme(bone, (0, -1, 0), spine))
-        places[f"greater_trochanter_{side}"] = point_of(extreme(bone, (sign, 0, 0), thigh))
+        if origin[2] <= SPINE_FROM_MM * height:  # a bone cut off above it has its front end at the cut
+            spine = own & (sign * x > 90.0 * width) & (z > SPINE_FROM_MM * height)
+            places[f"anterior_superior_iliac_spine_{side}"] = point_of(extreme(bone, (0, -1, 0), spine))
+        if origin[2] <= TROCHANTER_FROM_MM * height:
+            thigh = own & (z < -385.0 * height) & (z > TROCHANTER_FROM_MM * height)
+            places[f"greater_trochanter_{side}"] = point_of(extreme(bone, (sign, 0, 0), thigh))
     return places
 
 
