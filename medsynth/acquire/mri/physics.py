@@ -63,7 +63,8 @@ def _volume(scan: Scan, protocol: MriProtocol, name: str, phantom: Phantom, body
     components = components_of(images, recipe, scan.clock)
     encoding = replace(scan.encoding, dephasing_s=SEQUENCES[protocol.sequence].precession_s(protocol))
     return acquire_kspace(components, encoding, scan.clock, protocol.kspace, grid=phantom.grid, body=body,
-                          b0_hz=b0_hz, arteries=_arteries(phantom, protocol), seed=scan.seed.child("noise", name))
+                          b0_hz=b0_hz, arteries=_arteries(phantom, protocol), seed=scan.seed.child("noise", name),
+                          patient=scan.seed.child("patient"))
 
 
 def _arteries(phantom: Phantom, protocol: MriProtocol) -> Float32 | None:
