@@ -19,12 +19,12 @@ MOST = SIDE - 2  # parts of a voxel along an axis, at most
 
 @numba.njit(nogil=True)
 def _splits(steps, axis):
-    """How often a voxel is split along an axis: into pieces of at most 1.5 lattice steps.
+    """How often a voxel is split along an axis: above 1.5 lattice steps into pieces of one at most.
 
     A voxel longer than the lattice step holds more of the surface than one plane can tell.
     """
     length = np.sqrt(steps[0, axis] ** 2 + steps[1, axis] ** 2 + steps[2, axis] ** 2)
-    return min(MOST, max(1, int(np.ceil(length / 1.5 - 1e-9))))
+    return 1 if length < 1.5 + 1e-9 else min(MOST, int(np.ceil(length - 1e-9)))
 
 
 @numba.njit(nogil=True)

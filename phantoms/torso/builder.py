@@ -43,6 +43,9 @@ SCAN_RANGES_MM: Mapping[str, tuple[float, float]] = {
     "pelvis": (-478.0, -225.0),
     "torso": (-478.0, 176.0),
 }
+# What only a body with hanging arms shows, since it has a longer neck.
+HANGING_ONLY = ("arm_flexors", "arm_extensors", "vertebra_C4", "vertebra_C5", "vertebra_C6",
+                "disc_C4", "disc_C5", "disc_C6")  # fmt: skip
 CHEST_FROM_MM = -100.0  # a body that reaches higher shows lungs and heart
 NECK_FROM_MM, NECK_TOP_MM = 180.0, 236.0  # a body that reaches the neck shows it up to C4 where the arms hang
 PELVIS_FROM_MM = -240.0  # one that reaches lower shows hip bones
@@ -217,4 +220,5 @@ def individual_structures(body: str, spec: Mapping[str, Any]) -> tuple[Structure
         elif one.name == "thymus":
             one = replace(one, mixture=(("adipose", float(spec["thymus_fat"])),))
         made.append(one)
+    made = [one for one in made if placed.arms_down or not one.name.startswith(HANGING_ONLY)]
     return tuple(one for one in made if implants.present(one, spec))

@@ -49,8 +49,9 @@ def sensitometry():
 def test_an_insert_has_the_hu_of_its_material(sensitometry, insert):
     structure = next(s for s in CTP404.structures() if s.name == f"ctp404_{insert}")
     at = CTP404.build(SOMEONE, {}).landmarks[insert]
-    expected = structure_hu(structure, 120.0, "none")
-    assert inside(sensitometry, at, 3.5, 6.0).mean() == pytest.approx(expected, abs=2.5)
+    # Module and bowtie harden the beam as 18 to 24 cm of water do.
+    low, high = sorted(structure_hu(structure, 120.0, "none", water_cm) for water_cm in (18.0, 24.0))
+    assert low - 2.5 <= inside(sensitometry, at, 3.5, 6.0).mean() <= high + 2.5
 
 
 # Nominal values of the module's inserts, as given for analysis programs; tolerance as in acceptance tests.
