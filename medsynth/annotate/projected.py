@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.measure import approximate_polygon, find_contours
 
 from medsynth.annotate.diameters import LEVEL, Axes, recist_axes
 from medsynth.annotate.intensity import SHELL_MM, Intensity, measure_intensity
@@ -160,6 +159,8 @@ class _Window:
 
 def _outline(share: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the longest closed outline (n, 2) of an image (rows, columns) at one half, the first point twice."""
+    from skimage.measure import approximate_polygon, find_contours  # brings all of scipy.signal and scipy.stats
+
     lines = find_contours(np.pad(share, 1), LEVEL)  # type: ignore[no-untyped-call]
     if not lines:
         return np.zeros((0, 2))

@@ -41,11 +41,11 @@ def mass_attenuation(material: Tissue, energies_keV: ArrayLike) -> NDArray[np.fl
     log_energy, log_elements = _elements()
     if energies.size and not (energies.min() >= 10.0 and energies.max() <= 150.0):
         raise RecipeError(expected("energies_keV", (float(energies.min()), float(energies.max())), "in 10..150"))
-    total = np.zeros(energies.shape)
+    total, log_energies = np.zeros(energies.shape), np.log(energies)
     for symbol, mass in material.mass_fractions.items():
         if symbol not in log_elements:
             raise RecipeError(expected(f"element of {material.name}", symbol, f"one of {sorted(log_elements)}"))
-        total += mass * np.exp(np.interp(np.log(energies), log_energy, log_elements[symbol]))
+        total += mass * np.exp(np.interp(log_energies, log_energy, log_elements[symbol]))
     return total
 
 
