@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
-from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
 from medsynth.core.errors import DatasetError, GeometryError, expected
 from medsynth.core.findings import Finding
@@ -21,15 +20,13 @@ from medsynth.core.volume import Volume
 from medsynth.export.colours import Rgb, lesion_colour, structure_colours
 from medsynth.export.dicom.identity import StudyInfo, dicom_uid
 from medsynth.export.dicom.marks import MANUFACTURER, PRIVATE_SCHEME, SERIAL_NUMBER, code_item, finish
+from medsynth.export.dicom.rle import compress
 from medsynth.scene.structure import Code as Snomed
 from medsynth.scene.structure import Laterality, Structure
 
 SegEncoding = Literal["binary", "labelmap"]
 
 _SIDES = {"left": codes.SCT.Left, "right": codes.SCT.Right}
-# One bit a pixel has no lossless codec that viewers share. Label maps shrink some fifty times; of the codecs only
-# RLE is read by DCMTK's segmentation reader (it takes JPEG-LS for lossy) and by validators (no deflated files).
-_SYNTAX = {"binary": ExplicitVRLittleEndian, "labelmap": RLELossless}
 LESION = "lesion_"  # begins the names of lesions' masks, their number follows
 _BODY_STRUCTURE = Snomed("123037004", "Body structure")
 _WHOLES = {"lung": Snomed("39607008", "Lung structure"), "heart": Snomed("80891009", "Heart structure"),
@@ -150,12 +147,15 @@ def _object(images: Sequence[Dataset], pixels: NDArray[np.integer], descriptions
         manufacturer_model_name="medsynth truth",
         software_versions=__version__,
         device_serial_number=SERIAL_NUMBER,
-        transfer_syntax_uid=_SYNTAX[encoding],
         omit_empty_frames=False,  # other readers then give the image's own grid, not a cropped one
         content_label="SYNTHETIC_TRUTH",
         content_description=f"SYNTHETIC {description}",
         series_description=f"SYNTHETIC {description}",
     )
+    # One bit a pixel has no lossless codec that viewers share. Label maps shrink some fifty times; of the codecs only
+    # RLE is read by DCMTK's segmentation reader (it takes JPEG-LS for lossy) and by validators (no deflated files).
+    if encoding == "labelmap":
+        compress(segmentation)
     segmentation.ContentCreatorName = "MEDSYNTH^TRUTH"
     if "PatientOrientation" in images[0]:  # of a projection, which has no other orientation
         segmentation.PatientOrientation = images[0].PatientOrientation
