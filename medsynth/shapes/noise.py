@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from medsynth.core.errors import GeometryError, expected
 from medsynth.shapes.base import Points
-from medsynth.shapes.shape_kernels import evaluate_noise, spline
+from medsynth.shapes.shape_kernels import evaluate_noise, noise_on_axes, spline
 
 TILE = 64  # lattice nodes per axis before the noise repeats
 STEPS_PER_WAVELENGTH = 3.0
@@ -56,11 +56,12 @@ class CoherentNoise:
         self, z_mm: NDArray[np.floating], y_mm: NDArray[np.floating], x_mm: NDArray[np.floating]
     ) -> NDArray[np.float32]:
         """Return the field (nz, ny, nx) at the nodes of a rectilinear lattice; `at` there, one axis at a time."""
-        values = _tile(self.seed)
-        for axis, positions in enumerate((z_mm, y_mm, x_mm)):
+        cells, weights = [], []
+        for positions in (z_mm, y_mm, x_mm):
             u = np.asarray(positions, np.float64) * (STEPS_PER_WAVELENGTH / self.wavelength_mm)
             cell = np.floor(u).astype(np.int64)
-            weights = np.stack(spline(u - cell)).astype(np.float32)
-            shape = [-1 if a == axis else 1 for a in range(3)]
-            values = sum(weights[n].reshape(shape) * np.take(values, (cell + n) % TILE, axis) for n in range(4))
-        return np.ascontiguousarray(values)
+            cells.append(cell % TILE)
+            weights.append(np.stack(spline(u - cell), axis=1).astype(np.float32))
+        out = np.empty([len(cell) for cell in cells], np.float32)
+        noise_on_axes(_tile(self.seed), *cells, *weights, out)
+        return out

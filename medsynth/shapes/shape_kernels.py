@@ -252,6 +252,31 @@ def evaluate_noise(tile, points, scale, out):
 
 
 @numba.njit(cache=True, nogil=True)
+def noise_on_axes(tile, kz, ky, kx, wz, wy, wx, out):
+    """Write the tricubic B-spline values of a periodic tile at the nodes of a rectilinear lattice, axis by axis.
+
+    kz, ky, kx : first of the four tile nodes of each lattice node. wz, wy, wx : (n, 4) float32 weights.
+    """
+    size = tile.shape[0]
+    plane, line = np.empty((size, size), np.float32), np.empty(size, np.float32)
+    for k in range(len(kz)):
+        a, b, c, d = kz[k], (kz[k] + 1) % size, (kz[k] + 2) % size, (kz[k] + 3) % size
+        for y in range(size):
+            for x in range(size):
+                plane[y, x] = (wz[k, 0] * tile[a, y, x] + wz[k, 1] * tile[b, y, x] + wz[k, 2] * tile[c, y, x]
+                               + wz[k, 3] * tile[d, y, x])
+        for j in range(len(ky)):
+            a, b, c, d = ky[j], (ky[j] + 1) % size, (ky[j] + 2) % size, (ky[j] + 3) % size
+            for x in range(size):
+                line[x] = (wy[j, 0] * plane[a, x] + wy[j, 1] * plane[b, x] + wy[j, 2] * plane[c, x]
+                           + wy[j, 3] * plane[d, x])
+            for i in range(len(kx)):
+                x = kx[i]
+                out[k, j, i] = (wx[i, 0] * line[x] + wx[i, 1] * line[(x + 1) % size] + wx[i, 2] * line[(x + 2) % size]
+                                + wx[i, 3] * line[(x + 3) % size])
+
+
+@numba.njit(cache=True, nogil=True)
 def rank_rivals(field, bias, number, nearest, second, winner):
     """Note field - bias among the two nearest seen so far, and whose the nearest is; flat arrays, in place."""
     for n in range(field.shape[0]):
