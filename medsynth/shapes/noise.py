@@ -63,5 +63,6 @@ class CoherentNoise:
             cells.append(cell % TILE)
             weights.append(np.stack(spline(u - cell), axis=1).astype(np.float32))
         out = np.empty([len(cell) for cell in cells], np.float32)
-        noise_on_axes(_tile(self.seed), *cells, *weights, out)
+        (kz, ky, kx), (wz, wy, wx) = cells, weights
+        noise_on_axes(_tile(self.seed), kz, ky, kx, wz, wy, wx, out)
         return out
