@@ -246,7 +246,7 @@ def start(recipe, count: int, out: Path, workers: int) -> subprocess.Popen[bytes
 
 
 def wait_for_cases(folder: Path, count: int, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
+    for _ in range(2400):  # a busy machine that compiles first
         if len(case_names(folder)) >= count:
             return
         assert process.poll() is None, (folder.parent / "errors.txt").read_text()
