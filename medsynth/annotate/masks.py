@@ -9,13 +9,10 @@ from numpy.typing import NDArray
 
 from medsynth.core.errors import RecipeError, expected
 from medsynth.core.grid import Grid
+from medsynth.scene.extent import Index, box_on, lesion_bounds_mm
 from medsynth.scene.lesion_parts import FIRST_LESION_LABEL, part_labels
 from medsynth.scene.phantom import Phantom
 from medsynth.scene.structure import Lesion
-from medsynth.shapes.base import Box, Shape
-from medsynth.shapes.tubes import Tubes
-
-Index = tuple[int, int, int]
 
 
 def lesion_instances(phantom: Phantom, lesions: Sequence[Lesion]) -> NDArray[np.uint16]:
@@ -77,31 +74,6 @@ def crop(phantom: Phantom, low_kji: Index, high_kji: Index) -> Phantom:
                    phantom.fraction[at], phantom.texture[at], phantom.structures)
 
 
-def shape_bounds_mm(shape: Shape | Tubes) -> Box:
-    """Return the LPS box of a shape or of tubes."""
-    if not isinstance(shape, Tubes):
-        return shape.bounds_mm()
-    walls = 0.0 if shape.walls_mm is None else shape.walls_mm[:, None]
-    ends = np.concatenate([shape.starts_mm, shape.ends_mm])
-    radii = np.concatenate([shape.start_radii_mm[:, None] + walls, shape.end_radii_mm[:, None] + walls])
-    return tuple((ends - radii).min(0).tolist()), tuple((ends + radii).max(0).tolist())
-
-
-def lesion_bounds_mm(lesion: Lesion) -> Box:
-    """Return the LPS box of everything the lesion paints."""
-    boxes = np.array([shape_bounds_mm(paint.shape) for paint in lesion.paints])
-    return tuple(boxes[:, 0].min(0).tolist()), tuple(boxes[:, 1].max(0).tolist())
-
-
 def lesion_box(lesion: Lesion, grid: Grid, margin_mm: float = 0.0) -> tuple[Index, Index] | None:
     """Return the voxel box (low, high) of the lesion on the grid, or None when it lies outside."""
-    low, high = lesion_bounds_mm(lesion)
-    corners = [[(low, high)[a][0], (low, high)[b][1], (low, high)[c][2]]
-               for a in (0, 1) for b in (0, 1) for c in (0, 1)]
-    index = grid.index_kji(corners)
-    margin = margin_mm / np.asarray(grid.spacing_mm) + 1
-    first = np.clip(np.floor(index.min(0) - margin), 0, grid.shape_kji).astype(int)
-    last = np.clip(np.ceil(index.max(0) + margin) + 1, 0, grid.shape_kji).astype(int)
-    if np.any(last <= first):
-        return None
-    return tuple(first.tolist()), tuple(last.tolist())
+    return box_on(grid, lesion_bounds_mm(lesion), margin_mm)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from medsynth.annotate.diameters import LEVEL, Axes, axis_ratio, largest_diameter_mm, recist_axes
 from medsynth.annotate.intensity import SHELL_MM, Intensity, measure_intensity
-from medsynth.annotate.lung import nodule_attributes
 from medsynth.annotate.masks import crop, filled_box, lesion_box
 from medsynth.annotate.projected import measure_shadow
 from medsynth.annotate.record import LesionRecord, PartRecord, Point, ShadowRecord
@@ -21,7 +20,7 @@ from medsynth.core.grid import Grid
 from medsynth.scene.acquired import Acquired
 from medsynth.scene.lesion_parts import part_labels
 from medsynth.scene.phantom import Phantom
-from medsynth.scene.structure import Lesion, Scene, organ_labels
+from medsynth.scene.structure import Lesion, Measured, Scene, organ_labels
 
 Fraction = NDArray[np.float32]
 Source = Literal["image", "shape"]
@@ -47,10 +46,13 @@ def measure_lesion(acquired: Acquired, lesion: Lesion, scene: Scene) -> LesionRe
     seen = whole.any() and not flat
     centre = _centre_mm(whole, here.phantom.grid) if seen else _centre_mm(whole_fine, fine.grid)
     attributes: dict[str, Any] = dict(lesion.attributes)
-    if lesion.kind == "lung_nodule" and hu:  # the scales are those of CT
-        attributes = nodule_attributes(attributes, mean_mm=size.axes.mean_mm, solid_mean_mm=size.solid_mean_mm or 0.0,
-                                       cnr=shown.cnr, axis_ratio=size.axis_ratio)
     host, axes, in_hu = scene.structure(lesion.host), size.axes, shown if hu else Intensity()
+    parts = _parts(acquired, here, fine, labels, true_ml)
+    if lesion.classify is not None:
+        attributes |= lesion.classify(Measured(
+            true_ml, axes.long_mm, axes.short_mm, axes.mean_mm, size.largest_mm, size.solid_mean_mm or 0.0,
+            size.axis_ratio, in_hu.mean, in_hu.contrast, shown.cnr,
+            {part: record.true_volume_ml for part, record in parts.items()}))
     return LesionRecord(
         number=lesion.number, kind=lesion.kind, type=str(attributes.get("type", lesion.kind)),
         code=(lesion.code.value, lesion.code.meaning), host=host.name, host_code=(host.code.value, host.code.meaning),
@@ -64,7 +66,7 @@ def measure_lesion(acquired: Acquired, lesion: Lesion, scene: Scene) -> LesionRe
         box_kji=_box_kji(whole, here.low) if seen else None, box_mm=_box_mm(whole_fine, fine.grid),
         mean_hu=in_hu.mean, sd_hu=in_hu.sd, surroundings_mean_hu=in_hu.around_mean, surroundings_sd_hu=in_hu.around_sd,
         contrast_hu=in_hu.contrast, cnr=shown.cnr, twin_contrast_hu=in_hu.twin_contrast,
-        parts=_parts(acquired, here, fine, labels, true_ml), attributes=attributes, spec=dict(lesion.spec),
+        parts=parts, attributes=attributes, spec=dict(lesion.spec),
         signal=None if hu else shown, shadow=shadow, projected=flat)
 
 
@@ -120,9 +122,10 @@ def _size(fine: Phantom, here: Phantom | None, labels: Mapping[str, int], number
 
 
 def _intensity(acquired: Acquired, here: _Crop, whole: Fraction, lesion: Lesion) -> Intensity:
-    organ = organ_labels(acquired.healthy.structures)
-    host = next(s.label for s in acquired.healthy.structures if s.name == lesion.host)
-    in_host = (organ[acquired.healthy.labels[here.at]] == host) & (acquired.healthy.fraction[here.at] == 0)
+    beside = acquired.beside
+    organ = organ_labels(beside.structures)
+    host = next(s.label for s in beside.structures if s.name == lesion.host)
+    in_host = (organ[beside.labels[here.at]] == organ[host]) & (beside.fraction[here.at] == 0)
     twin = None if acquired.twin is None else acquired.twin.array[here.at]
     return measure_intensity(acquired.image.array[here.at], whole, in_host, acquired.phantom.grid.spacing_mm, twin)
 

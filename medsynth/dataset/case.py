@@ -125,7 +125,7 @@ def _annotated(seed: Seed, index: int, scene: Scene, lesions: tuple[Lesion, ...]
     return Case(
         index=index, seed=seed, subject=scene.subject, scene=scene, lesions=lesions,
         images={name: one.image for name, one in acquired.items()},
-        labels={name: Volume(one.healthy.organ_image(), one.image.grid, "label")
+        labels={name: Volume(one.beside.organ_image(), one.image.grid, "label")
                 for name, one in acquired.items() if one.projection is None},
         masks={name: ProjectionMasks(one.projection, one.image.grid)
                for name, one in acquired.items() if one.projection is not None},

@@ -131,7 +131,7 @@ def lesion_truth(phantom: Phantom, lesions: Sequence[Lesion]) -> tuple[Volume, V
     Returns
     -------
     fraction : uint8, 255 = all of it. Pleural tags belong to the body, here as in the lesion image.
-    parts : uint16, ten times the lesion's number plus the part (see `PART_INDEX`), 0 outside.
+    parts : uint16, twenty times the lesion's number plus the part (see `PART_INDEX`), 0 outside.
     """
     part = np.zeros(65536, np.uint16)
     for lesion in lesions:

@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from pydantic import BaseModel
 
 from medsynth.core.errors import RecipeError, expected
-from medsynth.lesions import lung_nodule
+from medsynth.lesions.family import Family
+from medsynth.lesions.lung_nodule import FAMILY as LUNG_NODULE
 from medsynth.scene.structure import Lesion, Scene
 
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """A lesion family and its two halves, SAMPLE and BUILD.
-
-    Attributes
-    ----------
-    description : one line for lists.
-    options : checks what a recipe says.
-    sample_specs : (options, scene, *, rng, taken) -> specs of JSON values; each has `kind`, `centre_mm`, `reach_mm`.
-    insert : (spec, scene, number) -> Lesion; deterministic.
-    """
-
-    description: str
-    options: type[BaseModel]
-    sample_specs: Callable[..., Sequence[dict[str, Any]]]
-    insert: Callable[[Mapping[str, Any], Scene, int], Lesion]
-
-
-FAMILIES: dict[str, Family] = {
-    "lung_nodule": Family("Lung nodules: solid, part-solid and ground-glass", lung_nodule.LungNoduleOptions,
-                          lung_nodule.sample_specs, lung_nodule.insert),
-}
+FAMILIES: dict[str, Family] = {one.kind: one for one in (
+    LUNG_NODULE,
+)}
 
 
 def family(kind: str) -> Family:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
-from medsynth.core.errors import PlacementError, RecipeError
+from medsynth.core.errors import PlacementError
 from medsynth.lesions.distributions import choose
+from medsynth.lesions.family import Family, checked_spec
 from medsynth.lesions.lung_nodule_options import LungNoduleOptions as LungNoduleOptions
 from medsynth.lesions.lung_nodule_options import LungNoduleSpec as LungNoduleSpec
+from medsynth.lesions.lung_rads import nodule_classes
 from medsynth.lesions.nodule_parts import NoduleParts, build_parts, reach_mm
 from medsynth.lesions.nodule_sites import candidate_sites
 from medsynth.lesions.placement import Ball, keeps_apart, lobe_host
@@ -67,15 +69,12 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
     RecipeError
         If the spec is not one of a lung nodule.
     """
-    try:
-        nodule = LungNoduleSpec.model_validate(spec)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise RecipeError(f"spec of lesion {number}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    nodule = checked_spec(LungNoduleSpec, spec, number)
     parts = build_parts(nodule, lobe_host(scene, nodule.lobe), scene)
     structures, paints = _paints(nodule, parts, scene, number)
-    return Lesion(number, "lung_nodule", NODULE, structures, paints, nodule.lobe, _attributes(nodule),
-                  nodule.model_dump(mode="json"))
+    attributes = _attributes(nodule)
+    return Lesion(number, "lung_nodule", NODULE, structures, paints, nodule.lobe, attributes,
+                  nodule.model_dump(mode="json"), classify=partial(nodule_classes, attributes))
 
 
 def _sample_one(options: LungNoduleOptions, scene: Scene, taken: Sequence[Ball], *,
@@ -221,3 +220,7 @@ def _attributes(spec: LungNoduleSpec) -> dict[str, Any]:
         "lidc_calcification": LIDC_CALCIFICATION[spec.calcification],
         "lidc_lobulation": 1 + round(4 * spec.lobulation), "lidc_spiculation": 1 + round(4 * spec.spiculation),
         "lidc_margin": max(1, LIDC_MARGIN[spec.type] - round(2 * spec.spiculation))}
+
+
+FAMILY = Family("lung_nodule", "Lung nodules: solid, part-solid and ground-glass", LungNoduleOptions, sample_specs,
+                insert, ("thorax", "torso"))

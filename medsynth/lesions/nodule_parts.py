@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from medsynth.core.grid import Matrix3, Vector
+from medsynth.core.grid import Vector
 from medsynth.core.seed import Seed
+from medsynth.lesions.form import turn_of
 from medsynth.lesions.lung_nodule_options import LungNoduleSpec
 from medsynth.lesions.placement import nearest_surface_point
 from medsynth.lesions.star_body import Grains, StarBody, scattered_directions, star_body
@@ -47,14 +48,6 @@ class NoduleParts:
     spicules: Tubes | None
     tag: Tubes | None
     calcium: Shape | None
-
-
-def turn_of(quaternion: tuple[float, float, float, float]) -> Matrix3:
-    """Return the rotation matrix of a quaternion (w, x, y, z) of any length."""
-    w, x, y, z = np.asarray(quaternion) / np.linalg.norm(quaternion)
-    return ((1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
-            (2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
-            (2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)))
 
 
 def volume_mm3(spec: LungNoduleSpec) -> float:

@@ -1,4 +1,7 @@
-"""A scene in another posture: every shape, vessel, landmark and lesion moved by one invertible map of space."""
+"""A scene in another shape: every shape, vessel, landmark and lesion moved by one invertible map of space.
+
+A posture moves the whole body; a lesion's mass effect moves what lies in a box around it.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsynth.core.errors import RecipeError, expected
+from medsynth.scene.extent import lattice_step_mm, shape_bounds_mm
 from medsynth.scene.posture_kernels import pull_back
-from medsynth.scene.rasterize import lattice_step_mm
-from medsynth.scene.structure import Lesion, Paint, Posture, Scene
-from medsynth.shapes.base import Shape
+from medsynth.scene.structure import Lesion, Paint, Posture, Push, Scene
+from medsynth.shapes.base import Box, Shape
 from medsynth.shapes.lattice import Lattice
 from medsynth.shapes.sampled import SampledShape, sample
 from medsynth.shapes.tubes import Tubes
-from medsynth.shapes.warp import Warp
+from medsynth.shapes.warp import Composed, Warp
 
 # A map that presses one axis together makes walls thinner there: the moved shape's lattice is finer than its own.
 FINER = 0.75
 BACK_STEP_MM = 2.0  # where the inverse map is asked; between, it is smooth
-MARGIN_MM = 6.0  # kept around the posture's box
+MARGIN_MM = 6.0  # kept around the box
 LONGEST_CAPSULE_MM = 3.0  # a capsule is moved by its ends; longer ones are cut first, so that they bend with the map
 
 
@@ -40,7 +43,7 @@ def posed(scene: Scene, lesions: Sequence[Lesion], name: str) -> tuple[Scene, tu
     if name not in scene.postures:
         raise RecipeError(expected(f"posture of body {scene.body!r}", name, f"one of {sorted(scene.postures)}"))
     posture = scene.postures[name]
-    move = _Mover(posture)
+    move = Mover(posture.warp, posture.bounds_mm)
     moved = replace(
         scene,
         paints=tuple(move.paint(paint) for paint in scene.paints),
@@ -51,7 +54,47 @@ def posed(scene: Scene, lesions: Sequence[Lesion], name: str) -> tuple[Scene, tu
         scan_range_mm=dict.fromkeys(scene.scan_range_mm, (posture.bounds_mm[0][2], posture.bounds_mm[1][2])),
         postures={},
     )
-    return moved, tuple(replace(one, paints=tuple(move.paint(p) for p in one.paints)) for one in lesions)
+    return moved, tuple(_moved_lesion(one, move) for one in lesions)
+
+
+def pushed(scene: Scene, pushes: Sequence[Push], box: Box) -> Scene:
+    """Return the scene beside masses that push, as far as `box` reaches: paints that do not touch it are left out.
+
+    Fields, vessels and landmarks stay those of the healthy body.
+    """
+    move = Mover(Composed(tuple(push.warp for push in pushes)), box)
+    low, high = np.asarray(box)
+    reach = move.warp.reach_mm + MARGIN_MM
+    near = [paint for paint in scene.paints if touches(paint, low - reach, high + reach)]
+    return replace(scene, paints=tuple(move.paint(paint) for paint in near))
+
+
+def displaced(lesions: Sequence[Lesion]) -> tuple[Lesion, ...]:
+    """Return the lesions where the mass effects of the others take them; each one's own paints lie right already."""
+    found = []
+    for one in lesions:
+        pushes = [push for other in lesions if other is not one for push in other.pushes]
+        boxes = [np.asarray(shape_bounds_mm(paint.shape)) for paint in (*one.paints, *one.changes)]
+        low, high = np.min([b[0] for b in boxes], axis=0), np.max([b[1] for b in boxes], axis=0)
+        pushes = [p for p in pushes if np.all(low < p.bounds_mm[1]) and np.all(high > p.bounds_mm[0])]
+        if pushes:
+            warp = Composed(tuple(push.warp for push in pushes))
+            box = tuple((low - warp.reach_mm).tolist()), tuple((high + warp.reach_mm).tolist())
+            one = _moved_lesion(one, Mover(warp, box))
+        found.append(one)
+    return tuple(found)
+
+
+def touches(paint: Paint, low_mm: NDArray[np.float64], high_mm: NDArray[np.float64]) -> bool:
+    """Tell whether what a paint covers comes into a box."""
+    first, last = np.asarray(shape_bounds_mm(paint.shape))
+    swell = max(0.0, -paint.layers[0].inset_mm)
+    return bool(np.all(first - swell < high_mm) and np.all(last + swell > low_mm))
+
+
+def _moved_lesion(one: Lesion, move: Mover) -> Lesion:
+    paints, changes = (tuple(move.paint(paint) for paint in paints) for paints in (one.paints, one.changes))
+    return replace(one, paints=paints, changes=changes)
 
 
 def moved_point(point_mm: tuple[float, float, float], warp: Warp) -> tuple[float, float, float]:
@@ -87,15 +130,17 @@ def moved_tubes(tubes: Tubes, warp: Warp) -> Tubes:
 
 
 @dataclass(frozen=True, eq=False)
-class _Mover:
-    """Moves shapes, as far as the posture's box reaches."""
+class Mover:
+    """Moves shapes by a warp, as far as a box reaches (LPS, in the moved body)."""
 
-    posture: Posture
+    warp: Warp
+    bounds_mm: Box
     _done: dict[int, tuple[Shape, SampledShape]] = field(default_factory=dict)
 
     def paint(self, paint: Paint) -> Paint:
+        """Return the painting step after the warp."""
         if isinstance(paint.shape, Tubes):
-            return replace(paint, shape=moved_tubes(paint.shape, self.posture.warp))
+            return replace(paint, shape=moved_tubes(paint.shape, self.warp))
         return replace(paint, shape=self.shape(paint.shape, paint.lattice_mm), lattice_mm=0.0)
 
     def shape(self, shape: Shape, lattice_mm: float = 0.0) -> SampledShape:
@@ -106,10 +151,10 @@ class _Mover:
 
     @cached_property
     def _back(self) -> tuple[Lattice, NDArray[np.float32]]:
-        """The inverse displacement, (3, z, y, x) mm, at the nodes of a lattice over the posture's box."""
-        low, high = (np.asarray(end) for end in self.posture.bounds_mm)
+        """The inverse displacement, (3, z, y, x) mm, at the nodes of a lattice over the box."""
+        low, high = (np.asarray(end) for end in self.bounds_mm)
         lattice = Lattice(tuple((low - MARGIN_MM).tolist()), tuple((high + MARGIN_MM).tolist()), BACK_STEP_MM)
-        moves = self.posture.warp.inverse_displacement_mm(lattice.points_mm)
+        moves = self.warp.inverse_displacement_mm(lattice.points_mm)
         return lattice, np.ascontiguousarray(np.moveaxis(moves, -1, 0), np.float32)
 
     def _moved(self, own: SampledShape) -> SampledShape:
@@ -126,18 +171,18 @@ class _Mover:
         return SampledShape(values, tuple((first * step).tolist()), step, owner if has_owner else None)
 
     def _box(self, own: SampledShape, step: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the first and last node of a lattice over the moved inside, as far as the posture's box reaches."""
+        """Return the first and last node of a lattice over the moved inside, as far as the box reaches."""
         near = np.argwhere(own.values_mm[::2, ::2, ::2] < 3.0 * own.step_mm)[:, ::-1]
         if len(near) == 0:
             near = np.zeros((1, 3), np.int64)
         near = near[:: max(1, len(near) // 50_000)]
         points = np.asarray(own.origin_mm) + 2 * near * own.step_mm
-        points = points + self.posture.warp.displacement_mm(points)
+        points = points + self.warp.displacement_mm(points)
         margin = 6.0 * own.step_mm
-        low, high = (np.asarray(end) for end in self.posture.bounds_mm)
+        low, high = (np.asarray(end) for end in self.bounds_mm)
         low = np.clip(points.min(0) - margin, low - MARGIN_MM, high)
         high = np.clip(points.max(0) + margin, low + 2 * step, high + MARGIN_MM)
         return np.floor(low / step).astype(np.int64), np.ceil(high / step).astype(np.int64)
 
 
-__all__ = ["Posture", "moved_point", "moved_tubes", "posed"]
+__all__ = ["Mover", "Posture", "displaced", "moved_point", "moved_tubes", "posed", "pushed", "touches"]

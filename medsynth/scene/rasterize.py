@@ -11,18 +11,23 @@ from numpy.typing import NDArray
 from medsynth.core.errors import GeometryError
 from medsynth.core.grid import Grid
 from medsynth.core.seed import Seed
+from medsynth.scene.extent import box_on, lattice_step_mm
 from medsynth.scene.field_kernels import paint_field
 from medsynth.scene.phantom import Phantom
-from medsynth.scene.structure import Lesion, Paint, Scene, Structure, organ_labels
+from medsynth.scene.posture import displaced, pushed, touches
+from medsynth.scene.structure import Lesion, Paint, Push, Scene, Structure, organ_labels
 from medsynth.scene.texture_kernels import fill_texture
 from medsynth.scene.tube_kernels import PATTERNS, SAMPLES, TUBE_BLOCK, bin_capsules, paint_capsules
-from medsynth.shapes.base import Shape
+from medsynth.shapes.base import Box
 from medsynth.shapes.brick_kernels import BRICK
 from medsynth.shapes.noise import STEPS_PER_WAVELENGTH, TILE, CoherentNoise
 from medsynth.shapes.sampled import SampledShape, sample
 from medsynth.shapes.tubes import Tubes
+from medsynth.shapes.warp import Composed
 
 TEXTURE_OVERSAMPLING = 2
+STILL_MM = 0.01  # what a mass effect moves less than this stays as it was
+STILL_STEP_MM = 3.0  # how closely that is asked
 
 
 def rasterize(scene: Scene, grid: Grid) -> Phantom:
@@ -38,23 +43,83 @@ def rasterize(scene: Scene, grid: Grid) -> Phantom:
     return phantom
 
 
-def add_lesions(phantom: Phantom, lesions: Sequence[Lesion], *, texture_seed: int = 0) -> Phantom:
-    """Return a copy of `phantom` with the lesions painted in; voxels outside their boxes are untouched."""
+def with_lesions(healthy: Phantom, scene: Scene, lesions: Sequence[Lesion]) -> tuple[Phantom, Phantom]:
+    """Return the body with its lesions, and the anatomy beside them: displaced and changed, but without the lesions.
+
+    Voxels that no lesion reaches (see `lesion_reach_mm`) are those of `healthy`; the anatomy is `healthy` itself where
+    no lesion pushes or changes anything.
+
+    Parameters
+    ----------
+    healthy : `scene` on its grid.
+    """
+    lesions = displaced(lesions)
+    anatomy = healthy
+    if any(lesion.pushes or lesion.changes for lesion in lesions):
+        anatomy = _copy(healthy, healthy.structures)
+        _push(anatomy, scene, [push for lesion in lesions for push in lesion.pushes])
+        tables = _tables(anatomy.structures)
+        before = _copy(anatomy, anatomy.structures)
+        for lesion in lesions:
+            for paint in lesion.changes:
+                _paint(anatomy, paint, tables)
+        _texture(anatomy, scene.structures, scene.texture_seed, before)
     parts = tuple(s for lesion in lesions for s in lesion.structures)
-    copy = Phantom(
-        phantom.grid,
-        phantom.labels.copy(),
-        phantom.neighbour.copy(),
-        phantom.fraction.copy(),
-        phantom.texture.copy(),
-        phantom.structures + parts,
-    )
-    tables = _tables(copy.structures)
+    ill = _copy(anatomy, anatomy.structures + parts)
+    tables = _tables(ill.structures)
     for lesion in lesions:
         for paint in lesion.paints:
-            _paint(copy, paint, tables)
-    _texture(copy, parts, texture_seed, phantom)
-    return copy
+            _paint(ill, paint, tables)
+    _texture(ill, parts, scene.texture_seed, anatomy)
+    return ill, anatomy
+
+
+def _copy(phantom: Phantom, structures: tuple[Structure, ...]) -> Phantom:
+    return Phantom(phantom.grid, phantom.labels.copy(), phantom.neighbour.copy(), phantom.fraction.copy(),
+                   phantom.texture.copy(), structures)
+
+
+def _push(phantom: Phantom, scene: Scene, pushes: Sequence[Push]) -> None:
+    """Voxelise the displaced body anew where something moves."""
+    for group in _overlapping(pushes):
+        ends = np.array([push.bounds_mm for push in group])
+        box: Box = tuple(ends[:, 0].min(0).tolist()), tuple(ends[:, 1].max(0).tolist())
+        on_grid = box_on(phantom.grid, box)
+        if on_grid is None:
+            continue
+        part = phantom.grid.crop(*on_grid)
+        corners = part.corners_mm()
+        around: Box = tuple(corners.min(0).tolist()), tuple(corners.max(0).tolist())
+        moved, moves = rasterize(pushed(scene, group, around), part), _moving(part, group)
+        at = tuple(slice(a, b) for a, b in zip(*on_grid, strict=True))
+        for name in ("labels", "neighbour", "fraction", "texture"):
+            np.copyto(getattr(phantom, name)[at], getattr(moved, name), where=moves)
+
+
+def _moving(grid: Grid, pushes: Sequence[Push]) -> NDArray[np.bool_]:
+    """Return where a grid's voxels come from elsewhere: the others keep what they were, bit for bit."""
+    strides = [max(1, int(STILL_STEP_MM / spacing)) for spacing in grid.spacing_mm]
+    k, j, i = (np.arange(0, n + stride, stride) for n, stride in zip(grid.shape_kji, strides, strict=True))
+    points = grid.world_mm(np.stack(np.meshgrid(k, j, i, indexing="ij"), axis=-1))
+    warp = Composed(tuple(push.warp for push in pushes))
+    moves = np.linalg.norm(warp.inverse_displacement_mm(points), axis=-1).astype(np.float32)
+    for axis, (count, stride) in enumerate(zip(grid.shape_kji, strides, strict=True)):
+        at = np.arange(count) / stride
+        low, share = at.astype(int), (at % 1).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
+        moves = (1 - share) * moves.take(low, axis) + share * moves.take(low + 1, axis)
+    return moves > STILL_MM
+
+
+def _overlapping(pushes: Sequence[Push]) -> list[list[Push]]:
+    """Return the pushes in groups whose boxes touch: each group is voxelised once."""
+    groups: list[list[Push]] = []
+    for push in pushes:
+        low, high = np.asarray(push.bounds_mm)
+        near = [group for group in groups
+                if any(np.all(low < one.bounds_mm[1]) and np.all(high > one.bounds_mm[0]) for one in group)]
+        groups = [group for group in groups if group not in near]
+        groups.append([*(one for group in near for one in group), push])
+    return groups
 
 
 def _empty(grid: Grid, structures: tuple[Structure, ...]) -> Phantom:
@@ -82,7 +147,9 @@ def _paint(phantom: Phantom, paint: Paint, tables: Tables) -> None:
     organ, material = tables
     if isinstance(paint.shape, Tubes):
         _paint_tubes(phantom, paint.shape, paint, over, organ, material)
-    else:
+        return
+    corners = phantom.grid.corners_mm()
+    if isinstance(paint.shape, SampledShape) or touches(paint, corners.min(0), corners.max(0)):
         field = sample(paint.shape, paint.lattice_mm or lattice_step_mm(paint.shape))
         _paint_field(phantom, field, paint, over, organ, material)
 
@@ -93,12 +160,6 @@ def _materials(structures: tuple[Structure, ...]) -> NDArray[np.uint16]:
     for s in structures:
         table[s.label] = numbers.setdefault((s.tissue, s.mixture, s.enhancement), len(numbers) + 1)
     return table
-
-
-def lattice_step_mm(shape: Shape) -> float:
-    """Return the lattice step that resolves a smooth shape of this size: a 24th of its smallest extent, 0.2-3 mm."""
-    low, high = shape.bounds_mm()
-    return float(np.clip((np.asarray(high) - np.asarray(low)).min() / 24, 0.2, 3.0))
 
 
 def _lattice_map(grid: Grid, field: SampledShape) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

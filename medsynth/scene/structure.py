@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -107,6 +107,47 @@ class Paint:
 
 
 @dataclass(frozen=True, eq=False)
+class Push:
+    """A mass effect: what a lesion does to the shape of what is around it.
+
+    Attributes
+    ----------
+    warp : takes every point of the healthy body to where it lies beside the lesion.
+    bounds_mm : LPS box outside which nothing moves.
+    """
+
+    warp: Warp
+    bounds_mm: Box
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was measured of a lesion in one image, for its family to say what readers would call it.
+
+    Attributes
+    ----------
+    volume_ml, long_axis_mm, short_axis_mm, mean_diameter_mm, max_diameter_mm : of the whole lesion, without thin parts.
+    solid_mean_mm : mean diameter of its solid part, 0 without one.
+    axis_ratio : smallest over largest principal axis, 0..1.
+    mean_hu, contrast_hu : None where the image has no HU.
+    cnr : contrast-to-noise ratio in this image; None where there are no surroundings.
+    parts_ml : volume of each part.
+    """
+
+    volume_ml: float
+    long_axis_mm: float
+    short_axis_mm: float
+    mean_diameter_mm: float
+    max_diameter_mm: float
+    solid_mean_mm: float
+    axis_ratio: float
+    mean_hu: float | None
+    contrast_hu: float | None
+    cnr: float | None
+    parts_ml: Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False)
 class Lesion:
     """An inserted lesion: its parts, how to paint them, and the spec that rebuilds it.
 
@@ -117,6 +158,9 @@ class Lesion:
     structures : its parts, each with a label of its own above every anatomical one.
     paints : painting steps, applied after the anatomy, in order.
     host : name of the structure it grows in.
+    pushes : how it moves the anatomy, before anything of it is painted. Its own paints lie where they end up.
+    changes : painting steps with anatomical labels, before its paints: a duct that it dilates, say.
+    classify : tells from measurements what readers would call it; what it returns joins the attributes.
     attributes : what its family tells about it beyond measurements (JSON values).
     spec : the plain numbers that rebuild it (JSON values).
     """
@@ -129,6 +173,9 @@ class Lesion:
     host: str
     attributes: Mapping[str, Any]
     spec: Mapping[str, Any]
+    pushes: tuple[Push, ...] = ()
+    changes: tuple[Paint, ...] = ()
+    classify: Callable[[Measured], Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True, eq=False)

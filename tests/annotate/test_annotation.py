@@ -16,7 +16,7 @@ from medsynth.core.seed import Seed
 from medsynth.core.volume import Volume
 from medsynth.lesions.lung_nodule import LungNoduleOptions, insert, sample_specs
 from medsynth.scene.acquired import Acquired
-from medsynth.scene.rasterize import add_lesions, rasterize
+from medsynth.scene.rasterize import rasterize, with_lesions
 from tests.lesions.lungs import lungs_scene
 
 HU = {0: -1000.0, 1: 40.0, 30: 45.0, **dict.fromkeys(range(11, 16), -850.0)}
@@ -31,7 +31,7 @@ def scene():
 def ideal_image(phantom, noise_hu=0.0):
     table = np.zeros(65536)
     for s in phantom.structures:
-        table[s.label] = HU[s.label] if s.label in HU else PART_HU[s.label % 10]
+        table[s.label] = HU[s.label] if s.label in HU else PART_HU[s.label % 20]
     table[0] = -1000
     f = phantom.fraction / 255.0
     noise = noise_hu * Seed(8).rng().standard_normal(f.shape)
@@ -41,7 +41,7 @@ def ideal_image(phantom, noise_hu=0.0):
 def acquire(scene, lesions, spacing=(1.5, 1.0, 1.0), noise_hu=0.0):
     grid = Grid.covering((-140.0, -90.0, -118.0), (140.0, 90.0, 118.0), spacing)
     healthy = rasterize(scene, grid)
-    phantom = add_lesions(healthy, lesions) if lesions else healthy
+    phantom = with_lesions(healthy, scene, lesions)[0] if lesions else healthy
     scanner = ScannerRecord("CT", "test", {}, (-600.0, 1500.0))
     return Acquired(Volume(ideal_image(phantom, noise_hu), grid, "HU"), phantom, healthy,
                     Volume(ideal_image(healthy, noise_hu), grid, "HU"), scanner, {"kvp": 120})

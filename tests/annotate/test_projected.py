@@ -16,7 +16,7 @@ from medsynth.core.volume import Volume
 from medsynth.lesions.lung_nodule import LungNoduleOptions, insert, sample_specs
 from medsynth.scene.acquired import Acquired
 from medsynth.scene.projection import MASK_MM, Projection, Shadow
-from medsynth.scene.rasterize import add_lesions, rasterize
+from medsynth.scene.rasterize import rasterize, with_lesions
 from tests.lesions.lungs import lungs_scene
 
 RADIUS, PIXEL = 8.0, 0.5
@@ -48,7 +48,7 @@ def shot():
     grid = plane(centre=(centre[0], 100.0, centre[2]))
     voxels = Grid.covering(centre - 20, centre + 20, (2.0, 2.0, 2.0))
     healthy = rasterize(scene, voxels)
-    phantom = add_lesions(healthy, [lesion])
+    phantom = with_lesions(healthy, scene, [lesion])[0]
     shadow = ball(grid, centre)
     half = np.full((120, 80), 30.0, np.float32)
     structures = {lesion.host: Shadow((0, 0), np.full((120, 160), 90.0, np.float32)),

@@ -13,7 +13,7 @@ from medsynth.core.seed import Seed
 from medsynth.lesions.families import build_lesions, sample_lesions
 from medsynth.lesions.lung_nodule import LungNoduleOptions, air_share, insert, sample_specs, solid_mixture
 from medsynth.scene.lesion_parts import part_label, part_labels
-from medsynth.scene.rasterize import add_lesions, rasterize
+from medsynth.scene.rasterize import rasterize, with_lesions
 from medsynth.scene.structure import organ_labels
 from medsynth.tissues.attenuation import linear_attenuation
 from medsynth.tissues.table import tissue
@@ -38,7 +38,7 @@ def fine_grid(spec, voxels=44, margin_mm=2.0):
 def inserted(scene, spec, number=1):
     grid = fine_grid(spec)
     healthy = rasterize(scene, grid)
-    return healthy, add_lesions(healthy, [insert(spec, scene, number)])
+    return healthy, with_lesions(healthy, scene, [insert(spec, scene, number)])[0]
 
 
 def volume_mm3(phantom, *labels):
@@ -189,7 +189,7 @@ def test_a_pleural_tag_reaches_the_pleura_and_is_not_part_of_the_nodule(scene):
     tubes = lesion.paints[-1].shape
     lung = scene.fields["lung_" + spec["lobe"].split("_")[1]]
     assert abs(float(lung.distance_mm(tubes.ends_mm[-1:])[0])) < 1.0
-    phantom = add_lesions(rasterize(scene, fine_grid(spec, margin_mm=16)), [lesion])
+    phantom = with_lesions(rasterize(scene, fine_grid(spec, margin_mm=16)), scene, [lesion])[0]
     assert tag.label not in part_labels(phantom.structures, 1).values()
     assert volume_mm3(phantom, tag.label) > 1.0
 
@@ -293,10 +293,10 @@ def test_parts_have_labels_of_their_own_and_count_to_their_lesion(scene):
     spec = one(scene, types={"part_solid": 1}, spiculation={"probability": 1}, diameter_mm=15)
     _, phantom = inserted(scene, spec, number=7)
     names = {s.name: s.label for s in phantom.structures if s.label >= 20000}
-    assert names["lesion_7"] == 20071
-    assert names["lesion_7_ground_glass"] == 20072
+    assert names["lesion_7"] == 20141
+    assert names["lesion_7_ground_glass"] == 20142
     organ = organ_labels(phantom.structures)
-    assert organ[20072] == organ[20074] == 20071
+    assert organ[20142] == organ[20144] == 20141
 
 
 def test_hu_asked_for_follow_from_the_mixture():

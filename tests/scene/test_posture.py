@@ -10,7 +10,7 @@ import pytest
 from medsynth.core.errors import RecipeError
 from medsynth.core.grid import Grid
 from medsynth.scene.posture import moved_tubes, posed
-from medsynth.scene.rasterize import add_lesions, rasterize
+from medsynth.scene.rasterize import rasterize, with_lesions
 from medsynth.scene.structure import Code, Layer, Lesion, Paint, Posture, Scene, Structure
 from medsynth.scene.subject import Subject
 from medsynth.shapes.primitives import Sphere
@@ -55,8 +55,8 @@ def scene() -> Scene:
 
 
 def seed_lesion() -> Lesion:
-    ball = Paint(Sphere((6.0, 5.0, 10.0), 4.0), (Layer(20011),))
-    return Lesion(1, "ball", CODE, (Structure("lesion_1", 20011, "blood", CODE),), (ball,), "core", {}, {})
+    ball = Paint(Sphere((6.0, 5.0, 10.0), 4.0), (Layer(20021),))
+    return Lesion(1, "ball", CODE, (Structure("lesion_1", 20021, "blood", CODE),), (ball,), "core", {}, {})
 
 
 def test_layers_owners_tubes_landmarks_and_lesions_move_by_the_map_and_keep_their_volume(scene: Scene):
@@ -69,8 +69,8 @@ def test_layers_owners_tubes_landmarks_and_lesions_move_by_the_map_and_keep_thei
     assert volumes["left_half"] == pytest.approx(volumes["right_half"], rel=0.02)
     assert moved.landmarks["top"] == pytest.approx((6.0, 0.0, 10.0))
     assert moved.scan_range_mm == {"all": (-14.0, 14.0)}
-    whole = add_lesions(rasterize(moved, grid), lesions)
-    where = grid.world_mm(np.argwhere(whole.labels == 20011))
+    whole = with_lesions(rasterize(moved, grid), moved, lesions)[0]
+    where = grid.world_mm(np.argwhere(whole.labels == 20021))
     assert where.mean(axis=0) == pytest.approx((12.0, 5.0, 5.0), abs=0.3)
     assert np.ptp(where, axis=0) == pytest.approx((16.0, 8.0, 4.0), abs=1.7)
     # Twice as long, half as far from the middle.

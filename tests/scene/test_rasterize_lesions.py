@@ -7,7 +7,7 @@ import pytest
 
 from medsynth.core.grid import Grid, as_direction
 from medsynth.scene.phantom import TEXTURE_UNIT, Phantom
-from medsynth.scene.rasterize import add_lesions, rasterize
+from medsynth.scene.rasterize import rasterize, with_lesions
 from medsynth.scene.structure import Code, Layer, Lesion, Paint, Scene, Structure, Texture
 from medsynth.scene.subject import Subject
 from medsynth.shapes.primitives import RoundBox, Sphere, rotation
@@ -50,10 +50,11 @@ SPOTTY = Texture(octaves=((6.0, 0.05), (17.0, 0.03)))
 
 
 def test_lesions_touch_nothing_outside_their_box_and_never_the_input():
-    healthy = rasterize(body(SPOTTY, half_mm=15.0), FINE)
+    scene = body(SPOTTY, half_mm=15.0)
+    healthy = rasterize(scene, FINE)
     kept = {name: getattr(healthy, name).copy() for name in ARRAYS}
     one = lesion((3.0, -4.0, 5.0), 5.0)
-    ill = add_lesions(healthy, [one], texture_seed=3)
+    ill = with_lesions(healthy, scene, [one])[0]
     low, high = (np.asarray(b) for b in one.paints[0].shape.bounds_mm())
     points = FINE.points_mm()
     outside = np.any((points < low - 1) | (points > high + 1), axis=-1)
@@ -67,25 +68,28 @@ def test_lesions_touch_nothing_outside_their_box_and_never_the_input():
 
 
 def test_no_lesions_give_an_equal_copy():
-    healthy = rasterize(body(SPOTTY, half_mm=15.0), FINE)
-    same = add_lesions(healthy, [])
+    scene = body(SPOTTY, half_mm=15.0)
+    healthy = rasterize(scene, FINE)
+    same = with_lesions(healthy, scene, [])[0]
     for name in ARRAYS:
         assert np.array_equal(getattr(same, name), getattr(healthy, name))
         assert not np.shares_memory(getattr(same, name), getattr(healthy, name))
 
 
 def test_lesions_added_together_are_those_added_one_by_one():
-    healthy = rasterize(body(SPOTTY, half_mm=15.0), FINE)
+    scene = body(SPOTTY, half_mm=15.0)
+    healthy = rasterize(scene, FINE)
     a, b = lesion((-8.0, 0, 0), 4.0), lesion((8.0, 0, 0), 5.0, number=2)
-    both = add_lesions(healthy, [a, b])
-    in_turn = add_lesions(add_lesions(healthy, [a]), [b])
+    both = with_lesions(healthy, scene, [a, b])[0]
+    in_turn = with_lesions(with_lesions(healthy, scene, [a])[0], scene, [b])[0]
     for name in ARRAYS:
         assert np.array_equal(getattr(both, name), getattr(in_turn, name)), name
 
 
 def test_a_lesion_stays_in_the_labels_it_may_cover():
-    healthy = rasterize(body(SPOTTY, half_mm=15.0), FINE)
-    ill = add_lesions(healthy, [lesion((15.0, 0, 0), 6.0, over=(1,))])
+    scene = body(SPOTTY, half_mm=15.0)
+    healthy = rasterize(scene, FINE)
+    ill = with_lesions(healthy, scene, [lesion((15.0, 0, 0), 6.0, over=(1,))])[0]
     assert ill.volumes_ml()["lesion_1"] == pytest.approx(0.5 * 4 / 3 * np.pi * 0.216, rel=0.03)
     assert not ill.occupancy(60001)[healthy.occupancy(1) == 0].any()
 
@@ -95,7 +99,7 @@ def test_the_texture_of_a_lesion_does_not_keep_that_of_its_host():
     ball = Lesion(
         1, "nodule", Code("2", "y"), (plain,), (Paint(Sphere((0, 0, 0), 8.0), (Layer(60001),)),), "block", {}, {}
     )
-    ill = add_lesions(rasterize(body(SPOTTY), FINE), [ball])
+    ill = with_lesions(rasterize(body(SPOTTY), FINE), body(SPOTTY), [ball])[0]
     assert not ill.texture[ill.labels == 60001].any()
 
 

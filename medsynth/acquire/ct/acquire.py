@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from medsynth.core.grid import Grid
 from medsynth.core.seed import Seed
 from medsynth.scene.acquired import Acquired
 from medsynth.scene.phantom import Phantom
-from medsynth.scene.rasterize import add_lesions, rasterize
+from medsynth.scene.rasterize import rasterize, with_lesions
 from medsynth.scene.structure import Lesion, Scene
 
 FOV_MARGIN_MM = 12.0
@@ -44,20 +45,22 @@ def acquire_ct(scene: Scene, lesions: Sequence[Lesion], protocol: CtProtocol, *,
     grid = scan_grid(scene, protocol)
     whole = with_couch(scene) if protocol.table else scene
 
-    def on(where: Grid) -> tuple[Phantom, Phantom]:
+    def on(where: Grid) -> tuple[Phantom, Phantom, Phantom]:
         healthy = rasterize(whole, where)
-        return (add_lesions(healthy, lesions, texture_seed=scene.texture_seed) if lesions else healthy), healthy
+        ill, anatomy = with_lesions(healthy, whole, lesions) if lesions else (healthy, healthy)
+        return ill, healthy, anatomy
 
-    truth = on(grid)
+    ill, healthy, anatomy = on(grid)
     if protocol.fidelity == "fast":
         from medsynth.acquire.ct.fast import image_phantom
 
-        return image_phantom(*truth, protocol, seed=seed, twin=twin)
+        return replace(image_phantom(ill, healthy, protocol, seed=seed, twin=twin), anatomy=anatomy)
     from medsynth.acquire.ct.physics.images import scan_phantom
 
     wide = body_grid(whole, grid)
-    return scan_phantom(*truth, *(truth if wide is grid else on(wide)), protocol, seed=seed, twin=twin,
-                        progress=progress)
+    seen, bare, _ = (ill, healthy, anatomy) if wide is grid else on(wide)
+    return replace(scan_phantom(ill, healthy, seen, bare, protocol, seed=seed, twin=twin, progress=progress),
+                   anatomy=anatomy)
 
 
 def scan_grid(scene: Scene, protocol: CtProtocol) -> Grid:

@@ -23,7 +23,7 @@ from medsynth.core.seed import Seed
 from medsynth.core.volume import Volume
 from medsynth.scene.acquired import Acquired
 from medsynth.scene.phantom import Phantom
-from medsynth.scene.rasterize import add_lesions, rasterize
+from medsynth.scene.rasterize import rasterize, with_lesions
 from medsynth.scene.structure import Lesion, Scene
 
 Pairs = Mapping[str, tuple[Volume, ScannerRecord]]
@@ -51,15 +51,20 @@ def acquire_mri(scene: Scene, lesions: Sequence[Lesion], protocol: MriProtocol, 
     """
     grid = scan_grid(scene, protocol)
 
-    def on(where: Grid) -> tuple[Phantom, Phantom]:
+    def beside(where: Grid) -> tuple[Phantom, Phantom, Phantom]:
         healthy = rasterize(scene, where)
-        return (add_lesions(healthy, lesions, texture_seed=scene.texture_seed) if lesions else healthy), healthy
+        ill, anatomy = with_lesions(healthy, scene, lesions) if lesions else (healthy, healthy)
+        return ill, healthy, anatomy
 
+    def on(where: Grid) -> tuple[Phantom, Phantom]:
+        ill, healthy, _ = beside(where)
+        return ill, healthy
+
+    phantom, healthy, anatomy = beside(grid)
     if protocol.sequence == "random":
         from medsynth.acquire.mri.random_contrast import acquire_random
 
-        return acquire_random(scene, *on(grid), protocol, seed=seed, twin=twin)
-    phantom, healthy = on(grid)
+        return replace(acquire_random(scene, phantom, healthy, protocol, seed=seed, twin=twin), anatomy=anatomy)
     scan = prepare(scene, phantom, healthy, protocol, seed=seed)
     if protocol.fidelity == "physics":
         from medsynth.acquire.mri.physics import physics_images
@@ -69,7 +74,7 @@ def acquire_mri(scene: Scene, lesions: Sequence[Lesion], protocol: MriProtocol, 
         from medsynth.acquire.mri.fast_images import fast_images
 
         made = fast_images(scan, phantom, healthy, twin=twin, progress=progress)
-    return finished(scan, phantom, healthy, made)
+    return replace(finished(scan, phantom, healthy, made), anatomy=anatomy)
 
 
 def finished(scan: Scan, phantom: Phantom, healthy: Phantom, made: Made) -> Acquired:

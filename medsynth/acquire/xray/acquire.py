@@ -30,7 +30,7 @@ from medsynth.core.seed import Seed
 from medsynth.core.volume import Volume
 from medsynth.scene.acquired import Acquired
 from medsynth.scene.posture import posed
-from medsynth.scene.rasterize import add_lesions, rasterize
+from medsynth.scene.rasterize import rasterize, with_lesions
 from medsynth.scene.structure import Lesion, Posture, Scene
 
 MARGIN_MM = 6.0  # of the voxels beyond the beam
@@ -91,7 +91,7 @@ def acquire_xray(scene: Scene, lesions: Sequence[Lesion], protocol: XrayProtocol
     setup, scene, lesions = _set_up(scene, lesions, protocol, seed)
     grid = beam_grid(scene, setup.stand.geometry, protocol.voxel_mm or protocol.preset.voxel_mm, setup.between_mm)
     healthy = rasterize(scene, grid)
-    phantom = add_lesions(healthy, lesions, texture_seed=scene.texture_seed) if lesions else healthy
+    phantom, anatomy = with_lesions(healthy, scene, lesions) if lesions else (healthy, healthy)
     done(0.3)
     targets = protocol.pairs.targets
     shot = expose(phantom, setup.stand.geometry, setup.technique, setup.detector, seed=seed.child("noise"),
@@ -102,7 +102,7 @@ def acquire_xray(scene: Scene, lesions: Sequence[Lesion], protocol: XrayProtocol
     readings = None
     if lesions and shot.twin is not None and shot.noise_free is not None:
         readings = Readings(shot.raw, shot.noise_free, shot.twin)
-    truth = projected_truth(scene, lesions, healthy, phantom, setup.stand.geometry, setup.stand.field_ji,
+    truth = projected_truth(scene, lesions, anatomy, phantom, setup.stand.geometry, setup.stand.field_ji,
                             frontal=protocol.preset.view_position in FRONTAL, readings=readings)
     done(0.9)
     record = _record(setup, shot)
@@ -110,7 +110,7 @@ def acquire_xray(scene: Scene, lesions: Sequence[Lesion], protocol: XrayProtocol
     image = _presented(setup, shot.raw, field, protocol.look)
     bare = image if shot.twin is None else _presented(setup, shot.twin, field, protocol.look)
     return Acquired(image, phantom, healthy, bare if twin else None, record, _parameters(setup, shot, field),
-                    pairs=_pairs(setup, shot, field, record), projection=truth)
+                    pairs=_pairs(setup, shot, field, record), projection=truth, anatomy=anatomy)
 
 
 def beam_grid(scene: Scene, geometry: Geometry, voxel_mm: tuple[float, float],

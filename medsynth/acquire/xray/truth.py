@@ -67,20 +67,20 @@ def groups_of(structures: Sequence[Structure]) -> dict[str, list[int]]:
     return groups | {name: labels for name, labels in wholes.items() if labels}
 
 
-def projected_truth(scene: Scene, lesions: Sequence[Lesion], healthy: Phantom, phantom: Phantom, geometry: Geometry,
+def projected_truth(scene: Scene, lesions: Sequence[Lesion], anatomy: Phantom, phantom: Phantom, geometry: Geometry,
                     field_ji: tuple[float, float, float, float], *, frontal: bool, readings: Readings | None = None
                     ) -> Projection:
     """Return the truth of an image.
 
     Parameters
     ----------
-    healthy, phantom : what the rays crossed, without and with lesions. Structures are those of `healthy`.
+    anatomy, phantom : what the rays crossed, without and with lesions. Structures are those of `anatomy`.
     field_ji : edges of the collimated field (see `Stand`); shadows end there.
     frontal : whether the cardiothoracic ratio can be measured.
     readings : for the lesions' contrast; None leaves it out.
     """
     window = _window(geometry.shape_ji, field_ji)
-    structures = _within(structure_thickness(healthy, geometry, groups_of(healthy.structures)), window)
+    structures = _within(structure_thickness(anatomy, geometry, groups_of(anatomy.structures)), window)
     shadows = _lesion_shadows(lesions, phantom, geometry, window)
     places = {name: at for name, at in landmark_places(scene, geometry).items() if inside(at, field_ji)}
     measures: dict[str, Any] = {}

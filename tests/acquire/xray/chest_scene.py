@@ -30,7 +30,7 @@ def chest():
 
 
 def nodule(number):
-    label = 20001 + 10 * number
+    label = 20001 + 20 * number
     part = Structure(f"lesion_{number}", label, "nodule_solid", CODE)
     return Lesion(number, "lung_nodule", CODE, (part,), (Paint(Sphere(*LESIONS[number]), (Layer(label),)),),
                   "lobe_right_upper", {}, {})

@@ -10,7 +10,7 @@ from medsynth.acquire.xray.views import view
 from medsynth.core.grid import Grid
 from medsynth.core.seed import Seed
 from medsynth.scene.projection import MASK_MM
-from medsynth.scene.rasterize import add_lesions, rasterize
+from medsynth.scene.rasterize import rasterize, with_lesions
 from tests.acquire.xray.chest_scene import HEART, LESIONS, LUNGS, RIB, chest, nodule, tangent_columns
 
 PIXEL = 1.0
@@ -24,7 +24,7 @@ def case():
     one = stand(scene, view("chest_pa"), {"turn_deg": 4.0}, sid_mm=1500.0, pixel_mm=PIXEL, field_mm=None)
     grid = Grid.covering(*scene.bounds_mm, (1.2, 1.2, 1.2))
     healthy = rasterize(scene, grid)
-    phantom = add_lesions(healthy, lesions)
+    phantom = with_lesions(healthy, scene, lesions)[0]
     clean = np.full(one.geometry.shape_ji, 40000.0, np.float32)
     depth = sum(chords(one.geometry, *LESIONS[n]) for n in LESIONS)
     ill = clean * np.exp(-MU_PER_MM * depth)

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from medsynth.scene.structure import Measured
+
 # |contrast| / SD of the surroundings x sqrt(diameter / 6 mm) above which the next of the five grades begins.
 # unverified: chosen so that a clean 6 mm solid nodule is obvious and a faint one among vessels extremely subtle.
 SUBTLETY_STEPS = (1.0, 2.0, 4.0, 7.0)
@@ -55,11 +57,16 @@ def sphericity(axis_ratio: float) -> int:
     return 1 + int(np.clip(round(4 * (axis_ratio - 0.35) / 0.5), 0, 4))
 
 
-def nodule_attributes(known: Mapping[str, Any], *, mean_mm: float, solid_mean_mm: float, cnr: float | None,
-                      axis_ratio: float) -> dict[str, Any]:
-    """Return what the family knows of a nodule with what was measured: subtlety, sphericity, Lung-RADS."""
+def nodule_classes(known: Mapping[str, Any], measured: Measured) -> dict[str, Any]:
+    """Return what readers call a nodule of these attributes and measurements: subtlety, sphericity, Lung-RADS.
+
+    The scales are those of CT: without HU nothing is returned.
+    """
+    if measured.mean_hu is None:
+        return {}
     smooth = known["attachment"] in ("juxtapleural", "perifissural") and known["lidc_spiculation"] == 1
-    category = lung_rads(known["type"], mean_mm, solid_mean_mm, calcification=known["calcification_pattern"],
+    category = lung_rads(known["type"], measured.mean_diameter_mm, measured.solid_mean_mm,
+                         calcification=known["calcification_pattern"],
                          smooth_at_pleura=smooth and known["lidc_lobulation"] <= 2)
-    return {**known, "lidc_subtlety": subtlety(cnr, mean_mm), "lidc_sphericity": sphericity(axis_ratio),
-            "lung_rads": category}
+    return {"lidc_subtlety": subtlety(measured.cnr, measured.mean_diameter_mm),
+            "lidc_sphericity": sphericity(measured.axis_ratio), "lung_rads": category}

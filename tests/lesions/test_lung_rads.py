@@ -2,7 +2,7 @@
 
 import pytest
 
-from medsynth.annotate.lung import lung_rads, sphericity, subtlety
+from medsynth.lesions.lung_rads import lung_rads, sphericity, subtlety
 
 
 @pytest.mark.parametrize(("mean_mm", "category"), [
