@@ -26,7 +26,7 @@ Fraction = NDArray[np.float32]
 Source = Literal["image", "shape"]
 
 HU = "HU"  # quantity of a CT image
-THIN_PARTS = ("spicules",)  # not part of a diameter: readers measure the nodule, not its spicules
+UNMEASURED_PARTS = ("spicules", "oedema")  # not part of a diameter: readers measure the mass itself
 SOLID_PARTS = ("solid", "calcification")
 FULL = 0.995  # a voxel holds one part alone from this fraction on
 
@@ -106,7 +106,7 @@ class _Size:
 
 def _size(fine: Phantom, here: Phantom | None, labels: Mapping[str, int], number: int) -> _Size:
     """Measure on the image's voxels, where it has some and one is half full, or else on the shape's."""
-    body = [label for part, label in labels.items() if part not in THIN_PARTS]
+    body = [label for part, label in labels.items() if part not in UNMEASURED_PARTS]
     solid = [labels[part] for part in SOLID_PARTS if part in labels]
     axes = None if here is None else recist_axes(here.occupancy(*body), here.grid)
     measured: Phantom = fine if here is None or axes is None else here

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from medsynth.core.errors import PlacementError
 from medsynth.core.grid import Grid, Vector
-from medsynth.scene.extent import shape_bounds_mm
+from medsynth.scene.extent import Index, box_on, shape_bounds_mm
 from medsynth.scene.phantom import Phantom
 from medsynth.scene.rasterize import rasterize
 from medsynth.scene.structure import Scene
@@ -21,6 +21,7 @@ Array = NDArray[np.float64]
 
 MARGIN_MM = 6.0
 KEPT = 16  # maps kept for the lesions that follow
+WHOLE_FROM_MM = 2.0  # voxel size from which on the whole body is mapped at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,24 +150,35 @@ def _host(scene: Scene, names: tuple[str, ...], step_mm: float) -> Host:
         raise PlacementError(f"this person has nothing of {', '.join(names)} in body {scene.body!r}")
     low = np.maximum(np.min([box[0] for box in boxes], axis=0), scene.bounds_mm[0]) - MARGIN_MM
     high = np.minimum(np.max([box[1] for box in boxes], axis=0), scene.bounds_mm[1]) + MARGIN_MM
-    phantom = rasterize(scene, Grid.covering(low, high, (step_mm,) * 3))
+    if step_mm >= WHOLE_FROM_MM:  # one map of the whole body serves every host
+        phantom = _whole(scene, step_mm)
+        on_grid = box_on(phantom.grid, (point(low), point(high)))
+        if on_grid is not None:
+            phantom = _part(phantom, *on_grid)
+    else:
+        phantom = rasterize(scene, Grid.covering(low, high, (step_mm,) * 3))
     share = phantom.occupancy(*labels)
     if not (share >= 0.5).any():
         raise PlacementError(f"this person has nothing of {', '.join(names)} in body {scene.body!r}")
-    return _cropped(Host(names, labels, phantom, share), MARGIN_MM)
+    margin = int(np.ceil(MARGIN_MM / step_mm))
+    spans = [np.flatnonzero(share.any(axis=tuple(b for b in range(3) if b != axis))) for axis in range(3)]
+    first = tuple(max(0, int(s[0]) - margin) for s in spans)
+    last = tuple(min(n, int(s[-1]) + 1 + margin) for s, n in zip(spans, share.shape, strict=True))
+    at = tuple(slice(a, b) for a, b in zip(first, last, strict=True))
+    return Host(names, labels, _part(phantom, first, last), share[at].copy())  # type: ignore[arg-type]
 
 
-def _cropped(whole: Host, margin_mm: float) -> Host:
-    """Return the host on the part of its grid that it lies in."""
-    margin = int(np.ceil(margin_mm / whole.grid.spacing_mm[0]))
-    spans = [np.flatnonzero(whole.share.any(axis=tuple(b for b in range(3) if b != axis))) for axis in range(3)]
-    low = tuple(max(0, int(s[0]) - margin) for s in spans)
-    high = tuple(min(n, int(s[-1]) + 1 + margin) for s, n in zip(spans, whole.share.shape, strict=True))
+@lru_cache(maxsize=2)
+def _whole(scene: Scene, step_mm: float) -> Phantom:
+    """Return the whole body as voxels."""
+    low, high = (np.asarray(end) for end in scene.bounds_mm)
+    return rasterize(scene, Grid.covering(low - MARGIN_MM, high + MARGIN_MM, (step_mm,) * 3))
+
+
+def _part(phantom: Phantom, low: Index, high: Index) -> Phantom:
     at = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-    p = whole.phantom
-    phantom = Phantom(p.grid.crop(low, high), p.labels[at].copy(), p.neighbour[at].copy(), p.fraction[at].copy(),  # type: ignore[arg-type]
-                      p.texture[at].copy(), p.structures)
-    return replace(whole, phantom=phantom, share=np.ascontiguousarray(whole.share[at]))
+    return Phantom(phantom.grid.crop(low, high), phantom.labels[at].copy(), phantom.neighbour[at].copy(),
+                   phantom.fraction[at].copy(), phantom.texture[at].copy(), phantom.structures)
 
 
 def point(values: Array) -> Vector:

@@ -1,0 +1,1 @@
+"""Lesions of the brain and its coverings."""
