@@ -18,7 +18,7 @@ from medsynth.lesions.host import host, labels_of, point
 from medsynth.lesions.matter import lesion_part, mixture_for_hu
 from medsynth.lesions.placement import Ball, keeps_apart
 from medsynth.lesions.star_body import StarBody
-from medsynth.scene.structure import Code, Layer, Lesion, Paint, Scene, Structure, Texture
+from medsynth.scene.structure import Code, Layer, Lesion, Paint, Push, Scene, Structure, Texture
 from medsynth.shapes.blend import Intersection, Offset
 
 METASTASIS = Code("94225005", "Secondary malignant neoplasm of brain")
@@ -89,7 +89,7 @@ def sample_specs(options: BrainMetastasisOptions, scene: Scene, *, rng: np.rando
 def _sample_one(options: BrainMetastasisOptions, scene: Scene, taken: Sequence[Ball], *,
                 rng: np.random.Generator) -> BrainMetastasisSpec:
     diameter, ratio = (float(one.sample(rng=rng)) for one in (options.diameter_mm, options.oedema_ratio))
-    form = {"diameter_mm": round(diameter, 3), "axes": random_axes(0.1, rng=rng),
+    form: dict[str, Any] = {"diameter_mm": round(diameter, 3), "axes": random_axes(0.1, rng=rng),
             "quaternion": random_quaternion(rng=rng), "rim_mm": float(rng.uniform(*RIM_MM)), "oedema_ratio": ratio,
             "tumour_hu": options.tumour_hu.sample(rng=rng), "oedema_hu": options.oedema_hu.sample(rng=rng),
             "push_mm": options.push.sample(rng=rng) * diameter / 2, "shape_seed": int(rng.integers(2**53))}
@@ -123,14 +123,14 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
     if necrotic:
         layers.append(Layer(made["core"].label, one.rim_mm))
     tumour = Paint(Intersection(body, Offset(brain.shape, 1.0)), tuple(layers), over)
-    paints = (tumour,)
+    paints: tuple[Paint, ...] = (tumour,)
     if "oedema" in made:
         white = labels_of(scene, *WHITE)
         bed = _oedema(one, body, seed.child("oedema"))
         # Fingers of oedema follow the white matter and leave the cortex alone.
         paints = (Paint(bed, (Layer(made["oedema"].label),), white), Paint(tumour.shape, tumour.layers,
                                                                            (*over, made["oedema"].label)))
-    pushes = ()
+    pushes: tuple[Push, ...] = ()
     if one.push_mm > 0.3:
         cavity = scene.fields["cranial_cavity"]
         pushes = (mass_effect(one.centre_mm, max(4.5 * radius, 18.0), one.push_mm, within=cavity),)
