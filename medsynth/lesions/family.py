@@ -15,6 +15,20 @@ Spec = TypeVar("Spec", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
+class Site:
+    """What stands for the body where a family is put into somebody's own image: one structure.
+
+    Attributes
+    ----------
+    structure : a name that the family looks for, e.g. `"lobe_right_upper"`.
+    tissue : its row of the tissue table: what the lesion's contrast is relative to, in MR.
+    """
+
+    structure: str
+    tissue: str
+
+
+@dataclass(frozen=True, slots=True)
 class Family:
     """A lesion family. A module of its own makes it; `medsynth.lesions.families` lists it.
 
@@ -26,6 +40,7 @@ class Family:
     sample_specs : (options, scene, *, rng, taken) -> specs of JSON values; each has `kind`, `centre_mm`, `reach_mm`.
     insert : (spec, scene, number) -> Lesion; deterministic.
     bodies : bodies that it can grow in.
+    site : how it is put into an image that has no anatomy; None where it needs a whole body.
     """
 
     kind: str
@@ -34,6 +49,7 @@ class Family:
     sample_specs: Callable[..., Sequence[dict[str, Any]]]
     insert: Callable[[Mapping[str, Any], Scene, int], Lesion]
     bodies: tuple[str, ...]
+    site: Site | None = None
 
 
 def checked_spec(model: type[Spec], spec: Mapping[str, Any], number: int) -> Spec:

@@ -10,7 +10,7 @@ import numpy as np
 
 from medsynth.core.errors import PlacementError
 from medsynth.lesions.distributions import choose
-from medsynth.lesions.family import Family, checked_spec
+from medsynth.lesions.family import Family, Site, checked_spec
 from medsynth.lesions.lung_nodule_options import LungNoduleOptions as LungNoduleOptions
 from medsynth.lesions.lung_nodule_options import LungNoduleSpec as LungNoduleSpec
 from medsynth.lesions.lung_rads import nodule_classes
@@ -223,4 +223,4 @@ def _attributes(spec: LungNoduleSpec) -> dict[str, Any]:
 
 
 FAMILY = Family("lung_nodule", "Lung nodules: solid, part-solid and ground-glass", LungNoduleOptions, sample_specs,
-                insert, ("thorax", "torso"))
+                insert, ("thorax", "torso"), Site("lobe_right_upper", "lung_tissue"))

@@ -62,8 +62,7 @@ class CtProbe:
         level: the sum is w times the filtered template, whose squares therefore add up to the variance.
         """
         k, j, i = template.shape
-        size = (int(scipy.fft.next_fast_len(j + 2 * HALO_PX, True)), int(scipy.fft.next_fast_len(i + 2 * HALO_PX, True)))
-        noise = noise_filter(self.protocol, size, self.phantom.grid.spacing_mm[2])
+        noise = noise_filter(self.protocol, (j + 2 * HALO_PX, i + 2 * HALO_PX), self.phantom.grid.spacing_mm[2])
         padded = noise.shape_ji
         taps = noise.slices.astype(np.float64)
         seen = np.zeros((k + len(taps) - 1, padded[0], padded[1] // 2 + 1), np.complex128)
