@@ -157,7 +157,7 @@ def insert(
     within: Annotated[str | None, typer.Option("--in", metavar="MASK[:LABEL]", help="Where it may grow.")] = None,
     diameter_mm: Annotated[float | None, typer.Option("--diameter-mm", metavar="D", help="Of the lesion.")] = None,
     seed: Annotated[int, typer.Option("--seed", metavar="S", help="Equal seeds give equal files.")] = 0,
-    modality: Annotated[str | None, typer.Option("--modality", help="ct or mri; else HU or not tells.")] = None,
+    modality: Annotated[str | None, typer.Option("--modality", help="ct, mri or xray; else the file tells.")] = None,
     contrast: Annotated[float | None, typer.Option(
         "--contrast", help="HU above the surroundings (CT), or signal over theirs (MR).")] = None,
     weighting: Annotated[str, typer.Option("--weighting", metavar="PRESET", help="MR preset of the image's contrast."
@@ -166,7 +166,7 @@ def insert(
     kvp: Annotated[float, typer.Option("--kvp", help="Tube voltage of a CT.")] = 120.0,
     assignments: SetOption = None,
 ) -> None:
-    """Put a lesion of the catalogue into your own CT or MR image, with the image's own sharpness and noise."""
+    """Put a lesion of the catalogue into your own CT, MR or X-ray image, with the image's own sharpness and noise."""
     from medsynth.dataset.reading import parse_assignments
     from medsynth.insertion.command import run_insert
 

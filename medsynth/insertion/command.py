@@ -11,12 +11,20 @@ import numpy as np
 from medsynth.core.errors import RecipeError, expected
 from medsynth.core.grid import Vector
 from medsynth.core.seed import Seed
-from medsynth.insertion.files import option_values, read_image, read_mask, write_inserted
+from medsynth.insertion.files import (
+    FLAT_MODALITIES,
+    option_values,
+    read_image,
+    read_mask,
+    write_inserted,
+    write_shadow,
+)
 from medsynth.insertion.insert import Insertion, insert_lesion
+from medsynth.insertion.radiograph import insert_shadow
 from medsynth.insertion.worth import Modality
 from medsynth.lesions.families import family
 
-MODALITIES = ("ct", "mri")
+MODALITIES = ("ct", "mri", "xray")
 PHASES = ("none", "arterial", "portal")
 
 
@@ -43,11 +51,15 @@ def run_insert(image: Path, lesion: str, out: Path, *, at: str | None, within: s
     options = option_values(diameter_mm, dict(assignments), dict(known))
     how = Insertion(at_mm=None if at is None else _point(at), options=options, kvp=kvp, phase=phase,
                     weighting=weighting, contrast=contrast)
+    name = image.name.removesuffix(".gz").removesuffix(".nii")
     source = read_image(image, hu=None if modality is None else modality == "ct")
     mask = None if within is None else read_mask(within)
     kind = cast("Modality | None", modality)
+    if modality == "xray" or source.modality in FLAT_MODALITIES:
+        shadow = insert_shadow(source.volume, lesion, how=how, mask=mask, seed=Seed(seed).child("insert"))
+        write_shadow(source, shadow, out, name, seed=seed, how=how)
+        return out / f"{name}.nii.gz"
     result = insert_lesion(source.volume, lesion, how=how, mask=mask, seed=Seed(seed).child("insert"), modality=kind)
-    name = image.name.removesuffix(".gz").removesuffix(".nii")
     write_inserted(source, result, out, name, seed=seed, how=how)
     return out / f"{name}.nii.gz"
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,10 +21,13 @@ from medsynth.core.version import __version__
 from medsynth.core.volume import Volume
 from medsynth.export.nifti import FRACTION_SLOPE, read_nifti, write_nifti
 from medsynth.export.preview import write_preview
-from medsynth.insertion.insert import Inserted, Insertion
+from medsynth.insertion.insert import Inserted, InsertedShadow, Insertion
 from medsynth.scene.lesion_parts import PART_INDEX
 
 HU_MODALITIES = ("CT",)
+FLAT_MODALITIES = ("DX", "CR", "MG", "RG")
+# A radiograph has no place in the patient: x runs along its rows of pixels, y down its columns, from the first pixel.
+FLAT_DIRECTION = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,14 +101,21 @@ def write_inserted(source: Source, result: Inserted, out: Path, name: str, *, se
     DatasetError
         If the folder exists and is not empty, or cannot be written.
     """
+    with _whole_folder(out) as work:
+        _write_all(source, result, work, name, seed=seed, how=how)
+
+
+@contextlib.contextmanager
+def _whole_folder(out: Path) -> Iterator[Path]:
+    """Give a hidden folder to write into; it gets its name only when the block ends well."""
     if out.exists() and any(out.iterdir()):
         raise DatasetError(expected("-o", str(out), "a folder that is absent or empty"))
-    out.parent.mkdir(parents=True, exist_ok=True)
     work = out.with_name(f".{out.name}.tmp")
-    shutil.rmtree(work, ignore_errors=True)
     try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(work, ignore_errors=True)
         work.mkdir()
-        _write_all(source, result, work, name, seed=seed, how=how)
+        yield work
         if out.exists():
             out.rmdir()
         work.rename(out)
@@ -136,21 +148,26 @@ def _write_all(source: Source, result: Inserted, out: Path, name: str, *, seed: 
     write_preview(out / "preview.png", result.image, lesions=labels, findings=[finding(result.record)],
                   title=f"{name}: {result.lesion.kind.replace('_', ' ')} inserted")
     if source.paths:
-        _write_series(source, result, out / "dicom", Seed(seed).child("insert", name))
+        _write_series(source, result.image, result.lesion.kind, out / "dicom", Seed(seed).child("insert", name))
 
 
 def document(source: Source, result: Inserted, *, seed: int, how: Insertion) -> dict[str, Any]:
     """Return annotations.json of an insertion as JSON values."""
+    head = _head(source, seed, how)
+    head["image"] |= {"noise_sd": round(result.noise.sd, 4), "blur_px": round(result.blur_px, 4)}
+    return head | {"lesions": [record_json(result.record)], "part_values": dict(PART_INDEX),
+                   "displaced": result.displacement_mm is not None}
+
+
+def _head(source: Source, seed: int, how: Insertion) -> dict[str, Any]:
+    """Return what every annotation of an insertion tells."""
     return {
         "generator": f"medsynth {__version__}", "synthetic": "a computed lesion in an image given by the user",
-        "seed": seed, "lesions": [record_json(result.record)],
-        "part_values": dict(PART_INDEX),
+        "seed": seed,
         "image": {"quantity": source.volume.quantity, "modality": source.modality,
-                  "shape_kji": list(source.volume.grid.shape_kji), "noise_sd": round(result.noise.sd, 4),
-                  "blur_px": round(result.blur_px, 4)},
+                  "shape_kji": list(source.volume.grid.shape_kji)},
         "how": {"at_mm": how.at_mm, "options": dict(how.options or {}), "kvp": how.kvp, "phase": how.phase,
                 "weighting": how.weighting, "contrast": how.contrast},
-        "displaced": result.displacement_mm is not None,
     }
 
 
@@ -173,7 +190,7 @@ def _read_series(folder: Path) -> Source:
             data = pydicom.dcmread(path, stop_before_pixels=True)
         except (pydicom.errors.InvalidDicomError, OSError):
             continue
-        if "ImagePositionPatient" in data and "Rows" in data:
+        if "Rows" in data and ("ImagePositionPatient" in data or str(data.get("Modality")) in FLAT_MODALITIES):
             found.setdefault(str(data.SeriesInstanceUID), []).append((path, data))
     if not found:
         raise DatasetError(expected("IMAGE", str(folder), "a folder with a DICOM series of slices"))
@@ -181,6 +198,8 @@ def _read_series(folder: Path) -> Source:
         raise DatasetError(f"{folder} holds {len(found)} series: expected one; give the folder of one of them")
     slices = next(iter(found.values()))
     first = slices[0][1]
+    if "ImagePositionPatient" not in first:
+        return _read_radiograph(folder, [path for path, _ in slices], first)
     along_row, along_column = (np.asarray(first.ImageOrientationPatient[n:n + 3], float) for n in (0, 3))
     normal = np.cross(along_row, along_column)
     slices.sort(key=lambda one: float(np.dot(normal, np.asarray(one[1].ImagePositionPatient, float))))
@@ -208,6 +227,51 @@ def _read_series(folder: Path) -> Source:
     return Source(Volume(whole, grid, "HU" if hu else "signal"), str(first.Modality), tuple(p for p, _ in slices))
 
 
+def _read_radiograph(folder: Path, paths: list[Path], first: Any) -> Source:
+    """Read one radiograph; dense structures are bright in what is returned."""
+    if len(paths) != 1:
+        raise DatasetError(f"{folder} holds {len(paths)} radiographs: expected one")
+    spacing = first.get("ImagerPixelSpacing") or first.get("PixelSpacing")
+    if not spacing:
+        raise DatasetError(f"{paths[0].name} tells no pixel spacing: expected ImagerPixelSpacing or PixelSpacing")
+    plane = _pixels(paths[0])
+    if _inverted(first):
+        plane = float(1 << int(first.BitsStored)) - 1 - plane
+    rows, columns = (float(v) for v in spacing)
+    grid = Grid((1, *plane.shape), (columns, rows, columns), (0.0, 0.0, 0.0), FLAT_DIRECTION)
+    return Source(Volume(plane[None].astype(np.float32), grid, "P-value"), str(first.Modality), tuple(paths))
+
+
+def _inverted(data: Any) -> bool:
+    """Tell whether a radiograph is stored with dense structures dark."""
+    return bool(str(data.get("PhotometricInterpretation", "")) == "MONOCHROME1")
+
+
+def write_shadow(source: Source, result: InsertedShadow, out: Path, name: str, *, seed: int, how: Insertion) -> None:
+    """Write a radiograph, its mask and thickness, and annotations, into a folder that is there as a whole or not."""
+    with _whole_folder(out) as work:
+        number = result.lesion.number
+        grid = result.image.grid
+        write_nifti(_storable(result.image), work / f"{name}.nii.gz")
+        write_nifti(Volume(np.where(result.mask, number, 0).astype(np.uint8), grid, "label"),
+                    work / f"{name}_lesions.nii.gz")
+        write_nifti(Volume(result.thickness_mm, grid, "thickness_mm"), work / f"{name}_lesion_thickness.nii.gz")
+        at = np.argwhere(result.mask[0])
+        told = {
+            "id": number, "kind": result.lesion.kind, "attributes": dict(result.lesion.attributes),
+            "spec": dict(result.lesion.spec), "contrast": round(result.contrast, 4),
+            "area_mm2": round(float(result.mask.sum()) * grid.spacing_mm[1] * grid.spacing_mm[2], 3),
+            "thickness_mm": round(float(result.thickness_mm.max()), 3),
+            "box_ji": [at.min(0).tolist(), (at.max(0) + 1).tolist()] if len(at) else None}
+        content = _head(source, seed, how) | {"lesions": [told]}
+        (work / "annotations.json").write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        write_preview(work / "preview.png", result.image,
+                      lesions=Volume(result.mask.astype(np.uint8) * number, grid, "label"),
+                      title=f"{name}: {result.lesion.kind.replace('_', ' ')} inserted")
+        if source.paths:
+            _write_series(source, result.image, result.lesion.kind, work / "dicom", Seed(seed).child("insert", name))
+
+
 def _pixels(path: Path) -> NDArray[np.float64]:
     import pydicom
 
@@ -221,7 +285,7 @@ def _pixels(path: Path) -> NDArray[np.float64]:
     return stored * float(data.get("RescaleSlope") or 1) + float(data.get("RescaleIntercept") or 0)
 
 
-def _write_series(source: Source, result: Inserted, folder: Path, seed: Seed) -> None:
+def _write_series(source: Source, image: Volume, kind: str, folder: Path, seed: Seed) -> None:
     """Write a derived series: every header but what must change is the source's, and refers to it."""
     import pydicom
     from pydicom.dataset import Dataset
@@ -232,8 +296,8 @@ def _write_series(source: Source, result: Inserted, folder: Path, seed: Seed) ->
 
     folder.mkdir()
     series = _uid(seed.child("series"))
-    what = f"a computed {result.lesion.kind.replace('_', ' ')} was inserted"
-    for number, (path, plane) in enumerate(zip(source.paths, result.image.array, strict=True), start=1):
+    what = f"a computed {kind.replace('_', ' ')} was inserted"
+    for number, (path, plane) in enumerate(zip(source.paths, image.array, strict=True), start=1):
         data = pydicom.dcmread(path)
         data.remove_private_tags()
         referred = Dataset()
@@ -255,6 +319,8 @@ def _write_series(source: Source, result: Inserted, folder: Path, seed: Seed) ->
         signed = bool(data.PixelRepresentation)
         bits = int(data.BitsStored)
         low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+        if "ImagePositionPatient" not in data and _inverted(data):
+            plane = float(1 << bits) - 1 - plane
         stored = np.clip(np.rint((plane.astype(np.float64) - intercept) / slope), low, high)
         data.BitsAllocated = 16 if bits > 8 else 8
         kind = f"<{'i' if signed else 'u'}{data.BitsAllocated // 8}"

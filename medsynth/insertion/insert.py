@@ -102,6 +102,25 @@ class Inserted:
         return whole
 
 
+@dataclass(frozen=True, eq=False)
+class InsertedShadow:
+    """A radiograph with a lesion in it, and its truth.
+
+    Attributes
+    ----------
+    image : of the input's type and grid.
+    thickness_mm : (1, rows, columns) float32, length of the ray inside the lesion.
+    mask : (1, rows, columns) bool, where that is at least `medsynth.scene.projection.MASK_MM`.
+    contrast : change of the image where it is largest, signed.
+    """
+
+    image: Volume
+    thickness_mm: Array
+    mask: NDArray[np.bool_]
+    lesion: Lesion
+    contrast: float
+
+
 def insert_lesion(image: Volume, kind: str, *, how: Insertion, mask: Volume | None = None, seed: Seed,
                   modality: Modality | None = None, number: int = 1) -> Inserted:
     """Put one lesion into a CT or MR volume.
@@ -125,7 +144,7 @@ def insert_lesion(image: Volume, kind: str, *, how: Insertion, mask: Volume | No
     one = family(kind)
     shape = _shape(image, mask, how)
     scene = site_scene(one, shape, seed=seed.child("texture").integer(32))
-    lesion = _lesion(one, scene, how, mask, seed=seed, number=number)
+    lesion = draw_lesion(one, scene, how, mask, seed=seed, number=number)
     low, high = _crop(image, lesion)
     grid = image.grid.crop(low, high)
     at = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
@@ -169,7 +188,7 @@ def _shape(image: Volume, mask: Volume | None, how: Insertion) -> Shape:
     return ball_site(how.at_mm, SITE_MM)
 
 
-def _lesion(one: Family, scene: Scene, how: Insertion, mask: Volume | None, *, seed: Seed, number: int) -> Lesion:
+def draw_lesion(one: Family, scene: Scene, how: Insertion, mask: Volume | None, *, seed: Seed, number: int) -> Lesion:
     """Draw and build the lesion; at a point, the drawn one is taken there."""
     given = dict(how.options or {})
     if "count" in one.options.model_fields:

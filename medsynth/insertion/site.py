@@ -55,7 +55,7 @@ def site_scene(family: Family, shape: Shape, *, seed: int) -> Scene:
     """
     if family.site is None:
         raise PlacementError(f"lesion {family.kind!r} needs a whole body and cannot be put into an image")
-    structure = Structure(family.site.structure, HOST, family.site.tissue, PLACE)
+    structure = Structure(family.site.structure, HOST, family.site.tissue, PLACE, mixture=family.site.mixture)
     no_vessels: dict[str, Tubes] = {}
     return Scene(OWN_IMAGE, "that of the image", Subject("female", 50.0, 165.0, 65.0), (structure,),
                  (Paint(shape, (Layer(HOST),)),), _Everywhere(shape), no_vessels, {}, shape.bounds_mm(), {},

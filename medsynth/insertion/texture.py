@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,11 @@ from scipy import ndimage
 Float32 = NDArray[np.float32]
 Image = NDArray[np.floating[Any]]
 
-PATCH_PX = 8  # small enough to lie within one tissue
-STRIDE_PX = 3
+SIZES_PX = (24, 16, 8)  # of patches: large ones see slow noise, small ones fit between structures
+STRIDES = 3  # patches overlap: so many begin along one
+INFLATED = 1.3  # a larger patch that says this much more than the smallest holds structure
 LEAST_PATCHES = 12
-MOST_PATCHES = 60_000
+MOST_PATCHES = 20_000
 MODE_SHARE = 0.15  # the densest run of this share of the patches tells the noise
 EDGE_SHARE = 0.2  # share of the sharpest edges that tells the sharpness
 LEAST_SIGMA_PX = 0.35
@@ -30,7 +32,7 @@ class Noise:
     Attributes
     ----------
     sd : in the image's unit.
-    spectrum : (PATCH_PX, PATCH_PX) float, power by spatial frequency in a slice, mean 1.
+    spectrum : (n, n) float, power by spatial frequency in a slice, mean 1.
     between_slices : correlation of neighbouring slices.
     """
 
@@ -54,24 +56,68 @@ class Noise:
 def measure_noise(image: Image, allowed: NDArray[np.bool_]) -> Noise:
     """Measure the noise of an image where nothing else varies much.
 
-    Small patches in every slice, freed of a plane, have a spread that is noise or noise and structure: the densest
-    part of these spreads is taken to be noise, and the spectrum is that of the patches in it.
+    Patches in every slice, freed of a plane, have a spread that is noise or noise and structure: the densest part of
+    these spreads is taken to be noise, and the spectrum is that of the patches in it. Large patches are believed
+    unless small ones, corrected for the slow noise that their plane took away, say much less.
 
     Parameters
     ----------
     image : (k, j, i).
     allowed : voxels that may be looked at, e.g. the body, or the organ.
     """
-    patches, places = _patches(image, allowed)
+    found = [noise for noise in (_at_size(image, allowed, size) for size in SIZES_PX) if noise is not None]
+    if not found:
+        return Noise(float(_robust_sd(image, allowed)), np.ones((SIZES_PX[-1],) * 2), 0.0)
+    smallest = _corrected(found[-1])
+    return next((noise for noise in found[:-1] if noise.sd <= INFLATED * smallest.sd), smallest)
+
+
+def _at_size(image: Image, allowed: NDArray[np.bool_], size: int) -> Noise | None:
+    """Return what patches of one size say; None with too few of them."""
+    patches, places = _patches(image, allowed, size)
     if len(patches) < LEAST_PATCHES:
-        return Noise(float(_robust_sd(image, allowed)), np.ones((PATCH_PX, PATCH_PX)), 0.0)
+        return None
     flat = _without_plane(patches)
-    # A plane takes three degrees of freedom of a patch.
-    spreads = flat.reshape(len(flat), -1).std(axis=1) * np.sqrt(PATCH_PX**2 / (PATCH_PX**2 - 3))
+    spreads = flat.reshape(len(flat), -1).std(axis=1) * np.sqrt(size**2 / (size**2 - 3))  # a plane: three freedoms
     sd = _mode(spreads)
     quiet = np.abs(spreads - sd) <= 0.25 * sd
     power = (np.abs(scipy.fft.fft2(flat[quiet])) ** 2).mean(axis=0)
-    return Noise(sd, power / power.mean(), _between_slices(flat, places, quiet))
+    return Noise(sd, power / max(power.mean(), 1e-30), _between_slices(flat, places, quiet))
+
+
+def _corrected(noise: Noise) -> Noise:
+    """Return the noise of small patches with its slow part put back, for the blur of white noise that fits best."""
+    size = len(noise.spectrum)
+    share = np.log(noise.spectrum + 1e-3)
+    share[0, 0] = 0
+    fits = [(float(np.square(np.log(seen + 1e-3) - share)[_rough(size)].sum()), kept, whole)
+            for kept, seen, whole in _blurred_patches(size)]
+    _, kept, whole = min(fits, key=lambda fit: fit[0])
+    return Noise(noise.sd / kept, whole, noise.between_slices)
+
+
+@cache
+def _blurred_patches(size: int) -> tuple[tuple[float, NDArray[np.float64], NDArray[np.float64]], ...]:
+    """Return, for blurs of white noise, what a patch keeps of its spread, its mean spectrum, and the true one."""
+    white = np.random.Generator(np.random.PCG64(1)).standard_normal((64 * size, 8 * size))
+    table = []
+    frequency = np.fft.fftfreq(size)
+    square = frequency[:, None] ** 2 + frequency[None] ** 2
+    for sigma in np.arange(0.0, 1.75, 0.125):
+        noise = ndimage.gaussian_filter(white, sigma, mode="wrap")
+        noise /= noise.std()
+        flat = _without_plane(noise.reshape(64, size, 8, size).swapaxes(1, 2).reshape(-1, size, size))
+        power = (np.abs(scipy.fft.fft2(flat)) ** 2).mean(axis=0)
+        whole = np.exp(-4 * np.pi**2 * sigma**2 * square)
+        kept = float(flat.reshape(len(flat), -1).std(axis=1).mean() * np.sqrt(size**2 / (size**2 - 3)))
+        table.append((kept, power / power.mean(), whole / whole.mean()))
+    return tuple(table)
+
+
+def _rough(size: int) -> NDArray[np.bool_]:
+    """Return the frequencies that a patch tells well: not the two slowest, which the plane and structure spoil."""
+    frequency = np.abs(np.fft.fftfreq(size)) * size
+    return np.asarray(np.hypot(frequency[:, None], frequency[None]) >= 2)
 
 
 def sharpness_px(image: Image) -> float:
@@ -92,11 +138,13 @@ def sharpness_px(image: Image) -> float:
     return float(np.clip(np.sqrt(max(sigma2, LEAST_SIGMA_PX**2)), LEAST_SIGMA_PX, 3.0))
 
 
-def _patches(image: Image, allowed: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return the patches that lie in `allowed`, (n, PATCH, PATCH), and where each begins, (n, 3)."""
-    if min(image.shape[1:]) < PATCH_PX:
-        return np.empty((0, PATCH_PX, PATCH_PX)), np.empty((0, 3), np.int64)
-    windows, whole = (sliding_window_view(a, (PATCH_PX, PATCH_PX), axis=(1, 2))[:, ::STRIDE_PX, ::STRIDE_PX]
+def _patches(image: Image, allowed: NDArray[np.bool_], size: int
+             ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the patches that lie in `allowed`, (n, size, size), and the number of each along the axes, (n, 3)."""
+    if min(image.shape[1:]) < size:
+        return np.empty((0, size, size)), np.empty((0, 3), np.int64)
+    stride = max(1, size // STRIDES)
+    windows, whole = (sliding_window_view(a, (size, size), axis=(1, 2))[:, ::stride, ::stride]
                       for a in (np.asarray(image), allowed))
     places = np.argwhere(whole.all(axis=(3, 4)))
     if len(places) > MOST_PATCHES:  # whole runs of slices, so that neighbours stay neighbours
@@ -105,8 +153,9 @@ def _patches(image: Image, allowed: NDArray[np.bool_]) -> tuple[NDArray[np.float
 
 
 def _without_plane(patches: NDArray[np.float64]) -> NDArray[np.float64]:
-    axis = np.arange(PATCH_PX) - (PATCH_PX - 1) / 2
-    square = float((axis**2).sum()) * PATCH_PX
+    size = patches.shape[-1]
+    axis = np.arange(size) - (size - 1) / 2
+    square = float((axis**2).sum()) * size
     down = (patches * axis[:, None]).sum(axis=(1, 2)) / square
     right = (patches * axis[None]).sum(axis=(1, 2)) / square
     mean = patches.mean(axis=(1, 2))
@@ -144,12 +193,13 @@ def _robust_sd(image: Image, allowed: NDArray[np.bool_]) -> float:
 
 def _stretched(amplitude: NDArray[np.float64], shape_ji: tuple[int, int]) -> NDArray[np.float64]:
     """Return a spectral amplitude at the frequencies of another size; the zero frequency takes its neighbours'."""
-    own = np.fft.fftshift(np.fft.fftfreq(PATCH_PX))
+    size = len(amplitude)
+    own = np.fft.fftshift(np.fft.fftfreq(size))
     centred = np.fft.fftshift(amplitude)
-    middle = PATCH_PX // 2
+    middle = size // 2
     around = [centred[middle + a, middle + b] for a in (-1, 0, 1) for b in (-1, 0, 1) if a or b]
     centred = centred.copy()
     centred[middle, middle] = np.mean(around)  # a plane was taken out there
-    at = [np.interp(np.fft.fftfreq(n), own, np.arange(PATCH_PX)) for n in shape_ji]
+    at = [np.interp(np.fft.fftfreq(n), own, np.arange(size)) for n in shape_ji]
     grid = np.meshgrid(*at, indexing="ij")
     return np.asarray(ndimage.map_coordinates(centred, grid, order=1, mode="nearest"))

@@ -21,11 +21,13 @@ class Site:
     Attributes
     ----------
     structure : a name that the family looks for, e.g. `"lobe_right_upper"`.
-    tissue : its row of the tissue table: what the lesion's contrast is relative to, in MR.
+    tissue : its row of the tissue table: what the lesion's contrast is relative to in MR and in radiographs.
+    mixture : what is finely mixed into it, as of a `Structure`.
     """
 
     structure: str
     tissue: str
+    mixture: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

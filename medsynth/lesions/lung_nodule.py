@@ -223,4 +223,4 @@ def _attributes(spec: LungNoduleSpec) -> dict[str, Any]:
 
 
 FAMILY = Family("lung_nodule", "Lung nodules: solid, part-solid and ground-glass", LungNoduleOptions, sample_specs,
-                insert, ("thorax", "torso"), Site("lobe_right_upper", "lung_tissue"))
+                insert, ("thorax", "torso"), Site("lobe_right_upper", "lung_tissue", (("air", 0.75),)))
