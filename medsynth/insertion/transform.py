@@ -103,5 +103,5 @@ def _like(values: NDArray[Any], like: Any) -> Any:
         return values
     tensor = like.new_tensor(values) if not hasattr(like, "meta") else like.as_tensor().new_tensor(values)
     if hasattr(like, "meta"):
-        return type(like)(tensor, affine=like.affine, meta=dict(like.meta))
+        return type(like)(tensor, meta=dict(like.meta))
     return tensor
