@@ -11,7 +11,7 @@ from medsynth.scene.extent import Index
 LARGEST_VOXELS = 4_000_000  # beyond that a template says nothing about detection: whole organs
 
 
-def npw_dprime(probe: Probe, mask: NDArray[np.bool_], low: Index) -> float | None:
+def npw_dprime(probe: Probe, share: NDArray[np.floating], low: Index) -> float | None:
     """Return d' of the non-prewhitening observer who knows what the lesion adds to the image, in three dimensions.
 
     d' = sum(s^2) / sd(sum(s n)): s is what the lesion adds without noise, n the noise at its place, in the image's own
@@ -20,8 +20,8 @@ def npw_dprime(probe: Probe, mask: NDArray[np.bool_], low: Index) -> float | Non
     Parameters
     ----------
     probe : of the acquisition.
-    mask : (k, j, i), the voxels that the lesion touches or moves.
-    low : index of the mask's first voxel in the image.
+    share : (k, j, i), how much of each voxel the lesion fills: where it is above 0 the signal counts.
+    low : index of its first voxel in the image.
 
     Returns
     -------
@@ -31,6 +31,7 @@ def npw_dprime(probe: Probe, mask: NDArray[np.bool_], low: Index) -> float | Non
     ----------
     Burgess 1994, doi:10.1364/JOSAA.11.001237; ICRU Report 54 (1996).
     """
+    mask = np.asarray(share) > 0
     if not mask.any():
         return None
     reach, shape = probe.reach_kji, probe.shape_kji
@@ -55,3 +56,22 @@ def npw_dprime(probe: Probe, mask: NDArray[np.bool_], low: Index) -> float | Non
     if energy == 0:
         return None
     return energy / probe.template_sd(signal, first)  # type: ignore[arg-type]
+
+
+def noise_cnr(probe: Probe, share: NDArray[np.floating], low: Index) -> float | None:
+    """Return the mean of what the lesion adds where it fills at least half of a voxel, over a voxel's noise there.
+
+    Parameters
+    ----------
+    share, low : as for `npw_dprime`.
+    """
+    share = np.asarray(share)
+    full = share >= min(0.5, float(share.max(initial=0.0)))
+    if not share.any():
+        return None
+    high = tuple(a + n for a, n in zip(low, share.shape, strict=True))
+    signal = probe.difference(low, high)[full]
+    middle = np.argwhere(full)[int(full.sum()) // 2]
+    one = np.ones((1, 1, 1), np.float32)
+    sd = probe.template_sd(one, tuple(int(a + m) for a, m in zip(low, middle, strict=True)))  # type: ignore[arg-type]
+    return float(abs(signal.mean()) / sd)

@@ -72,7 +72,7 @@ def measure_lesion(acquired: Acquired, lesion: Lesion, scene: Scene) -> LesionRe
 
 
 def _dprime(acquired: Acquired, here: _Crop, whole: Fraction) -> float | None:
-    return None if acquired.probe is None else npw_dprime(acquired.probe, whole > 0, here.low)
+    return None if acquired.probe is None else npw_dprime(acquired.probe, whole, here.low)
 
 
 def _shadow(acquired: Acquired, lesion: Lesion) -> tuple[ShadowRecord | None, Intensity]:

@@ -42,6 +42,7 @@ class Family:
     sample_specs : (options, scene, *, rng, taken) -> specs of JSON values; each has `kind`, `centre_mm`, `reach_mm`.
     insert : (spec, scene, number) -> Lesion; deterministic.
     bodies : bodies that it can grow in.
+    contrast : key of the spec that holds its CT number, and the host's usual one: what a dial of contrast turns.
     site : how it is put into an image that has no anatomy; None where it needs a whole body.
     """
 
@@ -52,6 +53,7 @@ class Family:
     insert: Callable[[Mapping[str, Any], Scene, int], Lesion]
     bodies: tuple[str, ...]
     site: Site | None = None
+    contrast: tuple[str, float] | None = None
 
 
 def checked_spec(model: type[Spec], spec: Mapping[str, Any], number: int) -> Spec:

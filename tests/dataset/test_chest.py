@@ -79,7 +79,7 @@ def test_fractions_hold_the_volumes_that_annotations_tell(case):
     total_ml = fraction.array.sum(dtype=float) / 255 * fraction.grid.voxel_volume_mm3 / 1000
     told_ml = sum(lesion["volume_ml"] for lesion in case.annotations["lesions"])
     assert total_ml == pytest.approx(told_ml, rel=0.02)
-    np.testing.assert_array_equal(parts.array // 10, case.lesion_labels["ct"].array)
+    np.testing.assert_array_equal(parts.array // 20, case.lesion_labels["ct"].array)
 
 
 def test_annotations_obey_their_schema_and_are_plain_json(case):

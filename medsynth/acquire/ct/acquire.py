@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from medsynth.scene.acquired import Acquired
 from medsynth.scene.phantom import Phantom
 from medsynth.scene.rasterize import rasterize, with_lesions
 from medsynth.scene.structure import Lesion, Scene
+
+if TYPE_CHECKING:
+    from medsynth.acquire.ct.probe import CtProbe
 
 FOV_MARGIN_MM = 12.0
 FOV_STEP_MM = 5.0
@@ -61,6 +65,26 @@ def acquire_ct(scene: Scene, lesions: Sequence[Lesion], protocol: CtProtocol, *,
     seen, bare, _ = (ill, healthy, anatomy) if wide is grid else on(wide)
     return replace(scan_phantom(ill, healthy, seen, bare, protocol, seed=seed, twin=twin, progress=progress),
                    anatomy=anatomy)
+
+
+def ct_prober(scene: Scene, protocol: CtProtocol
+              ) -> Callable[[Sequence[Lesion], CtProtocol], tuple[CtProbe, Phantom]]:
+    """Return what asks the fast tier about lesions before any image is made; the body is voxelised once.
+
+    Parameters
+    ----------
+    protocol : its geometry holds; its dose may change from question to question.
+    """
+    from medsynth.acquire.ct.probe import CtProbe
+
+    whole = with_couch(scene) if protocol.table else scene
+    healthy = rasterize(whole, scan_grid(scene, protocol))
+
+    def ask(lesions: Sequence[Lesion], asked: CtProtocol) -> tuple[CtProbe, Phantom]:
+        ill, _ = with_lesions(healthy, whole, lesions)
+        return CtProbe.of(ill, healthy, asked), ill
+
+    return ask
 
 
 def scan_grid(scene: Scene, protocol: CtProtocol) -> Grid:

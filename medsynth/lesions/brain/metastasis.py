@@ -160,4 +160,5 @@ def _structures(one: BrainMetastasisSpec, number: int, necrotic: bool) -> dict[s
 
 
 FAMILY = Family("brain_metastasis", "Brain metastases with necrosis, oedema and mass effect", BrainMetastasisOptions,
-                sample_specs, insert, ("head",), Site("cerebral_white_matter_right", "white_matter"))
+                sample_specs, insert, ("head",), Site("cerebral_white_matter_right", "white_matter"),
+                contrast=("tumour_hu", 29.0))
