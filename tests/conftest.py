@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import numba
 import pytest
 from hypothesis import settings
 
 settings.register_profile("medsynth", deadline=None, derandomize=True)
 settings.load_profile("medsynth")
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # workers fill the cores; tests of many threads set them and put this back
+    numba.set_num_threads(1)
 
 BODIES = ("thorax", "abdomen", "pelvis", "torso", "head", "knee", "breast")
 APART = ("extreme", "limits", "every_adult")  # in the names of tests that build somebody of their own

@@ -95,11 +95,12 @@ def test_a_scan_is_the_same_for_any_number_of_threads(short):
     import numba
 
     scene = short
-    first = acquire_ct(scene, [], protocol(), seed=Seed(3)).image.array
-    kept = numba.get_num_threads()
-    numba.set_num_threads(1)
+    kept, images = numba.get_num_threads(), []
     try:
-        assert np.array_equal(acquire_ct(scene, [], protocol(), seed=Seed(3)).image.array, first)
+        for threads in (1, numba.config.NUMBA_NUM_THREADS):
+            numba.set_num_threads(threads)
+            images.append(acquire_ct(scene, [], protocol(), seed=Seed(3)).image.array)
+        assert np.array_equal(*images)
     finally:
         numba.set_num_threads(kept)
 
