@@ -10,6 +10,7 @@ from medsynth.annotate.annotation import annotate, document, findings
 from medsynth.annotate.masks import lesion_instances
 from medsynth.annotate.projected import ProjectionMasks, lesion_plane
 from medsynth.core.findings import Finding
+from medsynth.core.progress import silent
 from medsynth.core.seed import Seed
 from medsynth.core.volume import Volume
 from medsynth.dataset.course import response_truth
@@ -79,7 +80,7 @@ def generate_case(recipe: Recipe, seed: int = 0, index: int = 0, *, twin: bool =
     """
     check_whole("seed", seed, 0)
     check_whole("index", index, 0)
-    begin = progress or _silent
+    begin = progress or silent
     case_seed = Seed(seed).child("case", index)
     begin("anatomy")
     design = None if recipe.design is None else case_design(recipe, seed, index)
@@ -112,10 +113,6 @@ def _without_lesions(one: Acquired) -> Acquired:
     projection = None if one.projection is None else replace(one.projection, lesions={})
     return Acquired(one.twin or one.image, one.healthy, one.healthy, None, one.scanner, one.parameters,
                     projection=projection)
-
-
-def _silent(stage: str) -> None:
-    """Ignore a stage."""
 
 
 def _anatomy(recipe: Recipe, subject: Subject, seed: Seed) -> tuple[Scene, Mapping[str, Any]]:

@@ -67,7 +67,7 @@ def generate(recipe: Recipe | str | Path | Mapping[str, Any], count: int = 1, ou
     _check_numbers(count, seed, workers, shard)
     if checked.design is not None and checked.design.size is not None and count > checked.design.size:
         raise RecipeError(expected("count", count, f"<= {checked.design.size}, the size of the recipe's design"))
-    folder, report = Path(out), progress or _silent
+    folder, report = Path(out), progress or silent
     with locked(folder, shard):
         journal = Journal(folder)
         own = [index for index in range(count) if shard is None or index % shard[1] == shard[0] - 1]
@@ -101,10 +101,6 @@ def executor(workers: int | None, cluster: str | None, jobs: int) -> Executor:
     from medsynth.dataset.pool import ProcessPool
 
     return ProcessPool(wanted)
-
-
-def _silent(stage: Stage) -> None:
-    """Ignore a stage."""
 
 
 def _check_numbers(count: int, seed: int, workers: int | None, shard: tuple[int, int] | None) -> None:

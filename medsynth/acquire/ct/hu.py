@@ -9,11 +9,12 @@ from functools import cache, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from medsynth.acquire.common.basis import structure_tissue
 from medsynth.scene.structure import BACKGROUND, Structure
 from medsynth.tissues.attenuation import linear_attenuation
 from medsynth.tissues.contrast import Phase, iodine_mg_per_ml
 from medsynth.tissues.spectra import ct_spectrum
-from medsynth.tissues.table import Tissue, mixed, tissue
+from medsynth.tissues.table import Tissue, tissue
 
 # The beam that forms the image has passed about this much tissue; a scanner's water calibration makes HU refer to it.
 WATER_CM = 20.0
@@ -85,15 +86,6 @@ def ct_beam(tube_kV: float, water_cm: float = WATER_CM) -> Beam:
     water, air = (float(weights @ linear_attenuation(tissue(name), energies)) for name in ("water", "air"))
     quanta = float(signal.sum() ** 2 / (stopped * energies**2).sum())
     return Beam(tube_kV, energies, weights, water, air, _effective_energy_keV(water), quanta, float(signal.sum()))
-
-
-def structure_tissue(structure: Structure) -> Tissue:
-    """Return what a structure is made of, its finely mixed parts included."""
-    rest = 1 - sum(part for _, part in structure.mixture)
-    if not structure.mixture:
-        return tissue(structure.tissue)
-    parts = [(tissue(structure.tissue), rest), *((tissue(name), part) for name, part in structure.mixture)]
-    return mixed(structure.name, parts)
 
 
 def structure_hu(structure: Structure, tube_kV: float, phase: Phase, water_cm: float = WATER_CM) -> float:

@@ -25,6 +25,7 @@ from medsynth.acquire.xray.source import Technique, beam_of, fluence
 from medsynth.acquire.xray.truth import Readings, projected_truth
 from medsynth.core.errors import RecipeError, expected
 from medsynth.core.grid import AXIAL, Grid, as_direction
+from medsynth.core.progress import silent
 from medsynth.core.scanner import ScannerRecord
 from medsynth.core.seed import Seed
 from medsynth.core.volume import Volume
@@ -87,7 +88,7 @@ def acquire_xray(scene: Scene, lesions: Sequence[Lesion], protocol: XrayProtocol
     GeometryError
         If it does not fit between source and detector.
     """
-    done = progress or _silent
+    done = progress or silent
     setup, scene, lesions = _set_up(scene, lesions, protocol, seed)
     grid = beam_grid(scene, setup.stand.geometry, protocol.voxel_mm or protocol.preset.voxel_mm, setup.between_mm)
     healthy = rasterize(scene, grid)
@@ -275,7 +276,3 @@ def _parameters(setup: _Setup, shot: Exposure, field: Field) -> dict[str, Any]:
         "value_of_interest": field.interest,
         "marker": None if marker is None else {"letter": marker.letter, "box_ji": list(marker.box_ji)},
     }
-
-
-def _silent(share: float) -> None:
-    """Ignore the progress."""
