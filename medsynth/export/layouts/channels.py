@@ -13,7 +13,7 @@ TOLERANCE_MM = 1e-3
 
 
 def channels_of(case: SourceCase, options: ExportOptions) -> tuple[SourceAcquisition, ...]:
-    """Return the images of a case in the order of the recipe, or of the names asked for.
+    """Return the images of a case in the order of the names asked for; of all, the primary one is first.
 
     Raises
     ------

@@ -79,7 +79,7 @@ class SourceCase:
         return read_json(self.folder / "annotations.json")
 
     def acquisitions(self, names: Sequence[str] = ()) -> dict[str, SourceAcquisition]:
-        """Return its images, or those of these names.
+        """Return its images, or those of these names: the primary one first, then by name.
 
         Raises
         ------
@@ -91,7 +91,8 @@ class SourceCase:
         for name in names:
             if name not in told:
                 raise DatasetError(expected("acquisition", name, f"one of {', '.join(told)} ({self.name})"))
-        return {name: _acquisition(name, told[name], annotations) for name in told if not names or name in names}
+        ordered = sorted(told, key=lambda name: (name != annotations["primary_acquisition"], name))
+        return {name: _acquisition(name, told[name], annotations) for name in ordered if not names or name in names}
 
     def file(self, name: str) -> Path:
         """Return the path of one of its files.

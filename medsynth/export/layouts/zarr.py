@@ -45,7 +45,7 @@ def _write_image(source: Source, case: SourceCase, one: SourceAcquisition, optio
 
     path.parent.mkdir(parents=True, exist_ok=True)
     group = zarr.open_group(str(path), mode="w", zarr_format=2)
-    datasets = _pyramid(group, stored_voxels(case.file(f"{one.name}.nii.gz")), one.grid.spacing_mm, options.chunk, mean)
+    datasets = pyramid(group, stored_voxels(case.file(f"{one.name}.nii.gz")), one.grid.spacing_mm, options.chunk, mean)
     group.attrs.update({
         "multiscales": [_multiscales(one.name, datasets, "mean")],
         "medsynth": {"synthetic": True, "case": case.name, "modality": one.modality, "quantity": one.quantity,
@@ -59,12 +59,12 @@ def _write_image(source: Source, case: SourceCase, one: SourceAcquisition, optio
     labels.attrs["labels"] = names
     for kind in names:
         within = labels.create_group(kind)
-        datasets = _pyramid(within, stored_voxels(case.file(wanted[kind])), one.grid.spacing_mm, options.chunk, mode)
+        datasets = pyramid(within, stored_voxels(case.file(wanted[kind])), one.grid.spacing_mm, options.chunk, mode)
         within.attrs.update({"multiscales": [_multiscales(kind, datasets, "mode")],
                              "image-label": _label_table(source, one, kind)})
 
 
-def _pyramid(group: Any, voxels: NDArray[Any], spacing_mm: Sequence[float], chunk: int, halve: Any
+def pyramid(group: Any, voxels: NDArray[Any], spacing_mm: Sequence[float], chunk: int, halve: Any
              ) -> list[dict[str, Any]]:
     """Write the levels and return what `multiscales` says of each; places are relative to the first voxel."""
     from numcodecs import Blosc
