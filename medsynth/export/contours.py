@@ -44,7 +44,7 @@ def outlines(mask: NDArray[np.bool_], fraction: NDArray[np.float32] | None = Non
 
 
 def _simple(outline: NDArray[Any]) -> Outline:
-    """Return a closed outline without its last point, which is the first again, and without points on straight lines."""
+    """Return a closed outline without its last point, which is the first again, and without points on lines."""
     points = np.asarray(outline[:-1], np.float64)
     before, after = points - np.roll(points, 1, axis=0), np.roll(points, -1, axis=0) - points
     bend = np.abs(before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0]) > _STRAIGHT

@@ -28,6 +28,7 @@ _SHARED = ("SpecificCharacterSet", "PatientName", "PatientID", "PatientBirthDate
            "FrameOfReferenceUID", "PositionReferenceIndicator", "SyntheticData", "ContributingEquipmentSequence")
 _STUDY_CLASS = "1.2.840.10008.3.1.2.3.1"  # Detached Study Management (retired); what the sequence is to name
 _CONTOURS, _CONTOUR_SEQUENCE, _CONTOUR_IMAGES = 0x3006_0039, 0x3006_0040, 0x3006_0016
+_GEOMETRIC_TYPE, _POINTS, _DATA = 0x3006_0042, 0x3006_0046, 0x3006_0050
 _SERIES_OFFSET = 4  # SEG and SR of acquisition n have the series numbers 100 n + 1 to + 3
 
 
@@ -164,12 +165,12 @@ class _Slice:
         """Return one contour: points in LPS mm with three decimals, within the 16 characters of a number."""
         points = outline @ self._steps + self._origin
         text = "\\".join([f"{value:.3f}" for value in points.ravel().tolist()]).encode()
-        return (self._image + _element(0x3006_0042, b"CLOSED_PLANAR ") + _element(0x3006_0046, _padded(str(len(points))))
-                + _element(0x3006_0050, text + b" " * (len(text) % 2)))
+        return (self._image + _element(_GEOMETRIC_TYPE, b"CLOSED_PLANAR ")
+                + _element(_POINTS, _padded(str(len(points)).encode())) + _element(_DATA, _padded(text)))
 
 
-def _padded(text: str) -> bytes:
-    return (text + " " * (len(text) % 2)).encode()
+def _padded(text: bytes) -> bytes:
+    return text + b" " * (len(text) % 2)
 
 
 def _element(tag: int, value: bytes) -> bytes:

@@ -1,6 +1,7 @@
-"""BIDS for MR: sub-/ses-/anat and dwi with sidecars, labels as a derivative. https://bids-specification.readthedocs.io
+"""BIDS for MR: sub-/ses-/anat and dwi with sidecars, labels as a derivative.
 
-CT and radiographs have no place in BIDS; they, and MR contrasts without a BIDS name, lie under sourcedata.
+https://bids-specification.readthedocs.io. CT and radiographs have no place in BIDS; they, and MR contrasts without a
+BIDS name, lie under sourcedata.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""COCO: pictures, and annotations.json with boxes, masks and the keypoints of radiographs. https://cocodataset.org"""
+"""COCO: pictures, and annotations.json with boxes, masks and the keypoints of radiographs.
+
+https://cocodataset.org
+"""
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 from pydicom import dcmread
-from pydicom.dataset import Dataset
 from scipy import ndimage
 
 from medsynth.core.errors import DatasetError

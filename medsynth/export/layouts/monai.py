@@ -1,4 +1,4 @@
-"""MONAI's data list: datalist.json with `training` (and its folds), `validation` and `testing`, paths relative to it."""
+"""MONAI's data list: datalist.json with `training` and its folds, `validation` and `testing`, by relative paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The layout of the Medical Segmentation Decathlon: dataset.json, imagesTr, labelsTr, imagesTs. http://medicaldecathlon.com"""
+"""The layout of the Medical Segmentation Decathlon: dataset.json, imagesTr, labelsTr, imagesTs.
+
+http://medicaldecathlon.com
+"""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def _name(key: str, value: str) -> str:
     return value
 
 
-def _window(key: str, value: str) -> str:
+def _window(_key: str, value: str) -> str:
     from medsynth.export.layouts.pictures import window_of
 
     window_of(value)

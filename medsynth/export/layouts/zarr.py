@@ -1,4 +1,7 @@
-"""OME-Zarr (OME-NGFF 0.4): a pyramid for each image, its labels inside. https://ngff.openmicroscopy.org/0.4/"""
+"""OME-Zarr (OME-NGFF 0.4): a pyramid for each image, its labels inside.
+
+https://ngff.openmicroscopy.org/0.4/
+"""
 
 from __future__ import annotations
 

@@ -53,4 +53,5 @@ def _send(association: Any, one: Outgoing, before: str) -> None:
     if code is None:
         raise PushError(f"{before} closed the connection at {one.path}")
     if code != _OK and code not in _WARNINGS:
-        raise PushError(f"{before} refused {one.path} with status 0x{code:04X} {status.get('ErrorComment', '')}".rstrip())
+        words = f"{before} refused {one.path} with status 0x{code:04X} {status.get('ErrorComment', '')}"
+        raise PushError(words.rstrip())

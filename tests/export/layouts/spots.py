@@ -50,7 +50,8 @@ def insert(spec, scene, number: int) -> Lesion:
     kind, label = spec["kind"], part_label(number, "solid")
     structure = Structure(f"lesion_{number}", label, "liver", CODES[kind])
     ball = Ellipsoid(tuple(spec["centre_mm"]), (spec["reach_mm"],) * 3)
-    return Lesion(number, kind, CODES[kind], (structure,), (Paint(ball, (Layer(label),)),), "body", {"type": kind}, spec)
+    paints = (Paint(ball, (Layer(label),)),)
+    return Lesion(number, kind, CODES[kind], (structure,), paints, "body", {"type": kind}, spec)
 
 
 def with_lesions(phantom, lesions, voxel_mm: float):

@@ -4,6 +4,8 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import nibabel as nib
@@ -20,6 +22,13 @@ def errors_of(path: Path) -> list[str]:
     tool = Path(sys.executable).parent / "dciodvfy"
     done = subprocess.run([tool, "-new", path], capture_output=True, text=True, check=False)
     return [line for line in (done.stdout + done.stderr).splitlines() if line.startswith(("Error", "Abort"))]
+
+
+@contextmanager
+def file_set(folder: Path) -> Iterator[FileSet]:
+    index = FileSet(folder / "DICOMDIR")
+    yield index
+    index._stage["t"].cleanup()  # pydicom leaves its temporary folder to the garbage collector, which warns
 
 
 def structure_sets(folder: Path) -> dict[str, pydicom.Dataset]:
@@ -48,18 +57,18 @@ def dice(one: np.ndarray, other: np.ndarray) -> float:
 
 def test_pydicom_finds_every_object_of_the_dataset_by_the_dicomdir(dataset, exported):
     folder = exported("dicom")
-    index = FileSet(folder / "DICOMDIR")
     files = [path for path in folder.rglob("*") if path.is_file() and path.name not in ("DICOMDIR",
                                                                                        "medsynth-export.json")]
-    assert {Path(one.path) for one in index} == set(files)
+    with file_set(folder) as index:
+        assert {Path(one.path) for one in index} == set(files)
+        assert set(index.find_values("Modality")) == {"CT", "MR", "DX", "SEG", "SR", "RTSTRUCT"}
+        assert len(index.find_values("PatientID")) == 3
+        one = next(iter(index))
+        assert one.load().SOPInstanceUID == one.SOPInstanceUID
     assert len(files) == len(list(dataset.glob("case-*/dicom/*/*.dcm"))) + 3 * 5  # and five structure sets a case
-    assert set(index.find_values("Modality")) == {"CT", "MR", "DX", "SEG", "SR", "RTSTRUCT"}
-    assert len(index.find_values("PatientID")) == 3
     for path in files:
         for part in path.relative_to(folder).parts:
             assert re.fullmatch(r"[A-Z0-9_]{1,8}", part)
-    one = next(iter(index))
-    assert one.load().SOPInstanceUID == one.SOPInstanceUID
 
 
 def test_dciodvfy_finds_no_error_in_structure_sets_and_index(exported):
@@ -127,8 +136,8 @@ def test_fractions_place_an_outline_between_the_pixels():
 
 def test_only_the_series_of_chosen_acquisitions_are_taken(exported):
     folder = exported("dicom", acquisitions="t1w", labels="lesions")
-    index = FileSet(folder / "DICOMDIR")
-    assert set(index.find_values("Modality")) == {"MR", "SEG", "SR", "RTSTRUCT"}
+    with file_set(folder) as index:
+        assert set(index.find_values("Modality")) == {"MR", "SEG", "SR", "RTSTRUCT"}
     told = structure_sets(folder)
     assert list(told) == ["t1w"]
     assert [one.ROIName for one in told["t1w"].StructureSetROISequence] == ["tumour 1", "cyst 2"]
@@ -139,5 +148,9 @@ def test_the_study_is_consistent(exported):
     tool = Path(sys.executable).parent / "dcentvfy"
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     done = subprocess.run([tool, *paths], capture_output=True, text=True, check=False)
-    assert [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("Error")] == []
+    # A structure set names its study by the study's own UID (PS3.3, C.8.8.5), which dcentvfy takes for a lost object.
+    study = pydicom.dcmread(paths[0]).StudyInstanceUID
+    named = f"Error - Missing SOPInstanceUID that was referenced - {study} "
+    assert [line for line in (done.stdout + done.stderr).splitlines()
+            if line.startswith("Error") and not line.startswith(named)] == []
     assert json.loads((folder.parent / "medsynth-export.json").read_text())["layout"] == "dicom"
