@@ -60,6 +60,8 @@ class Directory:
         study = self._level(patient, "STUDY", "ST", str(header.StudyInstanceUID), header, _STUDY)
         series = self._level(study, "SERIES", "SE", str(header.SeriesInstanceUID), header, _SERIES)
         kind, letters, words = _LEAVES.get(str(header.Modality), _IMAGE)
+        if str(header.SOPInstanceUID) in series.found:
+            raise DatasetError(f"two objects have the SOP Instance UID {header.SOPInstanceUID}; a study tree holds one")
         leaf = self._level(series, kind, letters, str(header.SOPInstanceUID), header, words)
         leaf.record.ReferencedFileID = list(leaf.file_id)
         leaf.record.ReferencedSOPClassUIDInFile = header.SOPClassUID

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 Polygon = list[float]  # x, y, x, y ...; 0, 0 is the corner of the first pixel
-_STEPS = ((1, 0), (0, 1), (-1, 0), (0, -1))  # right, down, left, up as (x, y)
 
 
 def box_xywh(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
@@ -59,32 +58,27 @@ def polygons(mask: NDArray[np.bool_]) -> list[Polygon]:
 
 
 def _outline(piece: NDArray[np.bool_], left: int, top: int) -> Polygon:
-    """Follow the border of one filled piece clockwise from its first pixel; only corners are kept."""
-    inside = np.pad(piece, 1)
-    column = int(np.flatnonzero(piece[0])[0])
-    x, y, step = column, 0, 0  # a corner of the pixel grid, and the direction to go
-    corners: list[float] = []
-    begin = (x, y)
+    """Follow the border of one filled piece clockwise from its first pixel; only corners are kept.
+
+    A place is the index, in the padded piece, of the pixel above and left of a corner between four pixels.
+    """
+    width = piece.shape[1] + 2
+    inside = np.pad(piece, 1).tobytes()
+    steps = (1, width, -1, -width)  # right, down, left, up
+    ahead_left, ahead_right = (1, width + 1, width, 0), (width + 1, width, 0, 1)
+    begin = int(np.flatnonzero(piece[0])[0])
+    place, step, turns = begin, 0, []
     while True:
-        dx, dy = _STEPS[step]
-        x, y = x + dx, y + dy
-        # Of the two pixels ahead the right one is inside when the border goes on, the left one when it turns left.
-        if _ahead(inside, x, y, step, -1) and _ahead(inside, x, y, step, 1):
-            turned = step - 1
-        elif _ahead(inside, x, y, step, 1):
-            turned = step
+        place += steps[step]
+        if not inside[place + ahead_right[step]]:
+            turned = (step + 1) % 4
+        elif inside[place + ahead_left[step]]:
+            turned = (step - 1) % 4
         else:
-            turned = step + 1
-        if turned != step:
-            corners += [float(x + left), float(y + top)]
-        step = turned % 4
-        if (x, y) == begin and step == 0:
+            continue
+        turns.append(place)
+        step = turned
+        if place == begin and step == 0:
+            rows, columns = np.divmod(np.array(turns), width)
+            corners: Polygon = np.stack((columns + left, rows + top), axis=1).astype(float).ravel().tolist()
             return corners
-
-
-def _ahead(inside: NDArray[np.bool_], x: int, y: int, step: int, side: int) -> bool:
-    """Tell whether the pixel ahead of a corner on the left (-1) or right (1) of the direction is inside."""
-    dx, dy = _STEPS[step]
-    sx, sy = -dy * side, dx * side  # right of (1, 0) is (0, 1): down
-    column, row = x + (dx + sx - 1) // 2, y + (dy + sy - 1) // 2
-    return bool(inside[row + 1, column + 1])

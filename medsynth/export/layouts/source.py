@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from medsynth.core.errors import DatasetError, expected
-from medsynth.core.grid import Grid
+from medsynth.core.grid import Grid, as_direction
 
 Split = Literal["train", "val", "test"]
 # Names of splits in a manifest; every other name (a held-out scanner, an age group) is kept from training: test.
@@ -192,7 +192,6 @@ def _structures(rows: Sequence[Mapping[str, Any]]) -> tuple[StructureRow, ...]:
 
 def _acquisition(name: str, told: Mapping[str, Any], annotations: Mapping[str, Any]) -> SourceAcquisition:
     at = told["grid"]
-    grid = Grid(tuple(at["shape_kji"]), tuple(at["spacing_mm"]), tuple(at["origin_mm"]),
-                tuple(tuple(row) for row in at["direction"]))
+    grid = Grid(tuple(at["shape_kji"]), tuple(at["spacing_mm"]), tuple(at["origin_mm"]), as_direction(at["direction"]))
     return SourceAcquisition(name, told["modality"], told.get("quantity", "HU"), grid, told,
                              told.get("lesions", annotations["lesions"]))
