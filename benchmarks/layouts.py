@@ -75,7 +75,7 @@ def main() -> None:
             data, cases = (folder / "one", 1) if layout == "dicom" else (many, CASES)
             export_dataset(data, layout, folder / layout)  # warms imports and the file cache
             begin = time.perf_counter()
-            export_dataset(data, layout, folder / layout, overwrite=True)
+            export_dataset(data, layout, folder / f"{layout}-again")
             taken = time.perf_counter() - begin
             bar = BARS_S.get(layout)
             told = f"(bar {bar:g} s{'' if taken <= bar else ', MISSED'})" if bar else ""

@@ -27,8 +27,6 @@ def outlines(mask: NDArray[np.bool_], fraction: NDArray[np.float32] | None = Non
     """
     pieces, _ = ndimage.label(mask)
     for number, place in enumerate(ndimage.find_objects(pieces), start=1):
-        if place is None:
-            continue
         around = tuple(slice(max(s.start - 1, 0), s.stop + 1) for s in place)
         own = pieces[around] == number
         values = own.astype(np.float64)
@@ -36,7 +34,7 @@ def outlines(mask: NDArray[np.bool_], fraction: NDArray[np.float32] | None = Non
             outside = np.where(pieces[around] == 0, np.minimum(fraction[around], HALF - _SURE), 0.0)
             values = np.where(own, np.maximum(fraction[around], HALF + _SURE), outside)
         # A frame of nothing closes every outline, also at the edge of the image.
-        found = find_contours(np.pad(values, 1), HALF, fully_connected="low")
+        found = find_contours(np.pad(values, 1), HALF, fully_connected="low")  # type: ignore[no-untyped-call]
         origin = np.array([around[0].start - 1.0, around[1].start - 1.0])
         joined = _joined([_simple(one) for one in found if len(one) > 3])
         if joined is not None:
@@ -65,7 +63,7 @@ def _joined(parts: list[Outline]) -> Outline | None:
         distances, nearest = tree.query(hole)
         there = int(np.argmin(distances))
         turned = np.roll(hole, -there, axis=0)
-        here = int(nearest[there])
+        here = int(np.asarray(nearest)[there])
         detours.setdefault(here, []).append(np.concatenate((turned, turned[:1], whole[here:here + 1])))
     pieces, begin = [], 0
     for here in sorted(detours):

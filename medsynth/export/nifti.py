@@ -11,6 +11,7 @@ from typing import Any, cast
 import nibabel as nib
 import numpy as np
 from isal import isal_zlib
+from isal.igzip_lib import IsalError
 from numpy.typing import NDArray
 
 from medsynth.core.errors import DatasetError, expected
@@ -154,7 +155,7 @@ def _stored(path: Path) -> tuple[bytes, NDArray[Any]]:
         header = nib.Nifti1Header(data[:_HEAD_BYTES], endianness="<")
         first = int(header["vox_offset"])
         array = np.frombuffer(data, header.get_data_dtype(), offset=first).reshape(header.get_data_shape()[::-1])
-    except (OSError, ValueError, isal_zlib.error, nib.spatialimages.HeaderDataError) as error:
+    except (OSError, ValueError, IsalError, nib.spatialimages.HeaderDataError) as error:
         raise DatasetError(expected("path", str(path), f"a NIfTI file of medsynth ({error})")) from error
     return data[:first], array
 

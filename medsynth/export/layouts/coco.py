@@ -25,11 +25,11 @@ def write(source: Source, options: ExportOptions, out: Path, name: str) -> None:
     classes = classes_of(source, options)
     landmarks = _landmarks(source, options)
     first = len(classes.names) + 1
-    categories = [{"id": number, "name": word, "supercategory": classes.kinds[word]}
-                  for number, word in enumerate(classes.names, start=1)]
+    categories: list[dict[str, Any]] = [{"id": number, "name": word, "supercategory": classes.kinds[word]}
+                                        for number, word in enumerate(classes.names, start=1)]
     categories += [{"id": first + n, "name": KEYPOINTS + word, "supercategory": "landmarks", "keypoints": points,
                     "skeleton": []} for n, (word, points) in enumerate(landmarks.items())]
-    ids = {row["name"]: row["id"] for row in categories}
+    ids: dict[str, int] = {row["name"]: row["id"] for row in categories}
     for split in ("train", "val", "test"):
         images: list[dict[str, Any]] = []
         annotations: list[dict[str, Any]] = []

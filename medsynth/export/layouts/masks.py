@@ -47,11 +47,9 @@ def polygons(mask: NDArray[np.bool_]) -> list[Polygon]:
 
     Pieces hang together by the sides of pixels. Area and box of an outline are exactly those of its filled piece.
     """
-    pieces, count = ndimage.label(mask)
+    pieces, _ = ndimage.label(mask)
     found: list[Polygon] = []
     for number, place in enumerate(ndimage.find_objects(pieces), start=1):
-        if place is None or number > count:
-            continue
         piece = ndimage.binary_fill_holes(pieces[place] == number)
         found.append(_outline(piece, place[1].start, place[0].start))
     return found
