@@ -10,7 +10,7 @@ from typing import Any
 
 from medsynth.core.version import __version__
 from medsynth.export.layouts.classes import classes_of
-from medsynth.export.layouts.files import write_json
+from medsynth.export.layouts.files import Rows, write_json_lists
 from medsynth.export.layouts.masks import box_xywh, packed, polygons, run_lengths
 from medsynth.export.layouts.options import ExportOptions
 from medsynth.export.layouts.pictures import Picture, pictures
@@ -29,40 +29,39 @@ def write(source: Source, options: ExportOptions, out: Path, name: str) -> None:
                                         for number, word in enumerate(classes.names, start=1)]
     categories += [{"id": first + n, "name": KEYPOINTS + word, "supercategory": "landmarks", "keypoints": points,
                     "skeleton": []} for n, (word, points) in enumerate(landmarks.items())]
-    ids: dict[str, int] = {row["name"]: row["id"] for row in categories}
+    told = {"info": {"description": f"{name}: synthetic images (medsynth); no patient, no scanner",
+                     "version": __version__}, "licenses": [], "categories": categories}
     for split in ("train", "val", "test"):
-        images: list[dict[str, Any]] = []
-        annotations: list[dict[str, Any]] = []
-        for case in source.of_split(split):
-            for one in case.acquisitions(options.acquisitions).values():
-                for picture in pictures(case, one, options, classes.labels, classes.flat, classes.lesions):
-                    _add(picture, images, annotations, ids, landmarks, options)
-                    picture.save(out / "images" / f"{picture.name}.png")
-        if images or split == "train":
-            write_json(out / "annotations" / f"instances_{split}.json", {
-                "info": {"description": f"{name}: synthetic images (medsynth); no patient, no scanner",
-                         "version": __version__},
-                "licenses": [], "images": images, "annotations": annotations, "categories": categories})
+        with Rows(out) as images, Rows(out) as annotations:
+            for case in source.of_split(split):
+                for one in case.acquisitions(options.acquisitions).values():
+                    for picture in pictures(case, one, options, classes.labels, classes.flat, classes.lesions):
+                        _add(picture, images, annotations, categories, landmarks, options)
+                        picture.save(out / "images" / f"{picture.name}.png")
+            if images.count or split == "train":
+                write_json_lists(out / "annotations" / f"instances_{split}.json", told,
+                                 {"images": images, "annotations": annotations})
 
 
-def _add(picture: Picture, images: list[dict[str, Any]], annotations: list[dict[str, Any]], ids: dict[str, int],
+def _add(picture: Picture, images: Rows, annotations: Rows, categories: list[dict[str, Any]],
          landmarks: dict[str, list[str]], options: ExportOptions) -> None:
     """Add a picture and what it shows to the lists."""
+    ids = {row["name"]: row["id"] for row in categories}
     rows, columns = picture.pixels.shape[:2]
-    number = len(images) + 1
-    images.append({"id": number, "file_name": f"{picture.name}.png", "width": columns, "height": rows,
-                   "case": picture.case.name, "acquisition": picture.one.name, "slice": picture.slice_k})
+    number = images.count + 1
+    images.add({"id": number, "file_name": f"{picture.name}.png", "width": columns, "height": rows,
+                "case": picture.case.name, "acquisition": picture.one.name, "slice": picture.slice_k})
     for (word, instance), mask in picture.masks.items():
         segmentation: Any = polygons(mask) if options.masks == "polygon" else {
             "size": [rows, columns], "counts": packed(run_lengths(mask))}
-        annotations.append({"id": len(annotations) + 1, "image_id": number, "category_id": ids[word],
-                            "bbox": list(box_xywh(mask)), "area": int(mask.sum()), "iscrowd": 0,
-                            "segmentation": segmentation, "instance": instance})
+        annotations.add({"id": annotations.count + 1, "image_id": number, "category_id": ids[word],
+                         "bbox": list(box_xywh(mask)), "area": int(mask.sum()), "iscrowd": 0,
+                         "segmentation": segmentation, "instance": instance})
     points = landmarks.get(picture.one.name)
     if points:
-        annotations.append({"id": len(annotations) + 1, "image_id": number,
-                            "category_id": ids[KEYPOINTS + picture.one.name], "iscrowd": 0, "segmentation": [],
-                            **_keypoints(picture, points)})
+        annotations.add({"id": annotations.count + 1, "image_id": number,
+                         "category_id": ids[KEYPOINTS + picture.one.name], "iscrowd": 0, "segmentation": [],
+                         **_keypoints(picture, points)})
 
 
 def _keypoints(picture: Picture, points: list[str]) -> dict[str, Any]:
