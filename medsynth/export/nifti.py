@@ -12,6 +12,7 @@ import nibabel as nib
 import numpy as np
 from isal import isal_zlib
 from isal.igzip_lib import IsalError
+from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from medsynth.core.errors import DatasetError, expected
@@ -155,7 +156,7 @@ def _stored(path: Path) -> tuple[bytes, NDArray[Any]]:
         header = nib.Nifti1Header(data[:_HEAD_BYTES], endianness="<")
         first = int(header["vox_offset"])
         array = np.frombuffer(data, header.get_data_dtype(), offset=first).reshape(header.get_data_shape()[::-1])
-    except (OSError, ValueError, IsalError, nib.spatialimages.HeaderDataError) as error:  # type: ignore[misc]
+    except (OSError, ValueError, IsalError, HeaderDataError) as error:
         raise DatasetError(expected("path", str(path), f"a NIfTI file of medsynth ({error})")) from error
     return data[:first], array
 

@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict
 from medsynth.core.scanner import ScannerRecord
 from medsynth.core.volume import Volume
 from medsynth.dataset.tables import MODALITIES, Modality
-from medsynth.lesions.families import FAMILIES, Family
+from medsynth.lesions.families import FAMILIES
+from medsynth.lesions.family import Family
 from medsynth.scene.lesion_parts import part_label
 from medsynth.scene.projection import Shadow
 from medsynth.scene.structure import Code, Layer, Lesion, Paint, Structure
@@ -131,5 +132,5 @@ def installed():
         patch.setitem(MODALITIES, "spot_flat", Modality("spots", lambda: SpotProtocol, lambda: acquire_spot_flat, tuple,
                                                         projection=True))
         for kind, options in (("cyst", CystOptions), ("tumour", TumourOptions)):
-            patch.setitem(FAMILIES, kind, Family(kind, options, specs_of(kind), insert))
+            patch.setitem(FAMILIES, kind, Family(kind, kind, options, specs_of(kind), insert, ("two_balls",)))
         yield
