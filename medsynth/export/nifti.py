@@ -156,7 +156,7 @@ def _stored(path: Path) -> tuple[bytes, NDArray[Any]]:
         header = nib.Nifti1Header(data[:_HEAD_BYTES], endianness="<")
         first = int(header["vox_offset"])
         array = np.frombuffer(data, header.get_data_dtype(), offset=first).reshape(header.get_data_shape()[::-1])
-    except (OSError, ValueError, IsalError, HeaderDataError) as error:
+    except (OSError, ValueError, IsalError, HeaderDataError) as error:  # type: ignore[misc]
         raise DatasetError(expected("path", str(path), f"a NIfTI file of medsynth ({error})")) from error
     return data[:first], array
 
