@@ -153,6 +153,8 @@ def _stored(path: Path) -> tuple[bytes, NDArray[Any]]:
     try:
         raw = path.read_bytes()
         data = isal_zlib.decompress(raw, 31) if path.name.endswith(".gz") else raw
+        if len(data) < _HEAD_BYTES:
+            raise ValueError("no whole header")
         header = nib.Nifti1Header(data[:_HEAD_BYTES], endianness="<")
         first = int(header["vox_offset"])
         array = np.frombuffer(data, header.get_data_dtype(), offset=first).reshape(header.get_data_shape()[::-1])

@@ -1,4 +1,4 @@
-"""A dataset folder as the layouts see it: cases in the order of the manifest, their files, what is known of each."""
+"""A dataset folder as the layouts see it: its cases in order, their files, what is known of each."""
 
 from __future__ import annotations
 
@@ -118,6 +118,7 @@ class Source:
     ----------
     header : the content of dataset.json.
     structures : its label table.
+    cases : by their number, whatever the order of the manifest's lines.
     """
 
     folder: Path
@@ -148,7 +149,8 @@ def open_source(folder: Path) -> Source:
     header = read_json(folder / "dataset.json")
     if header.get("generator") != "medsynth" or "labels" not in header:
         raise DatasetError(expected("DIR", str(folder), "a folder that medsynth generate made (dataset.json differs)"))
-    cases = tuple(_cases(folder))
+    found = {case.name: case for case in _cases(folder)}  # a line that comes later counts
+    cases = tuple(sorted(found.values(), key=lambda case: (int(case.record.get("index", 0)), case.name)))
     if not cases:
         raise DatasetError(f"{folder} holds no finished case; run medsynth generate first")
     return Source(folder, header, _structures(header["labels"]), cases)

@@ -130,6 +130,18 @@ def test_croissant_is_the_folder_as_it_is(dataset, tmp_path):
     assert set(tree(out)) - {MARKER} == set(tree(whole))
 
 
+def test_the_order_of_the_manifest_changes_nothing(dataset, tmp_path):
+    turned = tmp_path / "turned"
+    files.place_tree(dataset, turned)
+    lines = (turned / "manifest.jsonl").read_text().splitlines(keepends=True)
+    (turned / "manifest.jsonl").unlink()
+    (turned / "manifest.jsonl").write_text("".join([*reversed(lines), lines[0]]))
+    assert [case.name for case in open_source(turned).cases] == [f"case-{n:05d}" for n in range(3)]
+    outs = [export_dataset(data, "monai", tmp_path / f"{data.name}-out" / "a", ExportOptions(("ct",)))
+            for data in (dataset, turned)]
+    assert tree(outs[0]) == tree(outs[1])
+
+
 def test_names_of_splits_that_nobody_knows_are_kept_from_training(dataset, tmp_path):
     held = tmp_path / "held"
     files.place_tree(dataset, held)
