@@ -126,7 +126,9 @@ def write_label_image(case: SourceCase, one: SourceAcquisition, targets: Targets
     numbers = {int(found["id"]) for found in one.lesions if found["in_image"]}
     if not targets.lesions:
         source, table = case.file(f"{one.name}_labels.nii.gz"), organs
-        same = all(label == value for label, value in organs.items())
+        # What lesions cover wholly occurs in no volume but in the anatomy: it has no class, and must not stay.
+        same = (all(label == value for label, value in organs.items())
+                and int(stored_voxels(source).max()) <= len(targets.rows))
     elif not organs:
         source, table = case.file(f"{one.name}_lesions.nii.gz"), classes
         same = all(classes.get(number) == number for number in numbers)

@@ -30,8 +30,9 @@ def write(source: Source, options: ExportOptions, out: Path, name: str) -> None:
                     _write(picture, classes, out, split)
                     used.append(split)
     for task in TASKS:
-        # Both lists are demanded; without a split of its own validation sees the training pictures.
-        head = {"path": ".", "train": "images/train", "val": "images/val" if "val" in used else "images/train",
+        # Both lists are demanded; without a split of its own validation sees the training pictures. Without a `path`
+        # the root is this file's own folder; a relative one would count from the trainer's.
+        head = {"train": "images/train", "val": "images/val" if "val" in used else "images/train",
                 **({"test": "images/test"} if "test" in used else {})}
         names = dict(enumerate(classes.names))
         write_text(out / task / "data.yaml", yaml.safe_dump({**head, "names": names}, sort_keys=False))

@@ -125,6 +125,7 @@ def test_yolo_lines_are_the_boxes_and_outlines_of_the_truth(dataset, exported):
         head = yaml.safe_load((folder / task / "data.yaml").read_text())
         assert head["names"] == {0: "body", 1: "ball", 2: "cyst", 3: "tumour"}
         assert [head[split] for split in ("train", "val", "test")] == ["images/train", "images/val", "images/test"]
+        assert "path" not in head  # the root is the file's own folder then, wherever the trainer runs
         pictures = {path.stem for path in (folder / task / "images").rglob("*.png")}
         assert pictures == {path.stem for path in (folder / task / "labels").rglob("*.txt")}
     for k in range(len(lesions)):
