@@ -59,6 +59,7 @@ class Kind(StrEnum):
     RECIPES = "recipes"
     TISSUES = "tissues"
     PROTOCOLS = "protocols"
+    LAYOUTS = "layouts"
 
 
 RecipeArgument = Annotated[str, typer.Argument(metavar="RECIPE", help="A built-in name or a YAML file.")]
@@ -90,7 +91,7 @@ def list_(
     kind: Annotated[Kind | None, typer.Argument(help="What to list; everything when left out.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
 ) -> None:
-    """List phantoms, lesions, recipes, tissues or protocols."""
+    """List phantoms, lesions, recipes, tissues, protocols or layouts."""
     import json
 
     from medsynth.dataset.listing import listing
@@ -138,6 +139,9 @@ def generate(
     retry_failed: Annotated[bool, typer.Option(
         "--retry-failed", help="Try the cases of failures.jsonl again; else they are left alone.")] = False,
     twin: Annotated[bool, typer.Option("--twin", help="Write each case without its lesions too.")] = False,
+    layouts: Annotated[
+        list[str] | None,
+        typer.Option("--layout", metavar="NAME", help="Then export to DIR-NAME, by links. Repeatable.")] = None,
 ) -> None:
     """Make a dataset; cases that are finished in DIR are kept, so the same command resumes."""
     from medsynth.dataset.reading import parse_assignments, parse_shard
@@ -146,11 +150,14 @@ def generate(
     from medsynth.dataset.screen import shown
 
     with _one_line_errors(f"finished cases are kept in {out}; the same command goes on from there"):
+        wanted = _layouts(layouts or [])
         part = parse_shard(shard) if shard is not None else None
         checked = load_recipe(recipe, overrides=parse_assignments(assignments or []))
         with shown(len(range(part[0] - 1, count, part[1])) if part else count) as progress:
             summary = run(checked, count, out, seed=seed, workers=workers, formats=formats, twin=twin, shard=part,
                           cluster=cluster, retry_failed=retry_failed, progress=progress)
+        for layout in wanted if summary.made + summary.kept else ():
+            _export(out, layout, out.with_name(f"{out.name}-{layout}"), overwrite=True)
     _finish(summary)
 
 
@@ -207,6 +214,59 @@ def validate(
         typer.echo(f"{report.cases} cases, {', '.join(report.checks)}: {told}", err=True)
     if report.problems:
         raise typer.Exit(EXIT_FAILED_CASES)
+
+
+def _layouts(names: list[str]) -> list[str]:
+    """Return the layouts to export to, before anything is made for nothing."""
+    if names:
+        from medsynth.export.layouts.run import layout_of
+
+        for name in names:
+            layout_of(name)
+    return names
+
+
+def _export(folder: Path, layout: str, out: Path, *, acquisitions: list[str] | None = None, labels: str | None = None,
+            options: list[str] | None = None, overwrite: bool = False) -> None:
+    from medsynth.export.layouts.options import parse_options
+    from medsynth.export.layouts.run import export_dataset, layout_of
+
+    chosen = parse_options(acquisitions or [], labels, options or [], layout_of(layout).options)
+    typer.echo(str(export_dataset(folder, layout, out, chosen, overwrite=overwrite)))
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that medsynth generate made.")],
+    layout: Annotated[str, typer.Option("--layout", metavar="NAME", help="E.g. nnunet; see medsynth list layouts.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR2", help="The new folder.")],
+    acquisitions: Annotated[
+        list[str] | None,
+        typer.Option("--acquisition", metavar="NAME", help="Images to take, e.g. t1w,flair; else all.")] = None,
+    labels: Annotated[str | None, typer.Option("--labels", help="organs, lesions or both.")] = None,
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--option", metavar="KEY=VALUE", help="Of the layout, e.g. window=lung. Repeatable.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export.")] = False,
+) -> None:
+    """Write a dataset in the layout of another program, by hard links where files stay as they are."""
+    with _one_line_errors():
+        _export(folder, layout, out, acquisitions=acquisitions, labels=labels, options=options, overwrite=overwrite)
+
+
+@app.command()
+def push(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A dataset, a case, or any folder of DICOM files.")],
+    to: Annotated[str | None, typer.Option("--to", metavar="HOST:PORT", help="A PACS that takes C-STORE.")] = None,
+    aet: Annotated[str, typer.Option("--aet", help="The PACS's application entity title.")] = "ANY-SCP",
+    stow: Annotated[str | None, typer.Option("--stow", metavar="URL", help="A DICOMweb root for STOW-RS.")] = None,
+) -> None:
+    """Send DICOM files to a PACS; only what is marked as synthetic leaves (extra: pacs)."""
+    from medsynth.export.pacs.push import push_folder
+
+    with _one_line_errors("what was sent before stays there"):
+        sent = push_folder(folder, to=to, aet=aet, stow=stow)
+    typer.echo(f"{sent} objects sent")
 
 
 def _finish(summary: Summary) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from medsynth.core.errors import RecipeError, expected
+from medsynth.core.progress import silent
 from medsynth.dataset.executors import Executor, InProcess, Report, Stage, Work
 from medsynth.dataset.folder import RECORD, case_name, disk_errors, locked, record_of, remove_stale
 from medsynth.dataset.header import open_dataset
