@@ -78,7 +78,7 @@ def generate_case(recipe: Recipe, seed: int = 0, index: int = 0, *, twin: bool =
     begin = progress or _silent
     case_seed = Seed(seed).child("case", index)
     begin("anatomy")
-    scene, anatomy_spec = _anatomy(recipe, case_seed)
+    scene, anatomy_spec = build_anatomy(recipe, case_seed)
     begin("lesions")
     options = [part.options for part in recipe.lesions]
     specs = sample_lesions(options, scene, rng=case_seed.child("lesions").rng())
@@ -110,7 +110,7 @@ def _silent(stage: str) -> None:
     """Ignore a stage."""
 
 
-def _anatomy(recipe: Recipe, seed: Seed) -> tuple[Scene, Mapping[str, Any]]:
+def build_anatomy(recipe: Recipe, seed: Seed) -> tuple[Scene, Mapping[str, Any]]:
     """Sample the subject and the spec of its body, and build the scene."""
     subject = sample_subject(recipe.subject.constraints(), rng=seed.child("subject").rng())
     body = load_body(recipe.phantom.body)

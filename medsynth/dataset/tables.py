@@ -37,6 +37,7 @@ class Modality:
     structures : what it adds to the label image itself, e.g. the patient table.
     scanners : the presets that a protocol may name, with what they are in words.
     projection : whether its images are projections, in which structures overlap.
+    voxelise : whether `acquire` takes `voxelise`, so that one body's voxels serve several images.
     """
 
     description: str
@@ -45,6 +46,7 @@ class Modality:
     structures: Callable[[], tuple[Structure, ...]]
     scanners: Callable[[], dict[str, str]] = dict
     projection: bool = False
+    voxelise: bool = False
 
 
 def _ct_protocol() -> type[BaseModel]:
@@ -119,8 +121,9 @@ def _mri_presets() -> dict[str, str]:
 
 MODALITIES: dict[str, Modality] = {
     "ct": Modality("computed tomography: HU from composition, density and beam", _ct_protocol, _ct, _ct_structures,
-                   _ct_scanners),
+                   _ct_scanners, voxelise=True),
     "xray": Modality("radiography and mammography: a point source, scatter, grid, detector, processing", _xray_protocol,
                      _xray, tuple, _xray_presets, projection=True),
-    "mri": Modality("magnetic resonance: tissues, sequence, k-space, coils", _mri_protocol, _mri, tuple, _mri_presets),
+    "mri": Modality("magnetic resonance: tissues, sequence, k-space, coils", _mri_protocol, _mri, tuple, _mri_presets,
+                    voxelise=True),
 }
