@@ -42,10 +42,15 @@ class Latest(Generic[Key, Value]):
 
 
 class Body:
-    """A built scene, its shapes sampled, and the voxels it was last put on."""
+    """A built scene, and the voxels it was last put on.
 
-    def __init__(self, scene: Scene) -> None:
-        self.scene = presampled(scene)
+    Parameters
+    ----------
+    again : whether it will be put on several grids; its shapes are then sampled once.
+    """
+
+    def __init__(self, scene: Scene, *, again: bool) -> None:
+        self.scene = presampled(scene) if again else scene
         self._phantoms: Latest[tuple[Grid, tuple[Structure, ...]], Phantom] = Latest(PHANTOMS)
 
     def voxeliser(self, pose: Pose) -> Voxelise:

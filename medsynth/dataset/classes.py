@@ -60,7 +60,8 @@ def class_image(acquired: Acquired, lesions: Sequence[Lesion], classes: Classes 
 
     Parameters
     ----------
-    classes : class n is the n-th of them from 1; a later one covers an earlier one, and lesions cover organs. Left out, the anatomy's own labels.
+    classes : class n is the n-th of them from 1; a later one covers an earlier one, and lesions cover organs. Left
+        out, the anatomy's own labels.
 
     Returns
     -------

@@ -69,7 +69,8 @@ class ItemMaker:
         """Return item `number`."""
         place = self.reuse.place(number)
         whose = Seed(self.seed).child("case", place.body)
-        body = self._bodies.get(place.body, lambda: Body(build_anatomy(self.recipe, whose)[0]))
+        body = self._bodies.get(place.body, lambda: Body(build_anatomy(self.recipe, whose)[0],
+                                                         again=self.reuse.images > 1))
         own = whose if self.reuse.images == 1 else whose.child("image", place.image)
         pose = Pose()
         if self.reuse.moves:

@@ -19,7 +19,7 @@ from medsynth.core.seed import Seed
 from medsynth.core.volume import Volume
 from medsynth.dataset.parts import checked
 from medsynth.dataset.vary import replaced
-from medsynth.scene.label_map import label_phantom, label_structures, scene_around
+from medsynth.scene.label_map import given, label_phantom, label_structures, scene_around
 
 ViewName = Literal["pa", "ap", "lateral"]
 
@@ -80,7 +80,7 @@ def take(volume: Volume, shot: Shot, protocol: XrayProtocol, *, seed: Seed) -> t
     free = {"aim": tuple(middle.tolist()), "turn_deg": turn, "tilt_deg": tilt, "roll_deg": 0.0, "sid_mm": shot.sid_mm,
             "source_to_aim_mm": to_aim, "field_mm": field_mm}
     one = replaced(protocol, {"free": free}, "xray")
-    made = acquire_xray(scene_around(phantom), (), one, seed=seed, voxelise=lambda scene, grid: phantom)  # type: ignore[arg-type]
+    made = acquire_xray(scene_around(phantom), (), one, seed=seed, voxelise=given(phantom))
     stood = made.parameters["geometry"]
     geometry = Geometry(stood["source_mm"], stood["origin_mm"], stood["row_step"], stood["column_step"],
                         stood["pixel_mm"], stood["shape_ji"])

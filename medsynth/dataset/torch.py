@@ -170,7 +170,7 @@ class SynthStream(_Source, IterableDataset[Any]):
 
     @property
     def rank(self) -> tuple[int, int]:
-        """This process' number among those that train together, and how many they are."""
+        """Number of this process among those that train together, and how many they are."""
         if self._rank is not None and self._ranks is not None:
             return self._rank, self._ranks
         if torch.distributed.is_available() and torch.distributed.is_initialized():

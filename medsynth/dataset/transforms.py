@@ -20,7 +20,7 @@ from medsynth.acquire.ct.rescan import rescan
 from medsynth.acquire.mri.acquire import acquire_mri
 from medsynth.acquire.mri.protocol import MriProtocol
 from medsynth.core.errors import RecipeError, expected
-from medsynth.core.grid import Grid, Vector
+from medsynth.core.grid import Vector
 from medsynth.core.seed import Seed
 from medsynth.core.volume import Volume
 from medsynth.dataset.own_radiograph import Shot, ViewName, projected_masks, take
@@ -28,8 +28,7 @@ from medsynth.dataset.parts import checked
 from medsynth.dataset.tensor_volumes import as_tensor, as_volume, from_scanner, to_scanner
 from medsynth.dataset.tensors import plane_affine
 from medsynth.dataset.vary import Vary, checked_vary, replaced, varied
-from medsynth.scene.label_map import Content, label_phantom, label_structures, scene_around
-from medsynth.scene.phantom import Phantom
+from medsynth.scene.label_map import Content, given, label_phantom, label_structures, scene_around
 
 Dictionary = Mapping[Hashable, Any]
 
@@ -119,7 +118,7 @@ class RandSimulateCTd(_Scanner):
             return rescan(volume, source, protocol, seed=seed)
         phantom = label_phantom(volume, self.structures)
         scene = scene_around(phantom, protocol.scan_range)
-        return acquire_ct(scene, (), protocol, seed=seed, voxelise=_given(phantom)).image
+        return acquire_ct(scene, (), protocol, seed=seed, voxelise=given(phantom)).image
 
 
 class RandSimulateMRd(_Scanner):
@@ -167,7 +166,7 @@ class RandSimulateMRd(_Scanner):
             protocol = replaced(self._protocol(seed), {"pixel_mm": pixel, "slice_thickness_mm": step,
                                                        "slice_gap_mm": 0.0, "preset": None}, "mri")
             scene = scene_around(phantom, protocol.scan_range, seed=seed.child("person").integer(31))
-            image = acquire_mri(scene, (), protocol, seed=seed, voxelise=_given(phantom)).image
+            image = acquire_mri(scene, (), protocol, seed=seed, voxelise=given(phantom)).image
             found[output] = as_tensor(from_scanner(image, own).array[None].astype(np.float32), None, found[key])
         return found
 
@@ -175,8 +174,8 @@ class RandSimulateMRd(_Scanner):
 class RandSimulateXRayd(_Scanner):
     """Make a radiograph of a CT volume: HU to basis materials, a point source, scatter, grid, detector, processing.
 
-    The result is (1, rows, columns) in P-values, thin is dark, hung as radiologists look at it. What lies above and below
-    the volume is air to the beam.
+    The result is (1, rows, columns) in P-values, thin is dark, hung as radiologists look at it. What lies above and
+    below the volume is air to the beam.
 
     Parameters
     ----------
@@ -231,12 +230,3 @@ class RandSimulateXRayd(_Scanner):
             found[output] = as_tensor(image.array.astype(np.float32), affine, like)
         return found
 
-
-def _given(phantom: Phantom) -> Any:
-    """Return what stands in for voxelising: the voxels that are there."""
-
-    def voxelise(scene: Any, grid: Grid) -> Phantom:
-        del scene, grid
-        return phantom
-
-    return voxelise

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from medsynth.core.errors import RecipeError, expected
+from medsynth.core.grid import Grid
 from medsynth.core.volume import Volume
 from medsynth.scene.phantom import Phantom
+from medsynth.scene.rasterize import Voxelise
 from medsynth.scene.structure import BACKGROUND, Code, Scene, Structure
 from medsynth.scene.subject import Subject
 from medsynth.tissues.table import mixed, tissue
@@ -82,4 +84,14 @@ def scene_around(phantom: Phantom, *ranges: str, seed: int = 0) -> Scene:
     low, high = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
     return Scene(body="voxels", origin="that of the voxels", subject=SOMEONE, structures=phantom.structures, paints=(),
                  fields={}, vessels={}, landmarks={}, bounds_mm=(tuple(low), tuple(high)),
-                 scan_range_mm={name: (low[2], high[2]) for name in ranges}, texture_seed=seed)
+                 scan_range_mm=dict.fromkeys(ranges, (low[2], high[2])), texture_seed=seed)
+
+
+def given(phantom: Phantom) -> Voxelise:
+    """Return what stands in for `rasterize` where there are voxels already."""
+
+    def voxelise(scene: Scene, grid: Grid) -> Phantom:
+        del scene, grid
+        return phantom
+
+    return voxelise

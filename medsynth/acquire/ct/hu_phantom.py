@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from functools import lru_cache
 
 import numpy as np
@@ -15,8 +16,8 @@ from medsynth.scene.phantom import FRACTION_UNIT, Phantom
 from medsynth.scene.structure import BACKGROUND, Structure
 
 # From air up: each step mixes two neighbours by volume, as Schneider et al. 2000 (doi:10.1088/0031-9155/45/2/314) do
-# between air, lung, adipose tissue, soft tissue and bone; the last one stands for metal.
-LADDER = ("air", "lung_tissue", "adipose", "soft_tissue", "cortical_bone", "titanium")
+# between air, lung, adipose tissue, water, soft tissue and bone; the last one stands for metal.
+LADDER = ("air", "lung_tissue", "adipose", "water", "soft_tissue", "cortical_bone", "titanium")
 DENSEST_LUNG = 0.8  # lung tissue beyond this share of the voxel is not air-filled any more: about -170 HU
 STEPS = 12  # of each mixture
 AIR_HU = -500.0  # a CT volume that holds nothing below is in other units, or has no air in it
@@ -59,7 +60,7 @@ def ladder() -> tuple[Structure, ...]:
         found.append(Structure(f"mixture_{label}", label, main, BODY, part_of="mixture_1" if found else "",
                                mixture=mixture))
 
-    for low, high in zip(LADDER[:-1], LADDER[1:], strict=True):
+    for low, high in itertools.pairwise(LADDER):
         last = DENSEST_LUNG if high == "lung_tissue" else 1.0
         for step in range(1, STEPS + 1):
             share = last * step / STEPS

@@ -30,9 +30,10 @@ def rescan(volume: Volume, source: CtProtocol | None, target: CtProtocol, *, see
     """Return a CT volume as another protocol would have given it, on the same grid.
 
     With `source`, what the volume's own scan has done is not done twice: frequencies are changed by the ratio of what
-    both kernels pass (no more than `LARGEST_GAIN`), slices are averaged to the wider profile, and noise comes to what the
-    source's leaves of its own: place by place and direction by direction, the variance of the target less that. Less
-    noise than the volume holds cannot be had. Without, the volume counts as the body itself, free of noise and blur.
+    both kernels pass (no more than `LARGEST_GAIN`), slices are averaged to the wider profile, and noise is added to
+    what that leaves of the source's: place by place and direction by direction, the variance of the target less that.
+    Less noise than the volume holds cannot be had. Without, the volume counts as the body itself, free of noise and
+    blur.
 
     Parameters
     ----------
