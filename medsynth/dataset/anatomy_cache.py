@@ -11,7 +11,7 @@ import numpy as np
 from medsynth.core.grid import Grid
 from medsynth.dataset.pose import Pose
 from medsynth.scene.phantom import Phantom
-from medsynth.scene.presample import presampled
+from medsynth.scene.presample import SampledPaints
 from medsynth.scene.rasterize import Voxelise, rasterize
 from medsynth.scene.structure import Scene, Structure
 
@@ -50,7 +50,8 @@ class Body:
     """
 
     def __init__(self, scene: Scene, *, again: bool) -> None:
-        self.scene = presampled(scene) if again else scene
+        self.scene = scene
+        self._sampled = SampledPaints(scene) if again else None
         self._phantoms: Latest[tuple[Grid, tuple[Structure, ...]], Phantom] = Latest(PHANTOMS)
 
     def voxeliser(self, pose: Pose) -> Voxelise:
@@ -63,7 +64,8 @@ class Body:
         def voxelise(scene: Scene, grid: Grid) -> Phantom:
             about.append(grid.centre_mm)
             where = pose.moved(grid, about[0])
+            quick = scene if self._sampled is None else self._sampled.of(scene)
             # A scene of this body is told by its structures: with the patient table there are more.
-            return self._phantoms.get((where, scene.structures), lambda: rasterize(scene, where))
+            return self._phantoms.get((where, scene.structures), lambda: rasterize(quick, where))
 
         return voxelise

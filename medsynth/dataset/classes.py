@@ -70,10 +70,10 @@ def class_image(acquired: Acquired, lesions: Sequence[Lesion], classes: Classes 
     """
     if acquired.projection is not None:
         return None if classes is None else _projected(acquired, acquired.projection, lesions, classes)
-    anatomy = acquired.healthy.organ_image()
+    anatomy = acquired.beside.organ_image()
     if classes is None:
         return anatomy
-    structures = acquired.healthy.structures
+    structures = acquired.beside.structures
     organ, table = organ_labels(structures), np.zeros(65536, np.uint16)
     for value, patterns in enumerate(classes.values(), start=1):
         wanted = [p for p in patterns if not _means_lesion(p)]

@@ -10,13 +10,20 @@ from medsynth.shapes.sampled import sample
 from medsynth.shapes.tubes import Tubes
 
 
-def presampled(scene: Scene) -> Scene:
-    """Return the scene with every painted shape on the lattice that painting would sample it on.
+class SampledPaints:
+    """The painting steps of a scene, each with its shape on the lattice that painting would sample it on."""
 
-    It voxelises to the same bits on every grid, and sooner; `fields`, which lesions and measurements ask, stay as they
-    are.
-    """
-    return replace(scene, paints=tuple(_sampled(paint) for paint in scene.paints))
+    def __init__(self, scene: Scene) -> None:
+        # By identity: a step holds arrays. The steps themselves are kept, so that no other takes their place.
+        self._held = {id(paint): (paint, _sampled(paint)) for paint in scene.paints}
+
+    def of(self, scene: Scene) -> Scene:
+        """Return a scene with these steps in place of the ones they were made of; others stay, e.g. a patient table's.
+
+        It voxelises to the same bits on every grid, and sooner.
+        """
+        paints = (self._held.get(id(paint), (paint, paint))[1] for paint in scene.paints)
+        return replace(scene, paints=tuple(paints))
 
 
 def _sampled(paint: Paint) -> Paint:

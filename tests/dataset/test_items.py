@@ -15,7 +15,7 @@ from medsynth.dataset.items import ItemMaker
 from medsynth.dataset.recipe import load_recipe
 from medsynth.dataset.reuse import Reuse
 from medsynth.scene.body import load_body
-from medsynth.scene.presample import presampled
+from medsynth.scene.presample import SampledPaints
 from medsynth.scene.rasterize import rasterize
 from medsynth.scene.subject import Subject
 
@@ -110,10 +110,12 @@ def test_a_pose_moves_the_grid_and_leaves_the_body_where_it_is():
 
 def test_sampled_shapes_paint_the_same_bits_on_every_grid():
     body, someone = load_body("qa-resolution"), Subject("male", 50.0, 175.0, 75.0)
-    scene = with_couch(body.build(someone, body.sample_spec(someone, rng=Seed(1).rng())))
+    bare = body.build(someone, body.sample_spec(someone, rng=Seed(1).rng()))
+    scene, sampled = with_couch(bare), SampledPaints(bare)
     low, high = scene.bounds_mm
     for spacing in ((7.0, 3.0, 3.0), (5.0, 4.1, 2.3)):
         grid = Grid.covering(low, high, spacing)
-        one, two = rasterize(scene, grid), rasterize(presampled(scene), grid)
+        one, two = rasterize(scene, grid), rasterize(sampled.of(scene), grid)
+        assert sampled.of(scene).paints[-1] is scene.paints[-1]  # the table is not of this body
         for name in ("labels", "neighbour", "fraction", "texture"):
             np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
