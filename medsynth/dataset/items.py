@@ -51,10 +51,11 @@ class ItemMaker:
     acquisitions : names of the recipe's acquisitions to make; all of them when left out.
     reuse : how often a body serves. With `images=1` and no pose, image n is that of `generate_case(recipe, seed, n)`.
     vary : settings that are drawn for every image (see `checked_vary`).
+    bodies_of : another maker whose built bodies this one uses, too: of the same bodies, subjects and seed.
     """
 
     def __init__(self, recipe: Recipe, seed: int, *, acquisitions: Iterable[str] | None = None,
-                 reuse: Reuse | None = None, vary: Vary | None = None) -> None:
+                 reuse: Reuse | None = None, vary: Vary | None = None, bodies_of: ItemMaker | None = None) -> None:
         check_whole("seed", seed, 0)
         self.recipe, self.seed, self.reuse = recipe, seed, reuse or Reuse()
         self.names = tuple(recipe.acquisitions if acquisitions is None else acquisitions)
@@ -64,6 +65,13 @@ class ItemMaker:
                                   + did_you_mean(name, list(recipe.acquisitions)))
         self.vary = checked_vary(vary or {}, recipe.acquisitions)
         self._bodies: Latest[int, Body] = Latest(self.reuse.bodies)
+        if bodies_of is not None:
+            for part in ("phantom", "subject"):
+                if getattr(recipe, part) != getattr(bodies_of.recipe, part):
+                    raise RecipeError(f"bodies_of must have a recipe with the same {part}")
+            if seed != bodies_of.seed:
+                raise RecipeError(expected("seed", seed, f"that of bodies_of ({bodies_of.seed})"))
+            self._bodies = bodies_of._bodies
 
     def __call__(self, number: int) -> Item:
         """Return item `number`."""
