@@ -30,8 +30,8 @@ from medsynth.lesions.families import build_lesions, sample_lesions
 from medsynth.scene.structure import Lesion, Scene
 
 STANDARD: dict[str, Any] = {"mas": 80.0, "kernel": "standard", "slice_thickness_mm": 1.0}
-CHANGES: dict[str, list[Any]] = {"mas": [10.0, 20.0, 40.0, 160.0], "kernel": ["soft", "sharp"],
-                                 "slice_thickness_mm": [2.0, 3.0, 5.0]}
+CHANGES: dict[str, list[Any]] = {"mas": [10.0, 30.0, 240.0], "kernel": ["soft", "sharp"],
+                                 "slice_thickness_mm": [2.5, 5.0]}
 SMOOTH = {"types": {"solid": 1.0}, "attachments": {"none": 1.0}, "calcifications": {"none": 1.0},
           "lobulation": {"probability": 0.0}, "spiculation": {"probability": 0.0},
           "solid_hu": 40.0, "diameter_mm": {"min": 4.0, "max": 12.0}}
@@ -161,7 +161,7 @@ def main(arguments: list[str] | None = None) -> list[Measurement]:
         found = study(count=16, slab_mm=60.0, pixel_mm=1.4, repeats=1,
                       changes={"mas": [20.0], "slice_thickness_mm": [5.0]})
     else:
-        found = study(count=60, slab_mm=80.0, pixel_mm=0.7, repeats=3, changes=CHANGES)
+        found = study(count=60, slab_mm=80.0, pixel_mm=0.75, repeats=2, changes=CHANGES)
     print(f"{'scan':30s}{'n':>5s}{'bias':>9s}{'+-':>7s}{'scatter':>9s}")
     for words, n, bias, error, scatter in table(found):
         print(f"{words:30s}{n:5d}{bias:9.1%}{error:7.1%}{scatter:9.1%}")

@@ -126,7 +126,7 @@ def main(arguments: list[str] | None = None) -> list[Rate]:
     ask.add_argument("--plot", type=Path, help="PNG file for the figure (needs matplotlib)")
     ask.add_argument("--small", action="store_true", help="few nodules on coarse voxels, some ten seconds")
     given = ask.parse_args(arguments)
-    rates, met = study(3, voxel_mm=4.0, bodies=1) if given.small else study(given.quota, voxel_mm=1.5, bodies=2)
+    rates, met = study(3, voxel_mm=4.0, bodies=1) if given.small else study(given.quota, voxel_mm=2.0, bodies=2)
     print(f"{'kind':28s}{'n':>5s}{'failed':>8s}   interval of 95 %{'':6s}in the natural sample")
     for rate in rates:
         low, high = rate.interval

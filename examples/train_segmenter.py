@@ -44,7 +44,7 @@ def recipe(voxel_mm: float) -> Recipe:
     return load_recipe("chest-ct-nodules-small", overrides={
         "acquisitions.ct.pixel_mm": voxel_mm, "acquisitions.ct.slice_thickness_mm": voxel_mm,
         "acquisitions.ct.increment_mm": voxel_mm,
-        "lesions.0.diameter_mm": {"min": 3.0 * voxel_mm, "max": 10.0 * voxel_mm},
+        "lesions.0.diameter_mm": {"min": min(3.0 * voxel_mm, 12.0), "max": min(10.0 * voxel_mm, 28.0)},
         "lesions.0.count": {"distribution": "poisson", "mean": 4, "low": 2, "high": 8}})
 
 
@@ -65,7 +65,7 @@ def patches(stream: SynthStream, workers: int, size: int, per_image: int, seed: 
 def train(model: UNet, stream: SynthStream, *, images: int, workers: int, size: int, per_image: int, seed: int
           ) -> list[float]:
     """Train on the first images of a stream; return the loss of every step."""
-    loss = DiceCELoss(to_onehot_y=True, softmax=True, include_background=False, weight=torch.tensor([1.0, 2.0]))
+    loss = DiceCELoss(to_onehot_y=True, softmax=True)
     optimiser = torch.optim.AdamW(model.parameters(), 3e-3, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=images)
     losses = []
@@ -89,7 +89,7 @@ def generated_cases(of: Recipe, count: int, seed: int) -> Iterable[dict[str, Any
 
 def folder_cases(folder: Path, voxel_mm: float) -> Iterable[dict[str, Any]]:
     """Give the user's own scans at the voxels of training."""
-    read = Compose([LoadImaged(["image", "label"]), EnsureChannelFirstd(["image", "label"]),
+    read = Compose([LoadImaged(["image", "label"], reader="NibabelReader"), EnsureChannelFirstd(["image", "label"]),
                     Orientationd(["image", "label"], "RAS", labels=None),
                     Spacingd(["image", "label"], (voxel_mm,) * 3, mode=("bilinear", "nearest"))])
     names = sorted(path.name for path in (folder / "images").glob("*.nii*"))
@@ -128,16 +128,16 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     """Train, test and report."""
     ask = argparse.ArgumentParser(description="Train a lung and nodule segmenter from generated images alone.")
     ask.add_argument("--test", type=Path, help="folder with images/ and labels/ to test on; else generated people")
-    ask.add_argument("--images", type=int, default=240, help="images to train on; each is seen once")
+    ask.add_argument("--images", type=int, default=120, help="images to train on; each is seen once")
     ask.add_argument("--workers", type=int, default=1, help="processes that make images, beside the one that trains")
     ask.add_argument("--voxel-mm", type=float, default=2.5)
     ask.add_argument("--seed", type=int, default=1)
     ask.add_argument("--out", type=Path, help="folder for model.npz and result.json")
     ask.add_argument("--small", action="store_true", help="a form of some ten seconds, for trying it out")
     given = ask.parse_args(arguments)
-    images, size, channels, test = (given.images, 64, (12, 24, 48, 96), 4)
-    voxel_mm, per_image = given.voxel_mm, 4
-    reuse = Reuse(images=24, poses=3, turn_deg=5.0, shift_mm=15.0, bodies=2)
+    images, size, channels, test = given.images, 48, (12, 24, 48, 96), 4
+    voxel_mm, per_image = given.voxel_mm, 6
+    reuse = Reuse(images=20, poses=2, turn_deg=5.0, shift_mm=15.0, bodies=2)
     if given.small:
         images, size, channels, test, voxel_mm, per_image = 8, 32, (4, 8, 16), 1, 6.0, 2
         reuse = Reuse(images=8, poses=1)

@@ -49,7 +49,7 @@ class _Source:
             self.classes = checked_classes(classes, [*load_body(checked.phantom.body).structures(), *own])
         self.resample, self.orientation, self.meta, self.transform = resample, orientation, meta, transform
         # In shared memory, so that workers that live on from epoch to epoch see it change.
-        self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()
+        self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
 
     @property
     def epoch(self) -> int:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from medsynth.core.errors import RecipeError, expected
 from medsynth.core.seed import Seed
+from medsynth.dataset.parts import Model
 from medsynth.dataset.wording import did_you_mean
 
 Vary = Mapping[str, tuple[float, float] | Sequence[Any]]
@@ -44,8 +45,8 @@ def checked_vary(vary: Vary, acquisitions: Mapping[str, BaseModel]) -> dict[str,
     return found
 
 
-def varied(protocol: BaseModel, name: str, vary: Mapping[str, tuple[float, float] | list[Any]], *, seed: Seed
-           ) -> BaseModel:
+def varied(protocol: Model, name: str, vary: Mapping[str, tuple[float, float] | list[Any]], *, seed: Seed
+           ) -> Model:
     """Return the protocol of acquisition `name` with what is drawn for one image; each setting has its own stream."""
     drawn: dict[str, Any] = {}
     for path, values in vary.items():
@@ -57,17 +58,17 @@ def varied(protocol: BaseModel, name: str, vary: Mapping[str, tuple[float, float
     return replaced(protocol, drawn, f"vary.{name}") if drawn else protocol
 
 
-def replaced(protocol: BaseModel, changes: Mapping[str, Any], what: str) -> BaseModel:
+def replaced(protocol: Model, changes: Mapping[str, Any], what: str) -> Model:
     """Return the protocol with other values at dotted paths, checked as a recipe's is."""
     data = protocol.model_dump()
     for path, value in changes.items():
         *parents, last = path.split(".")
-        here = data
+        here: Any = data
         for key in parents:
             here = here.get(key) if isinstance(here, dict) else None
         if not isinstance(here, dict) or last not in here:
-            raise RecipeError(expected(what, path, "a setting of the protocol")
-                              + did_you_mean(last, list(here or data)))
+            known = here if isinstance(here, dict) else data
+            raise RecipeError(expected(what, path, "a setting of the protocol") + did_you_mean(last, list(known)))
         here[last] = value
     try:
         return type(protocol)(**data)

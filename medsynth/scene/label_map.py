@@ -37,7 +37,7 @@ def label_structures(tissues: Mapping[int, Content]) -> tuple[Structure, ...]:
     found = []
     for label, content in sorted(tissues.items()):
         parts = [(content, 1.0)] if isinstance(content, str) else list(content.items())
-        if not isinstance(label, int) or not 0 <= label <= 65535:
+        if label not in range(65536):
             raise RecipeError(expected("a label of tissues", label, "a whole number in 0..65535"))
         mixed(f"tissues[{label}]", [(tissue(name), share) for name, share in parts])  # raises where it cannot be
         if label == BACKGROUND:

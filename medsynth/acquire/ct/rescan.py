@@ -92,8 +92,8 @@ def _resharpened(image: Float32, source: CtProtocol, target: CtProtocol, pixel_m
         return image, 1.0
     padded = np.pad(image, ((0, 0), (EDGE, EDGE), (EDGE, EDGE)), mode="symmetric")
     rows, columns = (scipy.fft.next_fast_len(n, True) for n in padded.shape[1:])
-    cycles = np.fft.fftfreq(rows), np.fft.rfftfreq(columns)
-    before, after = (_response(protocol, pixel_mm, *cycles) for protocol in (source, target))
+    fy, fx = np.fft.fftfreq(rows).astype(np.float64), np.fft.rfftfreq(columns).astype(np.float64)
+    before, after = (_response(protocol, pixel_mm, fy, fx) for protocol in (source, target))
     ratio = (after / np.maximum(before, 1e-6)).clip(0, LARGEST_GAIN)
     out = np.empty_like(image)
     for k, one in enumerate(padded):
