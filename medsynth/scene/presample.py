@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from medsynth.scene.rasterize import lattice_step_mm
+from medsynth.scene.extent import lattice_step_mm
 from medsynth.scene.structure import Paint, Scene
 from medsynth.shapes.sampled import sample
 from medsynth.shapes.tubes import Tubes
