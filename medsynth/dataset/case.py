@@ -85,9 +85,7 @@ def generate_case(recipe: Recipe, seed: int = 0, index: int = 0, *, twin: bool =
     begin("anatomy")
     design = None if recipe.design is None else case_design(recipe, seed, index)
     recipe = recipe if design is None else design.recipe
-    subject = (sample_subject(recipe.subject.constraints(), rng=case_seed.child("subject").rng()) if design is None
-               else design.subject)
-    scene, anatomy_spec = _anatomy(recipe, subject, case_seed)
+    scene, anatomy_spec = build_anatomy(recipe, case_seed, None if design is None else design.subject)
     begin("lesions")
     ill = placed(recipe, scene, case_seed)
     acquired = {}
@@ -115,8 +113,10 @@ def _without_lesions(one: Acquired) -> Acquired:
                     projection=projection)
 
 
-def _anatomy(recipe: Recipe, subject: Subject, seed: Seed) -> tuple[Scene, Mapping[str, Any]]:
-    """Sample the spec of the subject's body, and build the scene."""
+def build_anatomy(recipe: Recipe, seed: Seed, subject: Subject | None = None) -> tuple[Scene, Mapping[str, Any]]:
+    """Sample the subject, unless one is given, and the spec of its body, and build the scene."""
+    if subject is None:
+        subject = sample_subject(recipe.subject.constraints(), rng=seed.child("subject").rng())
     body = load_body(recipe.phantom.body)
     spec = {**body.sample_spec(subject, rng=seed.child("anatomy").rng()), **recipe.phantom.spec}
     return body.build(subject, spec), spec

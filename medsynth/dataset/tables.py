@@ -42,6 +42,7 @@ class Modality:
     scanners : the presets that a protocol may name, with what they are in words.
     prober : asks about lesions before an image is made: (scene, protocol) -> (lesions, protocol) -> answer.
     projection : whether its images are projections, in which structures overlap.
+    voxelise : whether `acquire` takes `voxelise`, so that one body's voxels serve several images.
     """
 
     description: str
@@ -51,6 +52,7 @@ class Modality:
     scanners: Callable[[], dict[str, str]] = dict
     projection: bool = False
     prober: Callable[[], Callable[[Scene, Any], Prober]] | None = None
+    voxelise: bool = False
 
 
 def _ct_protocol() -> type[BaseModel]:
@@ -131,8 +133,9 @@ def _mri_presets() -> dict[str, str]:
 
 MODALITIES: dict[str, Modality] = {
     "ct": Modality("computed tomography: HU from composition, density and beam", _ct_protocol, _ct, _ct_structures,
-                   _ct_scanners, prober=_ct_prober),
+                   _ct_scanners, voxelise=True, prober=_ct_prober),
     "xray": Modality("radiography and mammography: a point source, scatter, grid, detector, processing", _xray_protocol,
                      _xray, tuple, _xray_presets, projection=True),
-    "mri": Modality("magnetic resonance: tissues, sequence, k-space, coils", _mri_protocol, _mri, tuple, _mri_presets),
+    "mri": Modality("magnetic resonance: tissues, sequence, k-space, coils", _mri_protocol, _mri, tuple, _mri_presets,
+                    voxelise=True),
 }

@@ -15,7 +15,7 @@ from medsynth.core.grid import Grid
 from medsynth.core.seed import Seed
 from medsynth.scene.acquired import Acquired
 from medsynth.scene.phantom import Phantom
-from medsynth.scene.rasterize import rasterize, with_lesions
+from medsynth.scene.rasterize import Voxelise, rasterize, with_lesions
 from medsynth.scene.structure import Lesion, Scene
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ BODY_PIXEL_MM = 0.5  # the least where a small field of view would make the body
 
 
 def acquire_ct(scene: Scene, lesions: Sequence[Lesion], protocol: CtProtocol, *, seed: Seed, twin: bool = False,
-               progress: Callable[[float], None] | None = None) -> Acquired:
+               progress: Callable[[float], None] | None = None, voxelise: Voxelise = rasterize) -> Acquired:
     """Scan a scene.
 
     Parameters
@@ -36,6 +36,8 @@ def acquire_ct(scene: Scene, lesions: Sequence[Lesion], protocol: CtProtocol, *,
     seed : of this acquisition; noise of slice k comes from `seed.child("noise", k)`.
     twin : also give the image of the same scan without the lesions.
     progress : called with the share of the work that is done, where it takes long.
+    voxelise : what puts the healthy scene on a grid; it may keep what it made, or lay the body askew in the scanner,
+        and the image lies on the grid that it gives.
 
     Returns
     -------
@@ -50,7 +52,7 @@ def acquire_ct(scene: Scene, lesions: Sequence[Lesion], protocol: CtProtocol, *,
     whole = with_couch(scene) if protocol.table else scene
 
     def on(where: Grid) -> tuple[Phantom, Phantom, Phantom]:
-        healthy = rasterize(whole, where)
+        healthy = voxelise(whole, where)
         ill, anatomy = with_lesions(healthy, whole, lesions) if lesions else (healthy, healthy)
         return ill, healthy, anatomy
 

@@ -88,6 +88,7 @@ def ct_beam(tube_kV: float, water_cm: float = WATER_CM) -> Beam:
     return Beam(tube_kV, energies, weights, water, air, _effective_energy_keV(water), quanta, float(signal.sum()))
 
 
+@lru_cache(maxsize=4096)
 def structure_hu(structure: Structure, tube_kV: float, phase: Phase, water_cm: float = WATER_CM) -> float:
     """Return the HU of a structure without texture, behind `water_cm` of water in all."""
     beam = ct_beam(tube_kV, water_cm)
@@ -167,10 +168,15 @@ def water_table(structures: Sequence[Structure], tube_kV: float, phase: Phase) -
     """Return the (65536,) cm of water that harden the beam as much as 1 cm of each label (`hardening_per_cm`)."""
     table = np.zeros(65536, np.float32)
     for structure in structures:
-        table[structure.label] = hardening_per_cm(structure_tissue(structure), tube_kV,
-                                                  iodine_mg_per_ml(structure.enhancement, phase))
+        table[structure.label] = _hardening_of(structure, tube_kV, phase)
     table[BACKGROUND] = 0.0
     return table
+
+
+@lru_cache(maxsize=4096)
+def _hardening_of(structure: Structure, tube_kV: float, phase: Phase) -> float:
+    """Return `hardening_per_cm` of a structure; every scan asks for the same hundreds of them."""
+    return hardening_per_cm(structure_tissue(structure), tube_kV, iodine_mg_per_ml(structure.enhancement, phase))
 
 
 def hardness(water_cm: NDArray[np.floating]) -> NDArray[np.floating]:

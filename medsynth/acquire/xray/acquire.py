@@ -31,7 +31,7 @@ from medsynth.core.seed import Seed
 from medsynth.core.volume import Volume
 from medsynth.scene.acquired import Acquired
 from medsynth.scene.posture import posed
-from medsynth.scene.rasterize import rasterize, with_lesions
+from medsynth.scene.rasterize import Voxelise, rasterize, with_lesions
 from medsynth.scene.structure import Lesion, Posture, Scene
 
 MARGIN_MM = 6.0  # of the voxels beyond the beam
@@ -67,7 +67,7 @@ class _Setup:
 
 
 def acquire_xray(scene: Scene, lesions: Sequence[Lesion], protocol: XrayProtocol, *, seed: Seed, twin: bool = False,
-                 progress: Callable[[float], None] | None = None) -> Acquired:
+                 progress: Callable[[float], None] | None = None, voxelise: Voxelise = rasterize) -> Acquired:
     """Take a radiograph of a scene.
 
     Parameters
@@ -76,6 +76,7 @@ def acquire_xray(scene: Scene, lesions: Sequence[Lesion], protocol: XrayProtocol
     seed : of this acquisition: `positioning`, `marker` and the noise have streams of their own below it.
     twin : also give the image of the same exposure without the lesions.
     progress : called with the share of the work that is done.
+    voxelise : what puts the healthy scene on a grid; it may give voxels that somebody else made, on a grid of theirs.
 
     Returns
     -------
@@ -91,7 +92,7 @@ def acquire_xray(scene: Scene, lesions: Sequence[Lesion], protocol: XrayProtocol
     done = progress or silent
     setup, scene, lesions = _set_up(scene, lesions, protocol, seed)
     grid = beam_grid(scene, setup.stand.geometry, protocol.voxel_mm or protocol.preset.voxel_mm, setup.between_mm)
-    healthy = rasterize(scene, grid)
+    healthy = voxelise(scene, grid)
     phantom, anatomy = with_lesions(healthy, scene, lesions) if lesions else (healthy, healthy)
     done(0.3)
     targets = protocol.pairs.targets
