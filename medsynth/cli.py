@@ -127,10 +127,16 @@ def generate(
     count: Annotated[int, typer.Option("-n", "--count", metavar="N", help="Number of cases.")] = 1,
     out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder of the dataset.")] = Path("dataset"),
     seed: Annotated[int, typer.Option("--seed", metavar="S", help="Equal seeds give equal files.")] = 0,
-    workers: Annotated[int, typer.Option("--workers", metavar="W", help="Processes; changes no byte.")] = 1,
+    workers: Annotated[int | None, typer.Option(
+        "--workers", metavar="W", help="Processes; changes no byte. Else what cores and memory bear.")] = None,
     formats: Annotated[str | None, typer.Option("--formats", help="E.g. nifti,dicom; else the recipe's.")] = None,
     assignments: SetOption = None,
-    shard: Annotated[str | None, typer.Option("--shard", metavar="I/N", help="Part I of N, from 1/N to N/N.")] = None,
+    shard: Annotated[str | None, typer.Option(
+        "--shard", metavar="I/N", help="Part I of N, 1/N to N/N; `auto`: what the array job says.")] = None,
+    cluster: Annotated[str | None, typer.Option(
+        "--cluster", metavar="ADDRESS", help="Let the workers of a Dask scheduler make the cases.")] = None,
+    retry_failed: Annotated[bool, typer.Option(
+        "--retry-failed", help="Try the cases of failures.jsonl again; else they are left alone.")] = False,
     twin: Annotated[bool, typer.Option("--twin", help="Write each case without its lesions too.")] = False,
 ) -> None:
     """Make a dataset; cases that are finished in DIR are kept, so the same command resumes."""
@@ -144,7 +150,7 @@ def generate(
         checked = load_recipe(recipe, overrides=parse_assignments(assignments or []))
         with shown(len(range(part[0] - 1, count, part[1])) if part else count) as progress:
             summary = run(checked, count, out, seed=seed, workers=workers, formats=formats, twin=twin, shard=part,
-                          progress=progress)
+                          cluster=cluster, retry_failed=retry_failed, progress=progress)
     _finish(summary)
 
 
@@ -186,7 +192,7 @@ def _finish(summary: Summary) -> None:
             told = f"{first.case}: {first.error}"
         else:
             told = f"{len(failures)} cases failed, the first is {first.case}: {first.error}"
-        typer.echo(f"error: {told} (see {summary.out / 'failures.jsonl'})", err=True)
+        typer.echo(f"error: {told} (see {summary.out / 'failures.jsonl'}; --retry-failed tries again)", err=True)
     typer.echo(str(summary.out))
     if failures:
         raise typer.Exit(EXIT_BAD_INPUT if any(failure.expected for failure in failures) else EXIT_FAILED_CASES)

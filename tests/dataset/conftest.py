@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ STUB = Path(__file__).parent / "stub"
 def two_balls(monkeypatch):
     """Install the stub distribution, here and in child processes."""
     monkeypatch.syspath_prepend(str(STUB))
-    monkeypatch.setenv("PYTHONPATH", f"{STUB}")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(STUB), str(STUB.parents[2])]))
     module = importlib.import_module("two_balls")
     for name in ("stub", "flat", "echo"):
         monkeypatch.setitem(MODALITIES, name, getattr(module, name.upper()))
