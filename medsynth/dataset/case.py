@@ -12,6 +12,7 @@ from medsynth.annotate.projected import ProjectionMasks, lesion_plane
 from medsynth.core.findings import Finding
 from medsynth.core.seed import Seed
 from medsynth.core.volume import Volume
+from medsynth.dataset.design import case_design
 from medsynth.dataset.recipe import Recipe, check_whole
 from medsynth.dataset.tables import MODALITIES
 from medsynth.lesions.families import build_lesions, sample_lesions
@@ -78,7 +79,11 @@ def generate_case(recipe: Recipe, seed: int = 0, index: int = 0, *, twin: bool =
     begin = progress or _silent
     case_seed = Seed(seed).child("case", index)
     begin("anatomy")
-    scene, anatomy_spec = _anatomy(recipe, case_seed)
+    design = None if recipe.design is None else case_design(recipe, seed, index)
+    recipe = recipe if design is None else design.recipe
+    subject = (sample_subject(recipe.subject.constraints(), rng=case_seed.child("subject").rng()) if design is None
+               else design.subject)
+    scene, anatomy_spec = _anatomy(recipe, subject, case_seed)
     begin("lesions")
     options = [part.options for part in recipe.lesions]
     specs = sample_lesions(options, scene, rng=case_seed.child("lesions").rng())
@@ -90,12 +95,13 @@ def generate_case(recipe: Recipe, seed: int = 0, index: int = 0, *, twin: bool =
         acquired[name] = acquire(scene, lesions, protocol, seed=case_seed.child(name), twin=twin,
                                  progress=lambda share, name=name: begin(f"{name} {share:.0%}"))  # type: ignore[misc]
     begin("annotations")
-    origin = {"index": index, "seed": seed, "specs": {"anatomy": dict(anatomy_spec), "lesions": specs}}
+    drawn = {"anatomy": dict(anatomy_spec)} | ({} if design is None else {"design": dict(design.told)})
+    origin: dict[str, Any] = {"index": index, "seed": seed, "specs": {**drawn, "lesions": specs}}
     case = _annotated(case_seed, index, scene, lesions, acquired, origin)
     if not twin:
         return case
     bare = {name: _without_lesions(one) for name, one in acquired.items()}
-    origin["specs"] = {"anatomy": dict(anatomy_spec), "lesions": []}
+    origin["specs"] = {**drawn, "lesions": []}
     return replace(case, twin=_annotated(case_seed, index, scene, (), bare, origin))
 
 
@@ -110,9 +116,8 @@ def _silent(stage: str) -> None:
     """Ignore a stage."""
 
 
-def _anatomy(recipe: Recipe, seed: Seed) -> tuple[Scene, Mapping[str, Any]]:
-    """Sample the subject and the spec of its body, and build the scene."""
-    subject = sample_subject(recipe.subject.constraints(), rng=seed.child("subject").rng())
+def _anatomy(recipe: Recipe, subject: Subject, seed: Seed) -> tuple[Scene, Mapping[str, Any]]:
+    """Sample the spec of the subject's body, and build the scene."""
     body = load_body(recipe.phantom.body)
     spec = {**body.sample_spec(subject, rng=seed.child("anatomy").rng()), **recipe.phantom.spec}
     return body.build(subject, spec), spec

@@ -20,6 +20,7 @@ from medsynth.dataset.folder import (
     disk_errors,
     disk_fault,
 )
+from medsynth.dataset.header import ORIGIN
 from medsynth.dataset.recipe import Recipe
 from medsynth.dataset.write import write_case
 
@@ -106,18 +107,22 @@ def _failed(job: Job, report: Report, error: str, *, expected: bool, trace: str 
 
 def _record(case: Case, job: Job, folder: Path) -> dict[str, Any]:
     """Return the case's line of the manifest."""
+    design = case.annotations["specs"].get("design")
+    told = {} if design is None else {"design": design} | ({"split": design["split"]} if "split" in design else {})
     return {
+        **ORIGIN,
+        **told,
         "id": case_name(job.index),
         "index": job.index,
         "seed": job.seed,
         "fingerprint": job.fingerprint,
         "subject": case.annotations["subject"],
         "findings": case.annotations["lesions"],
-        "hashes": _hashes(folder),
+        "hashes": hashes(folder),
     }
 
 
-def _hashes(folder: Path) -> dict[str, str]:
+def hashes(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of every file by its path; the files of a DICOM series count as one, in order of name."""
     sums: dict[str, Any] = {}
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):

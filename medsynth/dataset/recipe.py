@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, InstanceOf, SerializeAsAny, model_seriali
 
 from medsynth.core.errors import RecipeError, expected
 from medsynth.core.seed import Seed
+from medsynth.dataset.design_parts import DesignPart, hoisted
 from medsynth.dataset.parts import FormatsPart, NiftiOptions, Part, PhantomPart, SubjectPart, checked
 from medsynth.dataset.reading import apply_overrides, read_recipe
 from medsynth.dataset.tables import MODALITIES
@@ -55,6 +56,7 @@ class Recipe(Part):
     lesions: tuple[InstanceOf[LesionPart], ...] = ()
     acquisitions: Annotated[dict[str, SerializeAsAny[InstanceOf[BaseModel]]], Field(min_length=1)]
     refine: None = None
+    design: DesignPart | None = None
     formats: FormatsPart = FormatsPart(nifti=NiftiOptions())
 
     def resolved(self) -> dict[str, Any]:
@@ -64,6 +66,10 @@ class Recipe(Part):
         data["formats"] = {key: value for key, value in data["formats"].items() if value is not None}
         if not data["phantom"]["spec"]:
             del data["phantom"]["spec"]
+        if self.design is None:
+            del data["design"]
+        else:
+            data["design"] = self.design.model_dump(mode="json", exclude_defaults=True)
         return data
 
     def fingerprint(self) -> str:
@@ -94,7 +100,12 @@ def load_recipe(source: str | Path | Mapping[str, Any] | Recipe, *,
         data, name = read_recipe(source), Path(str(source)).stem
     data = apply_overrides({"name": name, **data}, overrides or {})
     check_finite(data)
-    return _recipe(data)
+    recipe = _recipe(hoisted(data))
+    if recipe.design is not None:
+        from medsynth.dataset.design import check_design
+
+        check_design(recipe)
+    return recipe
 
 
 def with_formats(recipe: Recipe, names: str | list[str] | tuple[str, ...]) -> Recipe:

@@ -65,6 +65,8 @@ def generate(recipe: Recipe | str | Path | Mapping[str, Any], count: int = 1, ou
         names = formats if isinstance(formats, str) else list(formats)
         checked = with_formats(checked, names)
     _check_numbers(count, seed, workers, shard)
+    if checked.design is not None and checked.design.size is not None and count > checked.design.size:
+        raise RecipeError(expected("count", count, f"<= {checked.design.size}, the size of the recipe's design"))
     folder, report = Path(out), progress or _silent
     with locked(folder, shard):
         journal = Journal(folder)

@@ -10,11 +10,12 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from medsynth.dataset.design_parts import DesignPart
 from medsynth.dataset.parts import FormatsPart, PhantomPart, SubjectPart
 from medsynth.dataset.tables import MODALITIES
 from medsynth.lesions.families import FAMILIES
 
-_PARTS: tuple[type[BaseModel], ...] = (PhantomPart, SubjectPart, FormatsPart)
+_PARTS: tuple[type[BaseModel], ...] = (PhantomPart, SubjectPart, DesignPart, FormatsPart)
 
 
 def build_schema() -> dict[str, Any]:
@@ -47,6 +48,7 @@ def build_schema() -> dict[str, Any]:
                 "patternProperties": {"^[a-z0-9_-]+$": _any_of([of[model] for model in protocols.values()])},
             },
             "refine": {"type": "null"},
+            "design": _or_null(of[DesignPart]),
             "formats": _or_null({"anyOf": [of[FormatsPart], {"type": "string"}, {
                 "type": "array", "minItems": 1, "items": {"enum": list(FormatsPart.model_fields)}}]}),
         },

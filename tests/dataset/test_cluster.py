@@ -68,5 +68,5 @@ def test_a_dataset_completes_to_the_same_bytes_when_a_worker_of_the_cluster_is_k
 def test_a_cluster_that_does_not_answer_is_one_line(stub_recipe, tmp_path, monkeypatch):
     pytest.importorskip("distributed")
     monkeypatch.setattr("medsynth.dataset.cluster._CONNECT_S", 0.3)
-    with pytest.raises(DatasetError, match="no Dask scheduler answers at tcp://127.0.0.1:9"):
+    with pytest.raises(DatasetError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"):
         generate(stub_recipe, 1, tmp_path / "d", cluster="tcp://127.0.0.1:9")
