@@ -55,7 +55,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def faults(folder: Path, wanted: dict[str, bytes]) -> list[str]:
-    """What is wrong with a folder in which a run was killed just now."""
+    """Return what is wrong with a folder in which a run was killed just now."""
     found = []
     cases = {path.name for path in folder.glob("case-*")}
     whole = {name for name in wanted if name.startswith("case-")}
@@ -109,9 +109,11 @@ def torture(folder: Path, kills: int, workers: int, count: int, longest_s: float
                 (folder / "killed").rename(folder / f"done{len(list(folder.glob('done*')))}")
         last = run(process, None)
         process.stdin.close()
-    ends = [tree(path) == wanted for path in [folder / "killed", *folder.glob("done*")] if (path / "README.md").exists()]
+    whole = [name for name in folder.glob("done*") if set(tree(name)) >= {"README.md", "manifest.jsonl"}]
+    ends = [tree(path) == wanted for path in [folder / "killed", *whole]]
     return {"kills": kills, "interrupted": interrupted, "faults": seen, "numbers of finished cases seen": len(spread),
             "last run's status": last, "datasets completed": len(ends),
+            "of these with the same bytes": sum(ends),
             "same bytes at the end": tree(folder / "killed") == wanted}
 
 
