@@ -41,5 +41,5 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) install --quiet -c constraints.txt -e ".[test,docs]"
+	$(PIP) install --quiet -c constraints.txt -e ".[test,docs,cluster,croissant]"
 	@touch $@ $(VENV)/.installed

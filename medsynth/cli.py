@@ -191,6 +191,51 @@ def insert(
 
 
 @app.command()
+def plan(
+    recipe: RecipeArgument,
+    count: Annotated[int, typer.Option("-n", "--count", metavar="N", help="Number of cases.")] = 1,
+    out: Annotated[Path | None, typer.Option("-o", "--out", metavar="DIR", help="Its folder: is there room?")] = None,
+    seed: Annotated[int, typer.Option("--seed", metavar="S", help="That of the run.")] = 0,
+    workers: Annotated[int | None, typer.Option("--workers", metavar="W", help="Processes of the run.")] = None,
+    formats: Annotated[str | None, typer.Option("--formats", help="E.g. nifti,dicom; else the recipe's.")] = None,
+    assignments: SetOption = None,
+    twin: Annotated[bool, typer.Option("--twin", help="Each case without its lesions too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+) -> None:
+    """Tell files, disk, time and memory of a run, from a few cases made in a temporary folder."""
+    import json
+
+    from medsynth.dataset.machine import free_disk_bytes
+    from medsynth.dataset.plan import plan as run
+    from medsynth.dataset.reading import parse_assignments
+    from medsynth.dataset.recipe import load_recipe
+
+    with _one_line_errors():
+        checked = load_recipe(recipe, overrides=parse_assignments(assignments or []))
+        found = run(checked, count, seed=seed, workers=workers, formats=formats, twin=twin)
+    free = free_disk_bytes(out or Path())
+    if as_json:
+        typer.echo(json.dumps({**found.as_json(), "free_disk_bytes": free}, indent=1))
+    else:
+        typer.echo("\n".join(found.lines(free)))
+    if free is not None and found.size_bytes > free:
+        typer.echo(f"warning: the dataset is larger than what is free in {out or Path()}", err=True)
+
+
+@app.command()
+def merge(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Shards of one dataset.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder of the whole.")],
+) -> None:
+    """Join shards that were made in different folders; files are linked, not copied."""
+    from medsynth.dataset.merge import merge as run
+
+    with _one_line_errors():
+        merged = run(folders, out)
+    typer.echo(str(merged.out))
+
+
+@app.command()
 def validate(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a dataset.")],
     checks: Annotated[list[str] | None, typer.Option("--check", help="Only this check. Repeatable.")] = None,

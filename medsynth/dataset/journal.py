@@ -57,12 +57,14 @@ class Journal:
         """Return the cases that could not be made, by index."""
         return {row["index"]: Failure(**row) for row in failure_rows(self.out)}
 
-    def settle(self, visit: Callable[[Mapping[str, Any]], None] | None = None) -> None:
+    def settle(self, visit: Callable[[Mapping[str, Any]], None] | None = None,
+               then: Callable[[], None] | None = None) -> None:
         """Put both lists in order: every finished case once, rising; failures without those that are made by now.
 
         Parameters
         ----------
         visit : called with each record, rising.
+        then : called when both are in order, before another shard may change them.
         """
         with manifest_lock(self.out):
             lines = _rising_lines(self.out, visit)
@@ -74,6 +76,8 @@ class Journal:
                 write_atomically(path, (canonical_json(row) + "\n" for _, row in sorted(rows.items())))
             else:
                 path.unlink(missing_ok=True)
+            if then is not None:
+                then()
 
     def forget_failures(self, indices: Collection[int]) -> None:
         """Take cases off the list of failures, before they are tried again."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,14 @@ def free_memory_bytes() -> int | None:
     """Return the memory that is left for this process, within its container's limit; None where nobody tells."""
     found = [value for value in (_available(), _left_in_group()) if value is not None]
     return min(found) if found else None
+
+
+def free_disk_bytes(place: Path) -> int | None:
+    """Return what is free on the disk of a folder, which need not exist yet."""
+    for folder in [place.absolute(), *place.absolute().parents]:
+        if folder.exists():
+            return shutil.disk_usage(folder).free
+    return None
 
 
 def default_workers(worker_gib: float = WORKER_GIB) -> int:

@@ -148,10 +148,10 @@ def shard_of_array_job(variables: Mapping[str, str]) -> tuple[int, int]:
             return _checked_shard((int(told[task]) - low) // by + 1, (int(told[last]) - low) // by + 1)
     for task in ("PBS_ARRAY_INDEX", "PBS_ARRAYID"):
         if variables.get(task, "").isdigit():
-            count, low = variables.get("MEDSYNTH_SHARDS", ""), variables.get("MEDSYNTH_FIRST", "1")
-            if not (count.isdigit() and low.isdigit()):
+            count, begin = variables.get("MEDSYNTH_SHARDS", ""), variables.get("MEDSYNTH_FIRST", "1")
+            if not (count.isdigit() and begin.isdigit()):
                 raise RecipeError(expected("MEDSYNTH_SHARDS", count, "the number of tasks of this array job"))
-            return _checked_shard(int(variables[task]) - int(low) + 1, int(count))
+            return _checked_shard(int(variables[task]) - int(begin) + 1, int(count))
     raise RecipeError("--shard auto needs the variables of an array job (SLURM_ARRAY_TASK_ID, SGE_TASK_ID or "
                       "PBS_ARRAY_INDEX); outside of one name the shard: --shard 1/8")
 

@@ -11,6 +11,7 @@ from typing import Any
 from medsynth.core.errors import RecipeError, expected
 from medsynth.core.progress import silent
 from medsynth.dataset.executors import Executor, InProcess, Report, Stage, Work
+from medsynth.dataset.finish import finish
 from medsynth.dataset.folder import RECORD, case_name, disk_errors, locked, record_of, remove_stale
 from medsynth.dataset.header import open_dataset
 from medsynth.dataset.job import Failure, Job, lost_job, run_job
@@ -140,4 +141,4 @@ def _run(jobs: list[Job], runs: Executor, report: Report, journal: Journal,
 def _close(journal: Journal, shard: tuple[int, int] | None) -> None:
     """Leave the folder in order."""
     remove_stale(journal.out, shard)
-    journal.settle()
+    finish(journal)

@@ -23,7 +23,7 @@ def ct_numbers(structures: Sequence[Structure], *, kvp: float, phase: str) -> di
     """Return label -> CT number of structures without texture."""
     from medsynth.acquire.ct.hu import structure_hu
 
-    return {s.label: structure_hu(s, kvp, phase) for s in structures}  # type: ignore[arg-type]
+    return {s.label: structure_hu(s, kvp, phase) for s in structures}
 
 
 def mr_ratios(structures: Sequence[Structure], host: Structure, scene: Scene, preset: str) -> dict[int, float]:

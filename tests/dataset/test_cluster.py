@@ -14,7 +14,8 @@ from medsynth.dataset.run import generate
 from tests.dataset.test_run import case_names, hidden_leftovers, manifest_ids, tree, with_ct
 
 # Dask closes its sockets and loops in its own time.
-pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"),
+pytestmark = [pytest.mark.slow,
+              pytest.mark.filterwarnings("ignore::ResourceWarning"),
               pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
               pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
