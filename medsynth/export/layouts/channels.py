@@ -43,7 +43,7 @@ def channel_names(source: Source, options: ExportOptions) -> list[str]:
 
 def training_targets(source: Source, options: ExportOptions) -> Targets:
     """Return the classes of a segmentation layout."""
-    return targets_of(source, options, wanted_labels(source, options))
+    return targets_of(source, options, wanted_labels(source, options), parts=options.parts)
 
 
 def image_file(case: SourceCase, one: SourceAcquisition) -> Path:

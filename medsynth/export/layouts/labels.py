@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from medsynth.export.layouts.files import place, write_json
 from medsynth.export.layouts.options import ExportOptions, Labels
 from medsynth.export.layouts.source import Source, SourceAcquisition, SourceCase, StructureRow
 from medsynth.export.nifti import rewrite_nifti, stored_voxels
+from medsynth.scene.lesion_parts import FIRST_LESION_LABEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Target:
     Attributes
     ----------
     value : 1, 2, ... in label images of the layout.
-    name : of the structure, or of the lesions' family.
+    name : of the structure, or of the lesions' family, with `_part` where parts are classes.
     kind : what it is.
     label : of the structure in the dataset's own label images; 0 of what has none: a lesion, a whole in a projection.
     """
@@ -39,9 +40,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """The classes of an export, organs first, numbered without a gap."""
+    """The classes of an export, organs first, numbered without a gap; `parts` of lesions or lesions as a whole."""
 
     rows: tuple[Target, ...]
+    parts: bool = False
 
     @property
     def organs(self) -> dict[int, int]:
@@ -50,7 +52,7 @@ class Targets:
 
     @property
     def lesions(self) -> dict[str, int]:
-        """Family of a lesion -> value."""
+        """Family of a lesion, or its part -> value."""
         return {row.name: row.value for row in self.rows if row.kind == "lesion"}
 
     @property
@@ -72,7 +74,7 @@ def wanted_labels(source: Source, options: ExportOptions) -> Labels:
     return "lesions" if any(case.record.get("findings") for case in source.cases) else "organs"
 
 
-def targets_of(source: Source, options: ExportOptions, labels: Labels) -> Targets:
+def targets_of(source: Source, options: ExportOptions, labels: Labels, *, parts: bool = False) -> Targets:
     """Return the classes that occur in the dataset: organs in the order of their labels, then families of lesions.
 
     Raises
@@ -85,8 +87,8 @@ def targets_of(source: Source, options: ExportOptions, labels: Labels) -> Target
     for case in source.cases:
         for one in case.acquisitions(options.acquisitions).values():
             names.update(_structures_in(one, case))
-            lesions |= {found["kind"]: (str(found["code"]["value"]), found["code"]["meaning"])
-                        for found in one.lesions if found["in_image"]}
+            lesions |= {name: (str(found["code"]["value"]), found["code"]["meaning"])
+                        for found in one.lesions if found["in_image"] for name in _classes(found, parts).values()}
     by_name = {row.name: row for row in source.structures}
     whole = StructureRow("", 0, 0, "", "", "")  # what a reader of projections names but the body has in parts
     organs = sorted((replace(by_name.get(name, whole), name=name) for name in names),
@@ -99,7 +101,21 @@ def targets_of(source: Source, options: ExportOptions, labels: Labels) -> Target
     if not rows:
         raise DatasetError(f"{source.folder} holds no {'labels' if labels == 'both' else labels} to export; "
                            "choose other ones with --labels")
-    return Targets(tuple(Target(value, *row) for value, row in enumerate(rows, start=1)))
+    return Targets(tuple(Target(value, *row) for value, row in enumerate(rows, start=1)), parts)
+
+
+def _classes(found: Mapping[str, Any], parts: bool) -> dict[int, str]:
+    """Return number in the stored image of lesions -> class, of one lesion: its own, or those of its parts."""
+    if not parts:
+        return {int(found["id"]): found["kind"]}
+    return {int(told["label"]) - FIRST_LESION_LABEL: f"{found['kind']}_{part}"
+            for part, told in found["parts"].items()}
+
+
+def _lesion_file(case: SourceCase, one: SourceAcquisition, targets: Targets) -> Path:
+    """Return the image of lesions' numbers, or of their parts; a case without lesions has no parts."""
+    parts = targets.parts and any(found["in_image"] for found in one.lesions)
+    return case.file(f"{one.name}_lesion_parts.nii.gz" if parts else f"{one.name}_lesions.nii.gz")
 
 
 def _structures_in(one: SourceAcquisition, case: SourceCase) -> Sequence[str]:
@@ -123,14 +139,14 @@ def write_label_image(case: SourceCase, one: SourceAcquisition, targets: Targets
     if one.flat and any(row.kind == "organ" for row in targets.rows):
         raise DatasetError(f"structures of the projection {one.name} overlap and have no label image; "
                            "choose --labels lesions, or the layouts coco or yolo")
-    numbers = {int(found["id"]) for found in one.lesions if found["in_image"]}
+    numbers = {number for found in one.lesions if found["in_image"] for number in _classes(found, targets.parts)}
     if not targets.lesions:
         source, table = case.file(f"{one.name}_labels.nii.gz"), organs
         # What lesions cover wholly occurs in no volume but in the anatomy: it has no class, and must not stay.
         same = (all(label == value for label, value in organs.items())
                 and int(stored_voxels(source).max()) <= len(targets.rows))
     elif not organs:
-        source, table = case.file(f"{one.name}_lesions.nii.gz"), classes
+        source, table = _lesion_file(case, one, targets), classes
         same = all(classes.get(number) == number for number in numbers)
     else:
         _write_both(case, one, organs, classes, targets, target)
@@ -145,7 +161,7 @@ def write_label_image(case: SourceCase, one: SourceAcquisition, targets: Targets
 
 def _write_both(case: SourceCase, one: SourceAcquisition, organs: dict[int, int], classes: dict[int, int],
                 targets: Targets, target: Path) -> None:
-    lesions = _look_up(classes, len(targets.rows))[stored_voxels(case.file(f"{one.name}_lesions.nii.gz"))]
+    lesions = _look_up(classes, len(targets.rows))[stored_voxels(_lesion_file(case, one, targets))]
     look_up = _look_up(organs, len(targets.rows))
     target.parent.mkdir(parents=True, exist_ok=True)
     rewrite_nifti(case.file(f"{one.name}_labels.nii.gz"), target,
@@ -153,9 +169,10 @@ def _write_both(case: SourceCase, one: SourceAcquisition, organs: dict[int, int]
 
 
 def _lesion_table(one: SourceAcquisition, targets: Targets) -> dict[int, int]:
-    """Return number of a lesion -> value of its family."""
+    """Return number in the stored image of lesions -> value of its class."""
     values = targets.lesions
-    return {int(found["id"]): values[found["kind"]] for found in one.lesions if found["kind"] in values}
+    return {number: values[name] for found in one.lesions for number, name in _classes(found, targets.parts).items()
+            if name in values}
 
 
 def _look_up(table: dict[int, int], largest: int) -> NDArray[Any]:

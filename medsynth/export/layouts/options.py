@@ -24,6 +24,7 @@ class ExportOptions:
     window : of CT pictures: `composite`, `lung`, `soft`, `bone`, or centre and width in HU.
     every : of pictures of slices: every how manieth.
     masks : how COCO has masks: run lengths or polygons.
+    parts : of label images: a class for each part of a family (core, rim, oedema ...) rather than for the family.
     name, number : of the dataset in nnU-Net.
     folds : of cross-validation in MONAI's list.
     shard_cases : cases in a shard of WebDataset.
@@ -35,6 +36,7 @@ class ExportOptions:
     window: str = "composite"
     every: int = 1
     masks: Literal["rle", "polygon"] = "rle"
+    parts: bool = False
     name: str = ""
     number: int = 1
     folds: int = 5
@@ -109,6 +111,13 @@ def _window(_key: str, value: str) -> str:
     return value
 
 
+def _yes_or_no(key: str, value: str) -> bool:
+    if value not in ("yes", "no"):
+        raise DatasetError(expected(key, value, "yes or no"))
+    return value == "yes"
+
+
 _PARSERS: Mapping[str, Callable[[str, str], Any]] = {
-    "window": _window, "every": _whole(1, 10000), "masks": _one_of("rle", "polygon"), "name": _name,
-    "number": _whole(1, 999), "folds": _whole(1, 100), "shard_cases": _whole(1, 1000000), "chunk": _whole(8, 1024)}
+    "parts": _yes_or_no, "window": _window, "every": _whole(1, 10000), "masks": _one_of("rle", "polygon"),
+    "name": _name, "number": _whole(1, 999), "folds": _whole(1, 100), "shard_cases": _whole(1, 1000000),
+    "chunk": _whole(8, 1024)}

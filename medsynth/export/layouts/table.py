@@ -44,9 +44,9 @@ class Layout:
 
 
 LAYOUTS: dict[str, Layout] = {
-    "nnunet": Layout("nnU-Net v2 raw dataset", "nnunet", ("name", "number")),
-    "msd": Layout("Medical Segmentation Decathlon (dataset.json)", "msd"),
-    "monai": Layout("MONAI data list with folds (datalist.json)", "monai", ("folds",)),
+    "nnunet": Layout("nnU-Net v2 raw dataset", "nnunet", ("parts", "name", "number")),
+    "msd": Layout("Medical Segmentation Decathlon (dataset.json)", "msd", ("parts",)),
+    "monai": Layout("MONAI data list with folds (datalist.json)", "monai", ("parts", "folds")),
     "bids": Layout("BIDS, for MR", "bids"),
     "coco": Layout("COCO: boxes, masks and keypoints on pictures", "coco", ("window", "every", "masks")),
     "yolo": Layout("YOLO: detection and segmentation texts on pictures", "yolo", ("window", "every")),

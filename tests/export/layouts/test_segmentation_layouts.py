@@ -76,6 +76,20 @@ def test_nnunet_takes_organs_and_both_where_a_lesion_covers_its_organ(dataset, e
                                   np.where(numbers == 1, 4, np.where(numbers == 2, 3, anatomy)))
 
 
+def test_parts_of_lesions_are_classes_where_asked_for(dataset, exported):
+    parts = exported("nnunet", "parts=yes", acquisitions="ct")
+    check_as_nnunet_does(parts)
+    assert json.loads((parts / "dataset.json").read_text())["labels"] == {
+        "background": 0, "cyst_solid": CYST, "tumour_solid": TUMOUR}
+    # A lesion of one part is that part.
+    whole = exported("nnunet", acquisitions="ct")
+    np.testing.assert_array_equal(*(voxels(folder / "labelsTr" / "case-00000.nii.gz") for folder in (parts, whole)))
+    both = exported("nnunet", "parts=yes", acquisitions="ct", labels="both")
+    check_as_nnunet_does(both)
+    np.testing.assert_array_equal(voxels(both / "labelsTr" / "case-00000.nii.gz"), voxels(
+        exported("nnunet", acquisitions="ct", labels="both") / "labelsTr" / "case-00000.nii.gz"))
+
+
 def test_channels_are_images_of_one_grid_in_the_order_asked_for(dataset, exported, tmp_path):
     folder = exported("nnunet", acquisitions="t2w,t1w")
     check_as_nnunet_does(folder)
