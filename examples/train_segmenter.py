@@ -152,9 +152,10 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
                    per_image=per_image, seed=given.seed)
     trained = time.perf_counter()
     cases = folder_cases(given.test, voxel_mm) if given.test else generated_cases(of, test, given.seed + 1000)
+    third = max(len(losses) // 3, 1)
     result = tested(model, cases, size) | {
         "training_s": round(trained - started, 1), "images": images,
-        "loss": {"first": round(float(np.mean(losses[:8])), 3), "last": round(float(np.mean(losses[-8:])), 3)}}
+        "loss": {"first": round(float(np.mean(losses[:third])), 3), "last": round(float(np.mean(losses[-third:])), 3)}}
     if given.out:
         given.out.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(given.out / "model.npz", **{k: v.numpy() for k, v in model.state_dict().items()})
