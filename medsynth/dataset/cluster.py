@@ -112,4 +112,4 @@ def _limit_threads() -> None:
         import numba
         from distributed import get_worker
 
-        numba.set_num_threads(min(get_worker().state.nthreads, int(getattr(numba.config, "NUMBA_NUM_THREADS")))  # noqa: B009 - numba sets it as it is imported)
+        numba.set_num_threads(min(get_worker().state.nthreads, numba.get_num_threads()))
