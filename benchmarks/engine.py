@@ -32,7 +32,7 @@ if __name__ == "__main__":
     ends = []
     recipe = {"phantom": {"body": "two_balls", "range": "all"}, "formats": ["nifti"],
               "acquisitions": {"ct": {"modality": "stub", "slow_s": slow_s, "voxel_mm": voxel_mm}}}
-    generate(recipe, 60, sys.argv[4], workers=workers,
+    generate(recipe, 40, sys.argv[4], workers=workers,
              progress=lambda stage: ends.append(time.perf_counter()) if stage.name == "done" else None)
     # From the tenth case on: every worker has started by then.
     print((ends[-1] - ends[9]) / (len(ends) - 10))

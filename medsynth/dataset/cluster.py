@@ -49,8 +49,8 @@ class DaskCluster:
 
         with _connected(self.address) as client:
             waiting = iter(jobs)
-            running: dict[Future, Job] = {}
-            ended: SimpleQueue[Future] = SimpleQueue()
+            running: dict[Future[Any], Job] = {}
+            ended: SimpleQueue[Future[Any]] = SimpleQueue()
             try:
                 while True:
                     for job in itertools.islice(waiting, max(0, _AHEAD * _threads(client) - len(running))):
@@ -112,4 +112,4 @@ def _limit_threads() -> None:
         import numba
         from distributed import get_worker
 
-        numba.set_num_threads(min(get_worker().state.nthreads, numba.config.NUMBA_NUM_THREADS))
+        numba.set_num_threads(min(get_worker().state.nthreads, numba.get_num_threads()))

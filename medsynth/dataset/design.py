@@ -18,7 +18,7 @@ from scipy.special import ndtr, ndtri
 from medsynth.core.errors import RecipeError, expected
 from medsynth.core.seed import Seed
 from medsynth.dataset.deal import Indices, deal, joined, shuffled
-from medsynth.dataset.design_parts import SUBJECT, DesignPart, HeldOutPart, Varied
+from medsynth.dataset.design_parts import SUBJECT, ClassPart, DesignPart, HeldOutPart, QuotaPart, Varied
 from medsynth.dataset.parts import checked
 from medsynth.dataset.reading import apply_overrides
 from medsynth.dataset.recipe import Recipe, load_recipe
@@ -96,10 +96,10 @@ def check_design(recipe: Recipe) -> None:
     design = recipe.design
     if design is None:
         return
-    groups = {**{f"classes.{name}": part for name, part in design.classes.items()},
-              **{f"quotas.{name}": part for name, part in design.quotas.items()}}
+    groups: dict[str, ClassPart | QuotaPart] = {f"classes.{name}": part for name, part in design.classes.items()}
+    groups |= {f"quotas.{name}": quota for name, quota in design.quotas.items()}
     named = [(f"design.{where}.lesions", number) for where, part in groups.items() for number in part.lesions or ()]
-    named += [(f"design.prevalence.{at}.lesion", part.lesion) for at, part in enumerate(design.prevalence)]
+    named += [(f"design.prevalence.{at}.lesion", one.lesion) for at, one in enumerate(design.prevalence)]
     for where, number in named:
         if number >= len(recipe.lesions):
             raise RecipeError(expected(where, number, f"an entry of the {len(recipe.lesions)} in lesions, from 0"))
@@ -223,8 +223,10 @@ def _values(design: DesignPart, seed: int, index: int, place: Mapping[str, Any])
     """Return what varies, by path: first what all cases have, then what the class and the quotas set."""
     values = {path: _restricted(varied, path, design, place["split"]).at(_share(design, seed, path, index))
               for path, varied in design.vary.items()}
-    groups = [(f"class {name}", design.classes[name]) for name in [place["class"]] if name is not None]
-    for where, part in groups + [(f"quota {name}", design.quotas[name]) for name in place["quotas"]]:
+    groups: list[tuple[str, ClassPart | QuotaPart]] = [
+        (f"class {name}", design.classes[name]) for name in [place["class"]] if name is not None]
+    groups += [(f"quota {name}", design.quotas[name]) for name in place["quotas"]]
+    for where, part in groups:
         for path, value in part.set.items():
             values[path] = _as_varied(value, f"{where}: {path}").at(_uniform(seed, f"{where} {path}", index))
     return values

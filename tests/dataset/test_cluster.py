@@ -35,12 +35,13 @@ def two_workers(two_balls, tmp_path, monkeypatch):
 def kill_a_worker(cluster, out, after_cases: int) -> threading.Thread:
     """Kill a worker process, without a word to anybody, as soon as some cases are there."""
     def wait_and_kill():
-        while len(case_names(out)) < after_cases:
+        deadline = time.monotonic() + 120
+        while len(case_names(out)) < after_cases and time.monotonic() < deadline:
             time.sleep(0.02)
         pids = [worker.process.pid for worker in cluster.workers.values()]
         os.kill(pids[0], 9)
 
-    thread = threading.Thread(target=wait_and_kill)
+    thread = threading.Thread(target=wait_and_kill, daemon=True)
     thread.start()
     return thread
 
