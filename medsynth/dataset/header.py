@@ -11,7 +11,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import medsynth
 from medsynth.core.errors import DatasetError
 from medsynth.core.version import __version__
 from medsynth.dataset.folder import canonical_json, write_atomically
@@ -61,7 +60,7 @@ def build_header(recipe: Recipe, seed: int, twin: bool) -> dict[str, Any]:
     structures = set(load_body(recipe.phantom.body).structures())
     for protocol in recipe.acquisitions.values():
         structures.update(MODALITIES[str(protocol.modality)].structures())  # type: ignore[attr-defined]
-    revision = git_revision(Path(medsynth.__file__).resolve().parents[1])
+    revision = git_revision(Path(__file__).resolve().parents[2])
     deciding = [recipe.fingerprint(), str(seed), str(twin), __version__]
     return {
         "generator": "medsynth",

@@ -50,25 +50,31 @@ class RandInsertLesiond:
         self.kinds, self.prob, self.skip, self.how = tuple(kinds), prob, skip, how or Insertion()
         self.image_key, self.mask_key, self.label_key, self.label_value = image_key, mask_key, label_key, label_value
         self.modality, self.affine = modality, affine
-        self.R = np.random.RandomState()
+        self._rng = Seed(0).rng()
 
-    def set_random_state(self, seed: int | None = None, state: np.random.RandomState | None = None
-                         ) -> RandInsertLesiond:
-        """Set the generator, as MONAI's `Compose` does for every random transform in it."""
-        self.R = state if state is not None else np.random.RandomState(seed)
+    def set_random_state(self, seed: int | None = None, state: Any = None) -> RandInsertLesiond:
+        """Set the stream, as MONAI's `Compose` does for every random transform in it.
+
+        Parameters
+        ----------
+        seed : 0 where left out.
+        state : a generator of MONAI's; one number is drawn from it.
+        """
+        self._rng = Seed(int(state.randint(2**31 - 1)) if state is not None else int(seed or 0)).rng()
         return self
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Return the dictionary with the lesion in it, or unchanged."""
         found = dict(data)
-        chance, number, pick = self.R.rand(), self.R.randint(2**31 - 1), self.R.randint(len(self.kinds))
+        chance = self._rng.uniform()
+        number, pick = (int(self._rng.integers(n)) for n in (2**53, len(self.kinds)))
         image = found[self.image_key]
         label = found.get(self.label_key)
         marks = np.zeros(_numpy(image).shape, np.uint8) if label is None else _numpy(label).copy()
         if chance < self.prob:
             volume, mask = self._volume(image), self._volume(found[self.mask_key], image)
             try:
-                made = insert_lesion(volume, self.kinds[pick], how=self.how, mask=mask, seed=Seed(int(number)),
+                made = insert_lesion(volume, self.kinds[pick], how=self.how, mask=mask, seed=Seed(number),
                                      modality=self.modality)  # type: ignore[arg-type]
             except PlacementError:
                 if not self.skip:
