@@ -10,6 +10,10 @@ from pydantic import BaseModel
 
 from medsynth.core.errors import RecipeError, expected
 from medsynth.lesions.brain.metastasis import FAMILY as BRAIN_METASTASIS
+from medsynth.lesions.chest.consolidation import FAMILY as CONSOLIDATION
+from medsynth.lesions.chest.ground_glass import FAMILY as GROUND_GLASS
+from medsynth.lesions.chest.effusion import FAMILY as EFFUSION
+from medsynth.lesions.chest.pneumothorax import FAMILY as PNEUMOTHORAX
 from medsynth.lesions.family import Family
 from medsynth.lesions.lung_nodule import FAMILY as LUNG_NODULE
 from medsynth.scene.structure import Lesion, Scene
@@ -17,6 +21,10 @@ from medsynth.scene.structure import Lesion, Scene
 FAMILIES: dict[str, Family] = {one.kind: one for one in (
     LUNG_NODULE,
     BRAIN_METASTASIS,
+    CONSOLIDATION,
+    GROUND_GLASS,
+    EFFUSION,
+    PNEUMOTHORAX,
 )}
 
 
