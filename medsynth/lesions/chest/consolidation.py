@@ -1,4 +1,4 @@
-"""Consolidation: lobar or segmental pneumonia with sharp borders at fissures, open bronchi and a hazy edge elsewhere."""
+"""Consolidation: lobar or segmental pneumonia that ends at fissures, with open bronchi and a hazy free edge."""
 
 from __future__ import annotations
 

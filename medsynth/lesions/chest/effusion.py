@@ -25,7 +25,7 @@ EFFUSION = Code("60046008", "Pleural effusion")
 # far its surface follows the floor under it (0 level, 1 a layer of even thickness): the lung floats on the fluid and
 # rounds its surface. Lying, that makes a crescent (unverified, chosen for the usual look).
 CLIMB_MM = {"upright": (52.0, 11.0, 0.1), "lying": (22.0, 12.0, 0.55)}
-BASE_FIRST = 0.12  # lying, the bases give way before the tips: as if that much of the body's height counted (unverified)
+BASE_FIRST = 0.12  # lying, the bases give way before the tips: as if that much of the height counted (unverified)
 MEDIAL = 0.45  # of the climb beside the mediastinum
 SWAY_MM, SWAY_WAVELENGTH_MM = 1.2, 45.0
 LARGEST = 0.75  # of a lung's volume
@@ -94,8 +94,8 @@ def _sample_one(options: EffusionOptions, lung: Region, *, rng: np.random.Genera
     volume = options.volume_ml.sample(rng=rng)
     if volume > LARGEST * lung.volume_ml:
         if isinstance(options.volume_ml, Fixed):
-            raise PlacementError(f"lesions.pleural_effusion of {volume:.0f} ml does not fit the {lung.side} side: at most "
-                                 f"{LARGEST * lung.volume_ml:.0f} ml")
+            raise PlacementError(f"lesions.pleural_effusion of {volume:.0f} ml does not fit the {lung.side} side: "
+                                 f"at most {LARGEST * lung.volume_ml:.0f} ml")
         volume = LARGEST * lung.volume_ml
     inside = lung.points_mm[lung.whole > 0.5]
     lowest = inside[np.argmin(height_mm(inside, options.posture))]

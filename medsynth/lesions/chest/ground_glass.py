@@ -137,14 +137,16 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
     labels = tuple(s.label for s in scene.structures if s.name == one.lobe)
     layers = [Layer(made["ground_glass"].label)]
     if "solid" in made:
-        layers.append(Layer(made["solid"].label, (1 - one.consolidated) * float(level - spread[lobe.tissue > 0.5].min())))
+        deepest = float(level - spread[lobe.tissue > 0.5].min())
+        layers.append(Layer(made["solid"].label, (1 - one.consolidated) * deepest))
     share = one.volume_ml / lobe.tissue_ml
     attributes = {"type": "ground_glass", "side": lobe.side, "lobe": lobe_word(one.lobe),
                   "segment": segment_of(lobe, np.asarray(one.centre_mm)), "lobe_share": round(share, 4),
                   "severity": severity(share), "peripheral": one.peripheral >= 0.5,
                   "crazy_paving": one.crazy_paving > 0, "consolidation": "solid" in made, "patches": len(one.foci)}
-    return Lesion(number, one.kind, PNEUMONIA, tuple(made.values()), (Paint(lobe.shape(values), tuple(layers), labels),),
-                  one.lobe, attributes, one.model_dump(mode="json"))
+    paint = Paint(lobe.shape(values), tuple(layers), labels)
+    return Lesion(number, one.kind, PNEUMONIA, tuple(made.values()), (paint,), one.lobe, attributes,
+                  one.model_dump(mode="json"))
 
 
 def severity(share: float) -> int:

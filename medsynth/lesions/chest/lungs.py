@@ -27,7 +27,7 @@ VESSELS = ("pulmonary_arter*_branches", "pulmonary_arteries", "pulmonary_vein*")
 AIRWAYS = ("bronchi", "bronchi_wall")
 SHEETS = ("fissure_*", "pleural_line")
 TOLERANCE = 0.002
-FAR_MM = 200.0  # value of voxels that do not count, where a shape must end
+FLOOR_MM = 50.0
 
 
 def present(scene: Scene, *patterns: str) -> tuple[int, ...]:
@@ -90,7 +90,9 @@ class Region:
         return np.asarray(near * -outline + (1 - near) * rough, np.float32)
 
     def floor_mm(self, height: NDArray[np.float64]) -> Array:
-        """Return the height of the region's lowest place straight below each voxel, (k, j, i), smoothed over 8 mm.
+        """Return the height of the region's lowest place straight below each voxel, (k, j, i), smoothed.
+
+        Floors high above the lowest one (the heart's, the liver's) count as `FLOOR_MM` above it.
 
         Parameters
         ----------
@@ -98,6 +100,7 @@ class Region:
         """
         axis = int(np.argmax([abs(float(np.diff(height, axis=n).mean())) for n in range(3)]))
         lowest = np.where(self.whole > 0.5, height, np.inf).min(axis=axis)
+        lowest = np.where(np.isfinite(lowest), np.minimum(lowest, lowest.min() + FLOOR_MM), np.inf)
         missing = ~np.isfinite(lowest)
         nearest = ndimage.distance_transform_edt(missing, return_distances=False, return_indices=True)
         smooth = ndimage.gaussian_filter(lowest[tuple(nearest)], 8.0 / self.step_mm / 2)
@@ -167,7 +170,7 @@ def region(scene: Scene, name: str) -> Region:
     tissue = whole.phantom.occupancy(*own)
     distance = np.asarray(field(scene, name).distance_mm(whole.grid.points_mm()), np.float32)
     within = np.clip(0.5 - distance / np.float32(whole.grid.spacing_mm[0]), 0, 1)
-    inner = present(scene, *VESSELS, *AIRWAYS, *SHEETS)
+    inner = present(scene, *VESSELS, *AIRWAYS, "fissure_*")  # the pleural line lies outside
     filled = tissue + whole.phantom.occupancy(*inner) * within if inner else tissue
     hit = np.argwhere(filled > 0.25)
     if len(hit) == 0:

@@ -26,6 +26,7 @@ PNEUMOTHORAX = Code("36118008", "Pneumothorax")
 LINE_MM = 0.45  # visceral pleura, thickened by collapsed alveoli (unverified)
 LOW_SHARE = 0.18  # height, as a share of the lung's, from which on air separates it from the wall
 HILAR = 0.12  # of the rim beside the mediastinum: the lung hangs at its root
+MEDIAL = 0.4  # the same below the tip: little air lies between lung and heart
 SWAY = (60.0, 0.12)  # wavelength in mm and SD as a share of the rim
 LARGEST = 0.7
 RIM_MOST_MM = 90.0
@@ -145,6 +146,9 @@ def _air(lung: Region, posture: str, seed: Seed):  # noqa: ANN202 - a closure ov
     up = np.clip(((height - low) / (high - low) - LOW_SHARE) / (1 - LOW_SHARE), 0, 1)
     away = np.linalg.norm(lung.points_mm - lung.hilum_mm, axis=-1)
     free = HILAR + (1 - HILAR) * np.clip((away - 20.0) / 60.0, 0, 1)
+    aside = np.abs(lung.points_mm[..., 0]) - abs(float(lung.hilum_mm[0]))
+    medial = MEDIAL + (1 - MEDIAL) * np.clip((aside - 5.0) / 35.0, 0, 1)
+    free = free * np.maximum(medial, up)
     wavelength, size = SWAY
     profile = (up * free * (1 + size * lung.noise(seed.child("sway"), wavelength))).astype(np.float32)
     depth = lung.depth_mm
@@ -158,12 +162,12 @@ def _air(lung: Region, posture: str, seed: Seed):  # noqa: ANN202 - a closure ov
 
 def rims(lung: Region, air: SampledShape) -> dict[str, Any]:
     """Return how wide the air is where guidelines measure it, and what they call it: at the tip and at the hilum."""
-    inside = lung.points_mm[lung.whole > 0.5]
-    tip = inside[np.argmax(inside[:, 2])]
-    hilum = inside[np.abs(inside[:, 2] - lung.hilum_mm[2]) < lung.step_mm]
+    points = lung.points_mm[lung.whole > 0.5]
+    left_over = points[np.asarray(air.distance_mm(points)) > 0]
+    apex = float(points[:, 2].max() - left_over[:, 2].max()) if len(left_over) else float(np.ptp(points[:, 2]))
+    hilum = points[np.abs(points[:, 2] - lung.hilum_mm[2]) < lung.step_mm]
     side = hilum[np.argmax(np.abs(hilum[:, 0]))]
-    inwards = np.array([-np.sign(side[0]), 0.0, 0.0])
-    apex, lateral = _run_mm(air, tip, np.array([0.0, 0.0, -1.0])), _run_mm(air, side, inwards)
+    lateral = _run_mm(air, side, np.array([-np.sign(side[0]), 0.0, 0.0]))
     return {"apex_mm": apex, "hilum_rim_mm": lateral, "bts": "large" if lateral > BTS_LARGE_MM else "small",
             "accp": "large" if apex >= ACCP_LARGE_MM else "small"}
 
