@@ -12,7 +12,7 @@ from pydantic import Field
 from medsynth.core.errors import PlacementError
 from medsynth.core.grid import Vector
 from medsynth.core.seed import Seed
-from medsynth.lesions.chest.lungs import Array, Region, filled_to, present, region
+from medsynth.lesions.chest.lungs import Array, Region, filled_to, free_lobes, present, region
 from medsynth.lesions.chest.mediastinum import mediastinal_shift
 from medsynth.lesions.chest.places import lobe_word, segment_of
 from medsynth.lesions.distributions import Distribution, Fixed, Options, Uniform, choose
@@ -28,6 +28,8 @@ from medsynth.shapes.noise import CoherentNoise
 ATELECTASIS = Code("46621007", "Atelectasis")
 
 LATTICE_MM = 0.8  # plates are thin
+SWAY = (48.0, 2.5)  # of the border of a collapsed lobe: wavelength and SD in mm
+BEYOND_MM = 1.0  # over the lobe's outline, so that no air is left at the pleura
 # Where each lobe shrinks to: LPS directions whose way from the lobe's own end counts, (x towards the middle, y, z).
 # Upper lobes collapse up and forwards to the mediastinum, lower lobes down and back to the spine, the middle lobe to
 # the heart.
@@ -124,9 +126,7 @@ def sample_specs(options: AtelectasisOptions, scene: Scene, *, rng: np.random.Ge
     specs: list[dict[str, Any]] = []
     for stream in rng.spawn(int(options.count.sample(rng=rng))):
         kind = choose(options.types, rng=stream)
-        lost = {str(other.get("lobe")) for other in (*taken, *specs)
-                if other.get("kind") == "atelectasis" and other.get("type") == "lobar"}
-        lobes = {name: weight for name, weight in options.lobes.items() if weight > 0 and name not in lost}
+        lobes = free_lobes(options.lobes, (*taken, *specs))
         if kind == "plate" and any("lower" in name for name in lobes):
             lobes = {name: weight for name, weight in lobes.items() if "lower" in name}
         if not lobes:
@@ -168,11 +168,12 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
         attributes |= {"segment": segment_of(lobe, np.asarray(one.centre_mm)),
                        "thickness_mm": round(one.thickness_mm, 2)}
     else:
-        way = _way(lobe)
+        way = _way(lobe, Seed(one.shape_seed))
         _, values = filled_to(lobe, lobe.tissue, one.volume_ml, lambda level: way - np.float32(level),
                               float(way[lobe.tissue > 0.5].min()) - 2, float(way[lobe.tissue > 0.5].max()) + 2)
         inside = np.asarray(field(scene, one.lobe).distance_mm(lobe.points_mm), np.float32)
-        paint = Paint(lobe.shape(np.maximum(values, inside)), (Layer(airless.label),), (*own, *neighbour))
+        wedge = lobe.shape(np.maximum(values, inside - np.float32(BEYOND_MM)))
+        paint = Paint(wedge, (Layer(airless.label),), (*own, *neighbour))
         # The neighbour stretches into the room that the lobe leaves; the fissure goes with it.
         sheets = present(scene, f"fissure_{lobe.side}")
         changes = (Paint(Offset(field(scene, one.lobe), 1.5), (Layer(neighbour[0]),), (*own, *sheets)),)
@@ -186,7 +187,7 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
                   pushes=pushes, changes=changes)
 
 
-def _way(lobe: Region) -> Array:
+def _way(lobe: Region, seed: Seed) -> Array:
     """Return how far each voxel lies from where the lobe shrinks to, (k, j, i) mm."""
     points = lobe.points_mm
     inside = points[lobe.tissue > 0.5]
@@ -194,7 +195,9 @@ def _way(lobe: Region) -> Array:
     weights = np.asarray(TOWARDS[lobe.name]) * [inwards, 1.0, 1.0]
     ends = np.where(weights > 0, inside.max(0), inside.min(0))
     far = np.abs(points - ends) * np.abs(weights)
-    return np.asarray(np.sum(far, axis=-1) / np.linalg.norm(weights), np.float32)
+    wavelength, size = SWAY
+    sway = size * lobe.noise(seed.child("sway"), wavelength)
+    return np.asarray(np.sum(far, axis=-1) / np.linalg.norm(weights) + sway, np.float32)
 
 
 FAMILY = Family("atelectasis", "Atelectasis: plates, or a collapsed lobe", AtelectasisOptions, sample_specs, insert,

@@ -13,7 +13,7 @@ from medsynth.core.errors import PlacementError
 from medsynth.core.grid import Vector
 from medsynth.core.seed import Seed
 from medsynth.lesions.chest.gravity import UP, Posture
-from medsynth.lesions.chest.lungs import LOBES, present, region
+from medsynth.lesions.chest.lungs import LOBES, earlier, present, region
 from medsynth.lesions.chest.places import lobe_word, segment_of
 from medsynth.lesions.distributions import Distribution, Fixed, LogNormal, Options, Trait, Uniform, choose
 from medsynth.lesions.family import Family, checked_spec
@@ -121,7 +121,7 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
             "gas": lesion_part(number, "gas", "air", CAVITY)}
     inside = present(scene, "lobe_*", "fissure_*", "bronchi", "bronchi_wall", "pulmonary_arter*_branches",
                      "pulmonary_arteries", "pulmonary_vein*")
-    paints = [Paint(Intersection(body, Offset(lungs.shape, 1.0)), (Layer(made["solid"].label),), inside),
+    paints = [Paint(Intersection(body, Offset(lungs.shape, 1.0)), (Layer(made["solid"].label),), (*inside, *earlier(number))),
               Paint(hollow, (Layer(made["gas"].label),), (made["solid"].label,))]
     if one.fluid_share > 0:
         made["fluid"] = lesion_part(number, "fluid", "necrosis", CAVITY)

@@ -11,7 +11,7 @@ from pydantic import Field
 from medsynth.core.errors import PlacementError
 from medsynth.core.grid import Vector
 from medsynth.core.seed import Seed
-from medsynth.lesions.chest.lungs import Array, Region, filled_to, region
+from medsynth.lesions.chest.lungs import Array, Region, filled_to, free_lobes, region
 from medsynth.lesions.chest.places import lobe_word, segment_of
 from medsynth.lesions.distributions import Distribution, Fixed, Options, Trait, Uniform, choose
 from medsynth.lesions.family import Family, checked_spec
@@ -77,14 +77,14 @@ def sample_specs(options: ConsolidationOptions, scene: Scene, *, rng: np.random.
     PlacementError
         If there are fewer lobes left than asked for.
     """
-    used = {str(other.get("lobe")) for other in taken if other.get("kind") == "consolidation"}
     specs: list[dict[str, Any]] = []
     for stream in rng.spawn(int(options.count.sample(rng=rng))):
-        lobes = {name: weight for name, weight in options.lobes.items() if weight > 0 and name not in used}
+        lobes = free_lobes(options.lobes, (*taken, *specs))
         if not lobes:
+            if specs and not isinstance(options.count, Fixed):
+                break  # a count that is drawn ends where the lobes do
             raise PlacementError(f"lesions.consolidation found no lobe left among {sorted(options.lobes)}")
         lobe = choose(lobes, rng=stream)
-        used.add(lobe)
         specs.append(_sample_one(options, region(scene, lobe), rng=stream).model_dump(mode="json"))
     return specs
 

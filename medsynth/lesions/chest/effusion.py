@@ -12,7 +12,7 @@ from medsynth.core.errors import PlacementError
 from medsynth.core.grid import Vector
 from medsynth.core.seed import Seed
 from medsynth.lesions.chest.gravity import Posture, height_mm
-from medsynth.lesions.chest.lungs import AIRWAYS, SHEETS, VESSELS, Array, Region, filled_to, present, region
+from medsynth.lesions.chest.lungs import AIRWAYS, SHEETS, VESSELS, Array, Region, earlier, filled_to, present, region
 from medsynth.lesions.distributions import Distribution, Fixed, LogNormal, Options, Uniform, choose
 from medsynth.lesions.family import Family, checked_spec
 from medsynth.lesions.host import point
@@ -41,6 +41,7 @@ class EffusionOptions(Options):
 
     Attributes
     ----------
+    probability : that there is one at all.
     sides : relative weights of where the fluid is; `both` gives a lesion on each side.
     volume_ml : of the fluid of one side.
     posture : of the patient when the image is taken; free fluid lies lowest.
@@ -48,6 +49,7 @@ class EffusionOptions(Options):
     atelectasis_mm : thickness of the airless lung beside 500 ml of fluid.
     """
 
+    probability: float = Field(default=1.0, ge=0, le=1)
     sides: dict[Literal["left", "right", "both"], float] = Field(
         default={"right": 0.4, "left": 0.3, "both": 0.3})  # unverified: right more often in heart failure
     volume_ml: Distribution = LogNormal(median=350, sigma=0.8, low=20, high=2500)
@@ -79,10 +81,10 @@ def sample_specs(options: EffusionOptions, scene: Scene, *, rng: np.random.Gener
     PlacementError
         If a side has an effusion already, or its lung is too small for the fluid.
     """
-    which = choose(options.sides, rng=rng)
+    there, which = rng.uniform() < options.probability, choose(options.sides, rng=rng)
     specs = []
     for side, stream in zip(("right", "left"), rng.spawn(2), strict=True):
-        if which not in (side, "both"):
+        if not there or which not in (side, "both"):
             continue
         if any(other.get("kind") == "pleural_effusion" and other.get("side") == side for other in taken):
             raise PlacementError(f"lesions.pleural_effusion: the {side} side has one already")
@@ -128,7 +130,7 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
         # Collapsed lung keeps its vessels and airways: it covers the lobes alone, and fades into aerated lung.
         hazy, airless = Layer(made["ground_glass"].label), Layer(made["change"].label, 0.4 * thick)
         paints.append(Paint(lung.shape(values - np.float32(thick)), (hazy, airless), lobes))
-    covered = (*lobes, *inner, *(s.label for name, s in made.items() if name != "fluid"))
+    covered = (*lobes, *inner, *earlier(number), *(s.label for name, s in made.items() if name != "fluid"))
     fluid = np.maximum(values, outline)
     paints.append(Paint(lung.shape(fluid), (Layer(made["fluid"].label),), covered))
     attributes = {"type": "free", "side": one.side, "posture": one.posture, "fluid_ml": round(one.volume_ml, 1),

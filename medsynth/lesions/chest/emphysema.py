@@ -35,6 +35,7 @@ class EmphysemaOptions(Options):
 
     Attributes
     ----------
+    probability : that there is some at all.
     sides : relative weights.
     types : relative weights.
     share : part of the lung's volume whose CT number is below -950 HU.
@@ -42,6 +43,7 @@ class EmphysemaOptions(Options):
     upper : how far it prefers the tips: 0 not at all, 1 strongly.
     """
 
+    probability: float = Field(default=1.0, ge=0, le=1)
     sides: dict[Literal["left", "right", "both"], float] = Field(default={"both": 1.0})
     types: dict[Literal["centrilobular", "paraseptal", "mixed"], float] = Field(
         default={"centrilobular": 0.6, "paraseptal": 0.15, "mixed": 0.25})  # unverified
@@ -73,6 +75,8 @@ def sample_specs(options: EmphysemaOptions, scene: Scene, *, rng: np.random.Gene
     PlacementError
         If a lung has one already.
     """
+    if rng.uniform() >= options.probability:
+        return []
     which, kind = choose(options.sides, rng=rng), choose(options.types, rng=rng)
     share, hole, upper = (float(one.sample(rng=rng)) for one in (options.share, options.hole_mm, options.upper))
     specs = []

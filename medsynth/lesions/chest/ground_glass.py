@@ -11,9 +11,9 @@ from pydantic import Field
 from medsynth.core.errors import PlacementError
 from medsynth.core.grid import Vector
 from medsynth.core.seed import Seed
-from medsynth.lesions.chest.lungs import Array, Region, filled_to, region
+from medsynth.lesions.chest.lungs import Array, Region, filled_to, free_lobes, region
 from medsynth.lesions.chest.places import lobe_word, segment_of
-from medsynth.lesions.distributions import Distribution, Options, Trait, Uniform, choose
+from medsynth.lesions.distributions import Distribution, Fixed, Options, Trait, Uniform, choose
 from medsynth.lesions.family import Family, checked_spec
 from medsynth.lesions.host import point
 from medsynth.lesions.matter import lesion_part, mixture_for_hu
@@ -82,21 +82,21 @@ def sample_specs(options: GroundGlassOptions, scene: Scene, *, rng: np.random.Ge
     PlacementError
         If there are fewer lobes left than asked for.
     """
-    used = {str(other.get("lobe")) for other in taken if other.get("kind") == "ground_glass_pneumonia"}
     count, both = int(options.count.sample(rng=rng)), options.bilateral.sample(rng=rng) > 0
     specs: list[dict[str, Any]] = []
     paving, airless = options.crazy_paving.sample(rng=rng), options.consolidated.sample(rng=rng)
     for number, stream in enumerate(rng.spawn(count)):
-        free = {name: weight for name, weight in options.lobes.items() if weight > 0 and name not in used}
+        free = free_lobes(options.lobes, (*taken, *specs))
         if number == 1 and both:  # the second lobe is on the other side, where there is one
             other = {name: weight for name, weight in free.items() if name.split("_")[1] not in specs[0]["lobe"]}
             free = other or free
         if number > 0 and not both:
             free = {name: weight for name, weight in free.items() if name.split("_")[1] in specs[0]["lobe"]}
         if not free:
+            if not isinstance(options.count, Fixed):
+                break  # a count that is drawn ends where the lobes do
             raise PlacementError(f"lesions.ground_glass_pneumonia found no lobe left for {number + 1} of {count}")
         lobe = choose(free, rng=stream)
-        used.add(lobe)
         specs.append(_sample_one(options, region(scene, lobe), paving, airless, rng=stream).model_dump(mode="json"))
     return specs
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from medsynth.core.grid import Grid
 from medsynth.core.seed import Seed
 from medsynth.lesions.host import Host, host
 from medsynth.lesions.placement import field
+from medsynth.scene.lesion_parts import FIRST_LESION_LABEL, LABELS_PER_LESION
 from medsynth.scene.structure import Scene
 from medsynth.shapes.noise import CoherentNoise
 from medsynth.shapes.sampled import SampledShape
@@ -26,6 +28,7 @@ LOBES = ("lobe_right_upper", "lobe_right_middle", "lobe_right_lower", "lobe_left
 VESSELS = ("pulmonary_arter*_branches", "pulmonary_arteries", "pulmonary_vein*")
 AIRWAYS = ("bronchi", "bronchi_wall")
 SHEETS = ("fissure_*", "pleural_line")
+DIFFUSE = ("consolidation", "ground_glass_pneumonia", "atelectasis")  # one of them to a lobe
 TOLERANCE = 0.002
 FLOOR_MM = 50.0
 
@@ -33,6 +36,24 @@ FLOOR_MM = 50.0
 def present(scene: Scene, *patterns: str) -> tuple[int, ...]:
     """Return the labels of the structures whose name matches one of the patterns; none where the body has none."""
     return tuple(s.label for s in scene.structures if any(fnmatchcase(s.name, pattern) for pattern in patterns))
+
+
+def earlier(number: int) -> tuple[int, ...]:
+    """Return the labels of every part of the lesions before this one: fluid and air take the place of ill lung too.
+
+    Examples
+    --------
+    >>> earlier(1)
+    ()
+    """
+    return tuple(range(FIRST_LESION_LABEL + LABELS_PER_LESION, FIRST_LESION_LABEL + LABELS_PER_LESION * number))
+
+
+def free_lobes(lobes: Mapping[str, float], taken: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """Return the lobes of weight above zero that no other diffuse disease is in: two would merge."""
+    used = {str(other.get("lobe")) for other in taken
+            if other.get("kind") in DIFFUSE and not (other["kind"] == "atelectasis" and other.get("type") == "plate")}
+    return {name: weight for name, weight in lobes.items() if weight > 0 and name not in used}
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 import numpy as np
@@ -12,20 +12,19 @@ from pydantic import Field
 from medsynth.core.errors import PlacementError
 from medsynth.core.grid import Vector
 from medsynth.core.seed import Seed
-from medsynth.lesions.chest.lungs import present
 from medsynth.lesions.distributions import Distribution, LogNormal, Options, Poisson, Trait, Uniform
-from medsynth.lesions.effect import mass_effect
 from medsynth.lesions.family import Family, checked_spec
 from medsynth.lesions.form import blob, random_quaternion, turn_of
 from medsynth.lesions.host import host, labels_of, point
 from medsynth.lesions.matter import lesion_part, mixture_for_hu
 from medsynth.lesions.placement import Ball, keeps_apart
-from medsynth.scene.structure import Code, Layer, Lesion, Measured, Paint, Push, Scene, Texture
+from medsynth.scene.structure import Code, Layer, Lesion, Measured, Paint, Scene, Texture
 
 LYMPHADENOPATHY = Code("30746006", "Lymphadenopathy")
 
-SITES = 400
-SHORT_OVER_EQUAL = 0.9  # short axis in the axial plane over the diameter of the sphere of the same volume
+SITES = 1500
+DEEP = 0.35  # more room than so many short axes is no better
+ROOM = ("mediastinal_fat", "mediastinal_lymph_nodes", "thymus", "lobe_*", "pleural_line", "pericardial_fat")
 # Stations of the IASLC map by what lies near, from LPS offsets of the carina in mm (unverified borders).
 STATIONS: tuple[tuple[str, Vector, float], ...] = (
     ("4R", (-16.0, -6.0, 18.0), 16.0), ("4L", (16.0, 2.0, 12.0), 13.0), ("7", (2.0, 2.0, -22.0), 15.0),
@@ -64,7 +63,6 @@ class LymphNodeSpec(Options):
     quaternion: tuple[float, float, float, float]
     necrosis: float = Field(ge=0, le=0.9)
     node_hu: float
-    push_mm: float = Field(ge=0)
     shape_seed: int = Field(ge=0)
 
 
@@ -91,17 +89,25 @@ def _sample_one(options: LymphNodeOptions, scene: Scene, taken: Sequence[Ball], 
                             "quaternion": random_quaternion(rng=rng), "necrosis": options.necrosis.sample(rng=rng),
                             "node_hu": options.node_hu.sample(rng=rng), "shape_seed": int(rng.integers(2**53))}
     reach = 0.5 * short * long_ * 1.15
-    fat = host(scene, "mediastinal_fat")
+    fat, room = host(scene, "mediastinal_fat"), host(scene, *_room(scene))
     carina = np.asarray(scene.landmarks["carina"]) if "carina" in scene.landmarks else None
     if carina is None:
         raise PlacementError(f"lesions.thoracic_lymph_node needs a carina, body {scene.body!r} has none")
     points = fat.points(SITES, rng=rng)
-    for centre in points:
+    depth = room.depth_at(points)
+    # Where there is most room first: nodes lie between vessels, and bulge into the lung where they must.
+    for centre in points[np.argsort(-np.minimum(depth, DEEP * short), kind="stable")]:
         station = station_of(centre - carina)
         if station and keeps_apart(centre, reach, taken):
             return LymphNodeSpec(station=station, centre_mm=point(centre), reach_mm=round(reach, 3),
-                                 push_mm=round(0.22 * short, 3), **form)
+                                 **form)
     raise PlacementError(f"lesions.thoracic_lymph_node found no place for one of short_axis_mm {short:.1f}")
+
+
+def _room(scene: Scene) -> tuple[str, ...]:
+    """Return what a node may take the place of: it breaks into no vessel, airway, heart or bone; lung gives way."""
+    names = {s.name for s in scene.structures}
+    return tuple(name for name in ROOM if any(fnmatchcase(one, name) for one in names))
 
 
 def station_of(from_carina_mm: np.ndarray) -> str:
@@ -121,7 +127,7 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
     w, qx, qy, _ = one.quaternion
     turn = turn_of((3.0 + abs(w), 0.4 * qx, 0.4 * qy, 0.0))
     body = blob(one.centre_mm, volume, axes=(x, y, z), turn=turn, lobulation=0.15, roughness=0.03,
-                seed=seed.child("body"))
+                seed=seed.child("body"), host=host(scene, *_room(scene)).shape, cut=True)
     made = {"solid": lesion_part(number, "solid", "lymph_node", LYMPHADENOPATHY, whole=True,
                                  mixture=mixture_for_hu("lymph_node", one.node_hu), enhancement="lymph_node",
                                  texture=Texture(octaves=((4.0, 0.008),)))}
@@ -129,16 +135,10 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
     if one.necrosis > 0:
         made["core"] = lesion_part(number, "core", "necrosis", LYMPHADENOPATHY)
         layers.append(Layer(made["core"].label, (1 - one.necrosis) * one.short_axis_mm / 2))
-    # It presses its neighbours aside, but breaks into no vessel, airway, heart or bone; lung gives way.
-    room = (*labels_of(scene, "mediastinal_fat"), *present(scene, "mediastinal_lymph_nodes", "thymus", "lobe_*",
-                                                           "pleural_line", "pericardial_fat", "esophagus"))
-    pushes: tuple[Push, ...] = ()
-    if one.push_mm > 0.4:
-        pushes = (mass_effect(one.centre_mm, 2.6 * one.short_axis_mm, one.push_mm),)
+    room = labels_of(scene, *_room(scene))
     attributes = {"type": "enlarged", "station": one.station, "necrotic": one.necrosis > 0}
     return Lesion(number, one.kind, LYMPHADENOPATHY, tuple(made.values()), (Paint(body, tuple(layers), room),),
-                  "mediastinal_fat", attributes, one.model_dump(mode="json"), pushes=pushes,
-                  classify=partial(_classes))
+                  "mediastinal_fat", attributes, one.model_dump(mode="json"), classify=_classes)
 
 
 def _classes(measured: Measured) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from medsynth.core.errors import PlacementError
 from medsynth.core.grid import Vector
 from medsynth.core.seed import Seed
 from medsynth.lesions.chest.gravity import Posture, height_mm
-from medsynth.lesions.chest.lungs import AIRWAYS, SHEETS, VESSELS, Array, Region, filled_to, present, region
+from medsynth.lesions.chest.lungs import AIRWAYS, SHEETS, VESSELS, Array, Region, earlier, filled_to, present, region
 from medsynth.lesions.chest.mediastinum import mediastinal_shift
 from medsynth.lesions.distributions import Distribution, LogNormal, Options, Trait, choose
 from medsynth.lesions.family import Family, checked_spec
@@ -39,6 +39,7 @@ class PneumothoraxOptions(Options):
 
     Attributes
     ----------
+    probability : that there is one at all.
     sides : relative weights.
     volume_ml : of the air.
     rim_mm : instead of a volume, the width of the widest rim.
@@ -46,6 +47,7 @@ class PneumothoraxOptions(Options):
     tension : probability, and strength of the shift of the mediastinum (1: 25 mm).
     """
 
+    probability: float = Field(default=1.0, ge=0, le=1)
     sides: dict[Literal["left", "right"], float] = Field(default={"right": 0.55, "left": 0.45})  # unverified
     volume_ml: Distribution | None = None
     rim_mm: Distribution | None = None
@@ -85,6 +87,8 @@ def sample_specs(options: PneumothoraxOptions, scene: Scene, *, rng: np.random.G
     PlacementError
         If every side has one already, or the lung is too small for the air.
     """
+    if rng.uniform() >= options.probability:
+        return []
     used = {other.get("side") for other in taken if other.get("kind") == "pneumothorax"}
     sides = {side: weight for side, weight in options.sides.items() if weight > 0 and side not in used}
     if not sides:
@@ -129,7 +133,7 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
     shape = lung.shape(np.maximum(values, -lung.depth_mm - np.float32(LINE_MM)))
     # The visceral line runs in the lung, the air between it and the wall.
     paints = (Paint(shape, (Layer(wall.label, -LINE_MM),), lobes),
-              Paint(shape, (Layer(gas.label),), (*lobes, *inner, wall.label)))
+              Paint(shape, (Layer(gas.label),), (*lobes, *inner, *earlier(number), wall.label)))
     pushes = (mediastinal_shift(scene, one.side, one.shift_mm),) if one.shift_mm > 0.5 else ()
     attributes = {"type": "tension" if one.shift_mm > 0.5 else "simple", "side": one.side, "posture": one.posture,
                   "gas_ml": round(one.volume_ml, 1), "collapse_share": round(one.volume_ml / lung.volume_ml, 4),

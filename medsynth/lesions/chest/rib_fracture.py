@@ -172,7 +172,7 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
                              mixture=(("cortical_bone", round(0.12 + 0.35 * healed, 4)),))
         made.append(callus)
         soft = present_around(scene)
-        cuff = Cuff(one.centre_mm, one.along, one.radius_mm * (1.05 + 0.35 * healed), 5.0 + 3.0 * healed, seed)
+        cuff = Cuff(one.centre_mm, one.along, one.radius_mm * (1.0 + 0.22 * healed), 4.0 + 3.0 * healed, seed)
         paints.append(Paint(cuff, (Layer(callus.label),), soft, lattice_mm=0.6))
         cracked = (*bone, callus.label) if healed < 0.5 else bone
     crack = Crack(one.centre_mm, one.along, one.gap_mm, one.radius_mm + 3.0, seed)
