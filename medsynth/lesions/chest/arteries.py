@@ -26,10 +26,10 @@ class Path:
     points_mm: NDArray[np.float64]
     radii_mm: NDArray[np.float64]
 
-    def middle(self, length_mm: float) -> Path:
-        """Return the middle part of at most this length."""
+    def part(self, length_mm: float, middle_share: float) -> Path:
+        """Return a part of at most this length; its middle lies at this share of the whole."""
         along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(self.points_mm, axis=0), axis=1))])
-        kept = np.abs(along - along[-1] / 2) <= length_mm / 2
+        kept = np.abs(along - middle_share * along[-1]) <= length_mm / 2
         return Path(self.points_mm[kept], self.radii_mm[kept])
 
 

@@ -121,7 +121,8 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
             "gas": lesion_part(number, "gas", "air", CAVITY)}
     inside = present(scene, "lobe_*", "fissure_*", "bronchi", "bronchi_wall", "pulmonary_arter*_branches",
                      "pulmonary_arteries", "pulmonary_vein*")
-    paints = [Paint(Intersection(body, Offset(lungs.shape, 1.0)), (Layer(made["solid"].label),), (*inside, *earlier(number))),
+    covered = (*inside, *earlier(number))
+    paints = [Paint(Intersection(body, Offset(lungs.shape, 1.0)), (Layer(made["solid"].label),), covered),
               Paint(hollow, (Layer(made["gas"].label),), (made["solid"].label,))]
     if one.fluid_share > 0:
         made["fluid"] = lesion_part(number, "fluid", "necrosis", CAVITY)

@@ -12,7 +12,18 @@ from medsynth.core.errors import PlacementError
 from medsynth.core.grid import Vector
 from medsynth.core.seed import Seed
 from medsynth.lesions.chest.gravity import Posture, height_mm
-from medsynth.lesions.chest.lungs import AIRWAYS, SHEETS, VESSELS, Array, Region, earlier, filled_to, present, region
+from medsynth.lesions.chest.lungs import (
+    AIRWAYS,
+    BEYOND_MM,
+    FISSURES,
+    VESSELS,
+    Array,
+    Region,
+    earlier,
+    filled_to,
+    present,
+    region,
+)
 from medsynth.lesions.distributions import Distribution, Fixed, LogNormal, Options, Uniform, choose
 from medsynth.lesions.family import Family, checked_spec
 from medsynth.lesions.host import point
@@ -122,8 +133,9 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
                           float(inside.min()) - 5, float(inside.max()) + 5)
     made = _structures(one, number)
     lobes = present(scene, f"lobe_{one.side}_*")
-    inner = present(scene, *VESSELS, *AIRWAYS, *SHEETS)
-    outline = np.asarray(-lung.depth_mm)
+    inner = present(scene, *VESSELS, *AIRWAYS, *FISSURES)
+    # Its outer border is what may be covered, not its shape: a cut by both would count voxels at the wall twice.
+    outline = -lung.depth_mm - np.float32(BEYOND_MM)
     thick = one.atelectasis_mm * min(1.6, (one.volume_ml / 500.0) ** (1 / 3))
     paints = []
     if "change" in made:

@@ -31,6 +31,7 @@ LEVEL_WEIGHTS = {"main": 0.12, "lobar": 0.30, "segmental": 0.40, "subsegmental":
 CENTRAL = ("saddle", "main")
 CENTRAL_FILLING = 0.55  # clots from the legs are thinner than the main arteries (unverified)
 KNOTS, KNOT_MM = 0.14, 13.0  # clots are no smooth rods
+MIDDLE = (0.2, 0.6)  # of the way from a lung to the trunk
 SITES = 200
 
 
@@ -65,6 +66,7 @@ class EmbolismSpec(Options):
     start: int = Field(ge=-1)  # the artery's number in the tree; -1 in the main arteries
     branches: tuple[int, ...] = ()  # which way it goes at each division: rank of the calibre
     length_mm: float = Field(gt=0)
+    middle_share: float = Field(ge=0, le=1)  # where on the way through the main arteries its middle lies
     filling: float = Field(gt=0, le=1)
     offset: Vector  # of the clot's middle, as a share of what the artery leaves free
     clot_hu: float
@@ -88,14 +90,22 @@ def sample_specs(options: EmbolismOptions, scene: Scene, *, rng: np.random.Gener
     # Large ones first: they need the room.
     order = sorted(zip(wanted, rng.spawn(len(wanted)), strict=True), key=lambda item: list(LENGTH_MM).index(item[0]))
     for level, stream in order:
-        one, points = _sample_one(options, scene, level, used, rng=stream)
+        # Where the large arteries are full already, the clot lies in smaller ones.
+        smaller = [name for name in levels if list(LENGTH_MM).index(name) > list(LENGTH_MM).index(level)]
+        for name in (level, *smaller):
+            found = _sample_one(options, scene, name, used, rng=stream)
+            if found is not None:
+                break
+        else:
+            raise PlacementError(f"lesions.pulmonary_embolism found no free {level} artery for clot {len(specs) + 1}")
+        one, points = found
         used.append(points)
         specs.append(one.model_dump(mode="json"))
     return specs
 
 
 def _sample_one(options: EmbolismOptions, scene: Scene, level: str, used: Sequence[NDArray[np.float64]], *,
-                rng: np.random.Generator) -> tuple[EmbolismSpec, NDArray[np.float64]]:
+                rng: np.random.Generator) -> tuple[EmbolismSpec, NDArray[np.float64]] | None:
     tree = pulmonary_tree(scene)
     offset = rng.standard_normal(3)
     offset /= np.linalg.norm(offset)
@@ -103,7 +113,8 @@ def _sample_one(options: EmbolismOptions, scene: Scene, level: str, used: Sequen
     if level in CENTRAL:
         filling *= CENTRAL_FILLING
     form = {"level": level, "length_mm": float(rng.uniform(*LENGTH_MM[level])), "filling": filling,
-            "offset": point(offset), "clot_hu": options.clot_hu.sample(rng=rng),
+            "middle_share": float(rng.uniform(*MIDDLE)) if level == "main" else 0.5, "offset": point(offset),
+            "clot_hu": options.clot_hu.sample(rng=rng),
             "branches": tuple(int(n) for n in rng.integers(0, 2, 12))}
     if level in CENTRAL:
         starts = [-1] if level == "saddle" else [-1, -2]
@@ -123,15 +134,15 @@ def _sample_one(options: EmbolismOptions, scene: Scene, level: str, used: Sequen
         side = side if start < 0 else where.split("_")[1]
         return draft.model_copy(update={"centre_mm": point(middle), "lobe": where, "side": side, "reach_mm": 1.0}), \
             path.points_mm
-    raise PlacementError(f"lesions.pulmonary_embolism found no free {level} artery among {len(starts)}")
+    return None
 
 
 def path_of(one: EmbolismSpec, scene: Scene) -> Path:
     """Return the axis of a clot and the radius of the artery along it."""
     if one.level == "saddle":
-        return main_path(scene, "both").middle(one.length_mm)
+        return main_path(scene, "both").part(one.length_mm, one.middle_share)
     if one.start < 0:
-        return main_path(scene, one.side).middle(one.length_mm)
+        return main_path(scene, one.side).part(one.length_mm, one.middle_share)
     return path_from(pulmonary_tree(scene), one.start, one.branches, one.length_mm)
 
 

@@ -27,7 +27,8 @@ Array = NDArray[np.float32]
 LOBES = ("lobe_right_upper", "lobe_right_middle", "lobe_right_lower", "lobe_left_upper", "lobe_left_lower")
 VESSELS = ("pulmonary_arter*_branches", "pulmonary_arteries", "pulmonary_vein*")
 AIRWAYS = ("bronchi", "bronchi_wall")
-SHEETS = ("fissure_*", "pleural_line")
+FISSURES = ("fissure_*",)
+BEYOND_MM = 1.5  # by which shapes at the wall pass it: what they may cover ends there
 DIFFUSE = ("consolidation", "ground_glass_pneumonia", "atelectasis")  # one of them to a lobe
 TOLERANCE = 0.002
 FLOOR_MM = 50.0
@@ -191,7 +192,7 @@ def region(scene: Scene, name: str) -> Region:
     tissue = whole.phantom.occupancy(*own)
     distance = np.asarray(field(scene, name).distance_mm(whole.grid.points_mm()), np.float32)
     within = np.clip(0.5 - distance / np.float32(whole.grid.spacing_mm[0]), 0, 1)
-    inner = present(scene, *VESSELS, *AIRWAYS, "fissure_*")  # the pleural line lies outside
+    inner = present(scene, *VESSELS, *AIRWAYS, *FISSURES)  # the pleural line lies outside
     filled = tissue + whole.phantom.occupancy(*inner) * within if inner else tissue
     hit = np.argwhere(filled > 0.25)
     if len(hit) == 0:

@@ -12,7 +12,18 @@ from medsynth.core.errors import PlacementError
 from medsynth.core.grid import Vector
 from medsynth.core.seed import Seed
 from medsynth.lesions.chest.gravity import Posture, height_mm
-from medsynth.lesions.chest.lungs import AIRWAYS, SHEETS, VESSELS, Array, Region, earlier, filled_to, present, region
+from medsynth.lesions.chest.lungs import (
+    AIRWAYS,
+    BEYOND_MM,
+    FISSURES,
+    VESSELS,
+    Array,
+    Region,
+    earlier,
+    filled_to,
+    present,
+    region,
+)
 from medsynth.lesions.chest.mediastinum import mediastinal_shift
 from medsynth.lesions.distributions import Distribution, LogNormal, Options, Trait, choose
 from medsynth.lesions.family import Family, checked_spec
@@ -129,8 +140,8 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
     wall = lesion_part(number, "wall", "soft_tissue", PNEUMOTHORAX)
     made: tuple[Structure, ...] = (gas, wall)
     lobes = present(scene, f"lobe_{one.side}_*")
-    inner = present(scene, *VESSELS, *AIRWAYS, *SHEETS)
-    shape = lung.shape(np.maximum(values, -lung.depth_mm - np.float32(LINE_MM)))
+    inner = present(scene, *VESSELS, *AIRWAYS, *FISSURES)
+    shape = lung.shape(np.maximum(values, -lung.depth_mm - np.float32(BEYOND_MM)))
     # The visceral line runs in the lung, the air between it and the wall.
     paints = (Paint(shape, (Layer(wall.label, -LINE_MM),), lobes),
               Paint(shape, (Layer(gas.label),), (*lobes, *inner, *earlier(number), wall.label)))
