@@ -28,7 +28,7 @@ def test_free_fluid_lies_lowest_and_air_highest(scene, posture):
         one = Inserted(scene, spec, grid=GRID)
         inside = height_mm(GRID.world_mm(np.argwhere(one.part(name) > 0.5)), posture) - up @ CENTRES["left"]
         assert sign * inside.mean() > 0.25 * reach
-        assert sign * inside.min() > -0.75 * reach if sign > 0 else inside.max() < 0.75 * reach
+        assert (sign * inside).min() > -0.75 * reach  # none at the other end
         assert (sign * inside).max() > 0.9 * reach
 
 
@@ -37,7 +37,7 @@ def test_fifty_effusions_and_pneumothoraces_have_their_volume_and_stay_in_the_lu
         posture = POSTURES[seed % len(POSTURES)]
         for kind, name in (("pleural_effusion", "fluid"), ("pneumothorax", "gas")):
             sides = {("left", "right")[seed % 2]: 1}
-            spec = specs_of(scene, kind, seed, sides=sides, posture=posture, volume_ml=[60, 250, 700][seed % 3])[0]
+            spec = specs_of(scene, kind, seed, sides=sides, posture=posture, volume_ml=[120, 300, 700][seed % 3])[0]
             one = Inserted(scene, spec, grid=GRID)
             assert one.ml(name) == pytest.approx(spec["volume_ml"], rel=0.05), spec
             assert one.part()[one.before("body") == 1].max() == 0

@@ -21,6 +21,7 @@ from medsynth.lesions.form import blob, random_axes, random_quaternion, turn_of
 from medsynth.lesions.host import host, point
 from medsynth.lesions.matter import lesion_part, mixture_for_hu
 from medsynth.lesions.placement import Ball, keeps_apart
+from medsynth.lesions.star_body import StarBody
 from medsynth.scene.structure import Code, Layer, Lesion, Measured, Paint, Scene, Texture
 from medsynth.shapes.blend import Intersection, Offset
 from medsynth.shapes.primitives import HalfSpace
@@ -99,7 +100,12 @@ def _sample_one(options: CavityOptions, scene: Scene, taken: Sequence[Ball], *, 
         if keeps_apart(centre, reach, taken):
             lobe = min((n for n in LOBES if n in scene.fields),
                        key=lambda name: float(scene.fields[name].distance_mm(centre[None])[0]))
-            return CavitySpec(lobe=lobe, centre_mm=point(centre), reach_mm=round(reach, 3), **form)
+            spec = CavitySpec(lobe=lobe, centre_mm=point(centre), reach_mm=round(reach, 3), **form)
+            try:
+                _body(spec, scene)
+            except PlacementError:
+                continue
+            return spec
     raise PlacementError(f"lesions.lung_cavity found no place for one of diameter_mm {diameter:.1f} in the lungs")
 
 
@@ -107,10 +113,7 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
     """Build lesion `number` from its spec alone."""
     one = checked_spec(CavitySpec, spec, number)
     lungs, seed = host(scene, "lobe_*"), Seed(one.shape_seed)
-    rough = one.type == "tumour"
-    body = blob(one.centre_mm, np.pi / 6 * one.diameter_mm**3, axes=one.axes, turn=turn_of(one.quaternion),
-                lobulation=0.5 if rough else 0.2, roughness=0.06 if rough else 0.03, seed=seed.child("body"),
-                host=lungs.shape, cut=True)
+    rough, body = one.type == "tumour", _body(one, scene)
     inner = blob(one.centre_mm, np.pi / 6 * max(one.diameter_mm - 2 * one.wall_mm, 1.0) ** 3, axes=one.axes,
                  turn=turn_of(one.quaternion), lobulation=0.6 if rough else 0.2, roughness=0.08 if rough else 0.03,
                  seed=seed.child("inner"))
@@ -139,6 +142,14 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
                   "wall": "thick" if one.wall_mm > 4 else "thin"}
     return Lesion(number, one.kind, CAVITY, tuple(made.values()), tuple(paints), one.lobe, attributes,
                   one.model_dump(mode="json"), classify=partial(_classes, one.type))
+
+
+def _body(one: CavitySpec, scene: Scene) -> StarBody:
+    """Return the whole of it: wall and content."""
+    rough = one.type == "tumour"
+    return blob(one.centre_mm, np.pi / 6 * one.diameter_mm**3, axes=one.axes, turn=turn_of(one.quaternion),
+                lobulation=0.5 if rough else 0.2, roughness=0.06 if rough else 0.03,
+                seed=Seed(one.shape_seed).child("body"), host=host(scene, "lobe_*").shape, cut=True)
 
 
 def _classes(kind: str, measured: Measured) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class ConsolidationOptions(Options):
     lobes: dict[Literal["lobe_right_upper", "lobe_right_middle", "lobe_right_lower", "lobe_left_upper",
                         "lobe_left_lower"], float] = Field(default=WEIGHTS)
     share: Distribution = Uniform(low=0.12, high=0.85)
-    consolidation_hu: Distribution = Uniform(low=15, high=45)  # facts: 0..50 HU replace the lung
+    consolidation_hu: Distribution = Uniform(low=15, high=45)  # reference tables: 0..50 HU replace the lung
     edge_mm: Distribution = Uniform(low=3, high=12)
     glass_hu: Distribution = Uniform(low=-600, high=-350)
     bronchograms: Trait = Trait(probability=0.85, low=1, high=1)

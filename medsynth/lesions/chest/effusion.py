@@ -41,10 +41,10 @@ MEDIAL = 0.45  # of the climb beside the mediastinum
 SWAY_MM, SWAY_WAVELENGTH_MM = 1.2, 45.0
 LARGEST = 0.75  # of a lung's volume
 # Upper ends of the size classes in ml: traces are not seen on a frontal view (blunting needs about 200), a hidden
-# diaphragm needs about 500, 500-2000 is large (facts on radiographs).
+# diaphragm needs about 500, 500-2000 is large (reference tables of chest radiology).
 SIZES = (("trace", 100.0), ("small", 300.0), ("moderate", 1000.0), ("large", 2000.0))
 EXUDATE_HU = 12.0  # transudates lie below; much overlap (unverified)
-BLOOD_HU = 35.0  # facts
+BLOOD_HU = 35.0  # reference tables
 
 
 class EffusionOptions(Options):

@@ -27,6 +27,9 @@ LARGEST = 0.6
 # 5 %, moderate above; the word for more is "confluent", from a fifth on (unverified).
 GRADES = (("trace", 0.005), ("mild", 0.05), ("moderate", 0.2))
 MIXED = 0.7  # of the volume that holes in lobules have beside blebs
+INSIDE = 0.75  # of a bleb's ball lies in the lung, about
+CANDIDATES = 4000
+SWELL_MM = 12.0  # by which all blebs may grow or shrink to meet the volume
 BLEB_MM = (4.0, 11.0)  # radii (unverified)
 
 
@@ -112,14 +115,16 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
     holes = lesion_part(number, "change", "lung_tissue", EMPHYSEMA, whole=True,
                         mixture=mixture_for_hu("lung_tissue", HOLE_HU), texture=Texture())
     made, lobes = [holes], present(scene, f"lobe_{one.side}_*")
-    paints = [Paint(lung.shape(values), (Layer(holes.label),), lobes)]
+    paints = []
     if one.type != "centrilobular":  # blebs have walls that can be seen, holes in lobules have none
         wall = lesion_part(number, "strand", "lung_tissue", EMPHYSEMA, host=f"lobe_{one.side}_upper",
                            mixture=mixture_for_hu("lung_tissue", -350.0))
         made.append(wall)
         rind = np.abs(_blebs(lung, one) - np.float32(level + WALL_MM / 2)) - np.float32(WALL_MM)
         rind = np.maximum(rind, -lung.depth_mm)
-        paints.insert(0, Paint(lung.shape(rind), (Layer(wall.label),), lobes))
+        paints.append(Paint(lung.shape(rind), (Layer(wall.label),), lobes))
+    covered = (*lobes, *(s.label for s in made))
+    paints.append(Paint(lung.shape(values), (Layer(holes.label),), covered))
     share = one.volume_ml / lung.volume_ml
     attributes = {"type": one.type, "side": one.side, "laa950_share": round(share, 5), "grade": grade(share),
                   "distribution": "upper" if one.upper > 0.5 else "diffuse"}
@@ -162,15 +167,17 @@ def _blebs(lung: Region, one: EmphysemaSpec) -> Array:
     field = np.full(lung.tissue.shape, 60.0, np.float32)
     order = np.argsort(rng.exponential(size=len(points)) / np.exp(6 * upper))
     taken: list[tuple[np.ndarray, float]] = []
-    for n in order[:400]:
+    wanted, room = one.volume_ml * (1.0 if one.type == "paraseptal" else 1 - MIXED), 0.0
+    for n in order[:CANDIDATES]:
         radius = float(rng.uniform(*BLEB_MM))
         if all(np.linalg.norm(points[n] - other) > 0.92 * (radius + r) for other, r in taken):
             taken.append((points[n], radius))
-        if len(taken) >= 90:
+            room += INSIDE * np.pi / 0.75 * radius**3 / 1000
+        if room >= wanted:
             break
     for rank, (centre, radius) in enumerate(taken):
         k, j, i = np.rint(lung.grid.index_kji(centre)).astype(int)
-        reach = int(np.ceil((radius + 8) / lung.step_mm))
+        reach = int(np.ceil((radius + SWELL_MM) / lung.step_mm))
         at = tuple(slice(max(0, c - reach), c + reach + 1) for c in (k, j, i))
         away = np.linalg.norm(lung.points_mm[at] - centre, axis=-1) - radius + 0.03 * rank
         np.minimum(field[at], away, out=field[at])

@@ -51,7 +51,7 @@ class GroundGlassOptions(Options):
                         "lobe_left_lower"], float] = Field(default=WEIGHTS)
     share: Distribution = Uniform(low=0.04, high=0.35)
     foci: Distribution = Uniform(low=2, high=6.99)
-    glass_hu: Distribution = Uniform(low=-680, high=-450)  # facts: pure ground glass <= -600 HU, phantoms -630
+    glass_hu: Distribution = Uniform(low=-680, high=-450)  # reference tables: about -630
     peripheral: Distribution = Uniform(low=0.6, high=1.0)
     crazy_paving: Trait = Trait(probability=0.3, low=0.4, high=1.0)
     consolidated: Trait = Trait(probability=0.3, low=0.2, high=0.6)

@@ -48,7 +48,7 @@ class LymphNodeOptions(Options):
     short_axis_mm: Distribution = LogNormal(median=14, sigma=0.3, low=8, high=40)  # unverified
     elongation: Distribution = Uniform(low=1.0, high=1.7)
     necrosis: Trait = Trait(probability=0.15, low=0.4, high=0.7)
-    node_hu: Distribution = Uniform(low=30, high=50)  # facts
+    node_hu: Distribution = Uniform(low=30, high=50)  # reference tables
 
 
 class LymphNodeSpec(Options):

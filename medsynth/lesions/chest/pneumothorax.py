@@ -36,13 +36,15 @@ PNEUMOTHORAX = Code("36118008", "Pneumothorax")
 
 LINE_MM = 0.45  # visceral pleura, thickened by collapsed alveoli (unverified)
 LOW_SHARE = 0.18  # height, as a share of the lung's, from which on air separates it from the wall
+TIP_SHARE, TIP_MM = 0.4, 20.0  # a little air stays at the top: for rims much thinner than this it begins higher
+FILM_MM = 1.2
 HILAR = 0.12  # of the rim beside the mediastinum: the lung hangs at its root
 MEDIAL = 0.4  # the same below the tip: little air lies between lung and heart
 SWAY = (60.0, 0.12)  # wavelength in mm and SD as a share of the rim
 LARGEST = 0.7
 RIM_MOST_MM = 90.0
-BTS_LARGE_MM = 20.0  # at the level of the hilum; British Thoracic Society (facts)
-ACCP_LARGE_MM = 30.0  # from the tip of the lung to the cupola; American College of Chest Physicians (facts)
+BTS_LARGE_MM = 20.0  # at the level of the hilum; British Thoracic Society (reference tables)
+ACCP_LARGE_MM = 30.0  # from the tip of the lung to the cupola; American College of Chest Physicians (reference tables)
 
 
 class PneumothoraxOptions(Options):
@@ -158,18 +160,21 @@ def _air(lung: Region, posture: str, seed: Seed):  # noqa: ANN202 - a closure ov
     height = height_mm(lung.points_mm, posture)
     inside = height[lung.whole > 0.5]
     low, high = float(inside.min()), float(inside.max())
-    up = np.clip(((height - low) / (high - low) - LOW_SHARE) / (1 - LOW_SHARE), 0, 1)
+    share = ((height - low) / (high - low)).astype(np.float32)
     away = np.linalg.norm(lung.points_mm - lung.hilum_mm, axis=-1)
     free = HILAR + (1 - HILAR) * np.clip((away - 20.0) / 60.0, 0, 1)
     aside = np.abs(lung.points_mm[..., 0]) - abs(float(lung.hilum_mm[0]))
     medial = MEDIAL + (1 - MEDIAL) * np.clip((aside - 5.0) / 35.0, 0, 1)
-    free = free * np.maximum(medial, up)
+    free = free * np.maximum(medial, share)
     wavelength, size = SWAY
-    profile = (up * free * (1 + size * lung.noise(seed.child("sway"), wavelength))).astype(np.float32)
+    profile = (free * (1 + size * lung.noise(seed.child("sway"), wavelength))).astype(np.float32)
     depth = lung.depth_mm
 
     def at(rim_mm: float) -> Array:
-        values = depth - np.float32(rim_mm) * profile
+        begin = LOW_SHARE + TIP_SHARE * np.exp(-rim_mm / TIP_MM)
+        rim = np.float32(rim_mm) * profile * np.clip((share - begin) / (1 - begin), 0, 1)
+        # Where the rim is thinner than a film, the lung lies against the wall.
+        values = depth - rim + 3 * np.clip(1 - rim / FILM_MM, 0, 1)
         return np.asarray(values / lung.slope(values), np.float32)
 
     return at

@@ -25,7 +25,7 @@ from medsynth.shapes.noise import CoherentNoise
 FRACTURE = Code("33737001", "Fracture of rib")
 
 RIB_VOXEL_MM = 2.0
-NEAR_MM = 9.0  # of the rib around a place that tells its direction
+NEAR_MM = 12.0  # of the rib around a place that tells its direction
 FRACTURE_REACH_MM = 14.0
 CALLUS_FROM_DAYS, CALLUS_FULL_DAYS, GONE_DAYS = 14.0, 45.0, 365.0  # unverified: visible callus from about two weeks
 SITES = 60
@@ -147,7 +147,7 @@ def _axis(bone: Host, centre: np.ndarray) -> tuple[np.ndarray, np.ndarray, float
         centre = near.mean(0)
     values, vectors = np.linalg.eigh(np.cov((near - centre).T))
     along = vectors[:, 2]
-    if values[2] < 2.0 * values[1]:
+    if values[2] < 1.8 * values[1]:
         return None
     for end in (-1, 1):  # a rib that ends here is no place
         beyond = points[np.linalg.norm(points - (centre + 14.0 * end * along), axis=1) < 7.0]
