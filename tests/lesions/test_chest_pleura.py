@@ -37,12 +37,18 @@ def test_fifty_effusions_and_pneumothoraces_have_their_volume_and_stay_in_the_lu
         posture = POSTURES[seed % len(POSTURES)]
         for kind, name in (("pleural_effusion", "fluid"), ("pneumothorax", "gas")):
             sides = {("left", "right")[seed % 2]: 1}
-            spec = specs_of(scene, kind, seed, sides=sides, posture=posture, volume_ml=[120, 300, 700][seed % 3])[0]
+            spec = specs_of(scene, kind, seed, sides=sides, posture=posture, volume_ml=[250, 400, 700][seed % 3])[0]
             one = Inserted(scene, spec, grid=GRID)
             assert one.ml(name) == pytest.approx(spec["volume_ml"], rel=0.05), spec
             assert one.part()[one.before("body") == 1].max() == 0
             other = "left" if spec["side"] == "right" else "right"
             assert one.part()[one.before(f"lobe_{other}") > 0.5].max() == 0
+
+
+@pytest.mark.parametrize(("kind", "name"), [("pleural_effusion", "fluid"), ("pneumothorax", "gas")])
+def test_small_ones_keep_their_volume(scene, kind, name):
+    one = Inserted(scene, specs_of(scene, kind, 2, sides={"left": 1}, volume_ml=80)[0], 1.5)
+    assert one.ml(name) == pytest.approx(80, rel=0.05)
 
 
 def test_upright_fluid_climbs_the_side_wall(scene):

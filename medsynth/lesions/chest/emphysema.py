@@ -109,9 +109,8 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
     one = checked_spec(EmphysemaSpec, spec, number)
     lung = region(scene, f"lung_{one.side}")
     grown = {"centrilobular": _lobules, "paraseptal": _blebs, "mixed": _mixed}[one.type](lung, one)
-    slope = lung.slope(grown)
-    level, values = filled_to(lung, lung.tissue, one.volume_ml, lambda level: (grown - np.float32(level)) / slope,
-                          float(grown.min()) - 1, float(grown.max()) + 1)
+    level, values = filled_to(lung, lung.tissue, one.volume_ml, lambda level: grown - np.float32(level),
+                              float(grown.min()) - 1, float(grown.max()) + 1)
     holes = lesion_part(number, "change", "lung_tissue", EMPHYSEMA, whole=True,
                         mixture=mixture_for_hu("lung_tissue", HOLE_HU), texture=Texture())
     made, lobes = [holes], present(scene, f"lobe_{one.side}_*")
@@ -155,7 +154,8 @@ def _lobules(lung: Region, one: EmphysemaSpec) -> Array:
     seed = Seed(one.shape_seed)
     holes = lung.noise(seed.child("holes"), one.hole_mm) + 0.5 * lung.noise(seed.child("zones"), 55.0)
     spared = np.clip(1 - lung.depth_mm / 6.0, 0, 1)
-    return np.asarray((spared - holes - 1.6 * _upper(lung, one)) * np.float32(one.hole_mm / 4), np.float32)
+    field = np.asarray(spared - holes - 1.6 * _upper(lung, one), np.float32) * np.float32(one.hole_mm / 4)
+    return np.asarray(field / lung.slope(field), np.float32)
 
 
 def _blebs(lung: Region, one: EmphysemaSpec) -> Array:
@@ -181,7 +181,7 @@ def _blebs(lung: Region, one: EmphysemaSpec) -> Array:
         at = tuple(slice(max(0, c - reach), c + reach + 1) for c in (k, j, i))
         away = np.linalg.norm(lung.points_mm[at] - centre, axis=-1) - radius + 0.03 * rank
         np.minimum(field[at], away, out=field[at])
-    return field
+    return np.minimum(field, np.float32(SWELL_MM))
 
 
 def _mixed(lung: Region, one: EmphysemaSpec) -> Array:
