@@ -107,10 +107,10 @@ def main_path(scene: Scene, side: str) -> Path:
     first = nearest(right if side != "left" else left)
     # The trunk is the lowest and foremost part of the artery, where it leaves the heart.
     last = nearest(left) if side == "both" else int(np.argmin(places[:, 2] + 0.5 * places[:, 1]))
-    _, before = dijkstra(graph, indices=first, return_predecessors=True)
+    _, before = dijkstra(graph, indices=np.array([first]), return_predecessors=True)
     way = [last]
     while way[-1] != first:
-        step = int(before[way[-1]])
+        step = int(before[0, way[-1]])
         if step < 0:
             raise PlacementError("the main pulmonary artery of this person is not in one piece")
         way.append(step)

@@ -12,7 +12,7 @@ from pydantic import Field
 from medsynth.core.errors import PlacementError
 from medsynth.core.grid import Vector
 from medsynth.core.seed import Seed
-from medsynth.lesions.chest.lungs import Array, Region, filled_to, free_lobes, present, region
+from medsynth.lesions.chest.lungs import Array, Lobe, Region, filled_to, free_lobes, present, region
 from medsynth.lesions.chest.mediastinum import mediastinal_shift
 from medsynth.lesions.chest.places import lobe_word, segment_of
 from medsynth.lesions.distributions import Distribution, Fixed, Options, Uniform, choose
@@ -20,7 +20,7 @@ from medsynth.lesions.family import Family, checked_spec
 from medsynth.lesions.host import point
 from medsynth.lesions.matter import lesion_part
 from medsynth.lesions.placement import field
-from medsynth.scene.structure import Code, Layer, Lesion, Paint, Scene, Texture
+from medsynth.scene.structure import Code, Layer, Lesion, Paint, Push, Scene, Texture
 from medsynth.shapes.base import Box, Distances, Points
 from medsynth.shapes.blend import Offset
 from medsynth.shapes.noise import CoherentNoise
@@ -56,8 +56,7 @@ class AtelectasisOptions(Options):
 
     count: Distribution = Fixed(value=1)
     types: dict[Literal["plate", "lobar"], float] = Field(default={"plate": 0.7, "lobar": 0.3})  # unverified
-    lobes: dict[Literal["lobe_right_upper", "lobe_right_middle", "lobe_right_lower", "lobe_left_upper",
-                        "lobe_left_lower"], float] = Field(
+    lobes: dict[Lobe, float] = Field(
         default={"lobe_right_upper": 0.15, "lobe_right_middle": 0.1, "lobe_right_lower": 0.3, "lobe_left_upper": 0.1,
                  "lobe_left_lower": 0.35})  # unverified
     thickness_mm: Distribution = Uniform(low=1.8, high=5)
@@ -160,7 +159,8 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
                           texture=Texture(octaves=((9.0, 0.012), (4.0, 0.012))))
     own, neighbour = (tuple(s.label for s in scene.structures if s.name == name)
                       for name in (one.lobe, NEIGHBOUR[one.lobe]))
-    pushes, changes = (), ()
+    pushes: tuple[Push, ...] = ()
+    changes: tuple[Paint, ...] = ()
     attributes: dict[str, Any] = {"type": one.type, "side": lobe.side, "lobe": lobe_word(one.lobe)}
     if one.type == "plate":
         shape = Plate(one.centre_mm, one.normal, one.thickness_mm, one.length_mm, Seed(one.shape_seed).integer(31))

@@ -11,7 +11,7 @@ from pydantic import Field
 from medsynth.core.errors import PlacementError
 from medsynth.core.grid import Vector
 from medsynth.core.seed import Seed
-from medsynth.lesions.chest.lungs import Array, Region, filled_to, free_lobes, region
+from medsynth.lesions.chest.lungs import Array, Lobe, Region, filled_to, free_lobes, region
 from medsynth.lesions.chest.places import lobe_word, segment_of
 from medsynth.lesions.distributions import Distribution, Fixed, Options, Trait, Uniform, choose
 from medsynth.lesions.family import Family, checked_spec
@@ -25,8 +25,9 @@ SITES = 40
 LOBAR_FROM = 0.6  # share of a lobe from which on it is called lobar (unverified)
 SWAY = ((34.0, 9.0), (11.0, 3.5))  # of the free edge: wavelength and SD in mm
 # Pneumonia prefers the lower lobes: unverified weights.
-WEIGHTS = {"lobe_right_upper": 0.18, "lobe_right_middle": 0.14, "lobe_right_lower": 0.30, "lobe_left_upper": 0.14,
-           "lobe_left_lower": 0.24}
+WEIGHTS: dict[Lobe, float] = {
+    "lobe_right_upper": 0.18, "lobe_right_middle": 0.14, "lobe_right_lower": 0.30,
+    "lobe_left_upper": 0.14, "lobe_left_lower": 0.24}
 
 
 class ConsolidationOptions(Options):
@@ -44,8 +45,7 @@ class ConsolidationOptions(Options):
     """
 
     count: Distribution = Fixed(value=1)
-    lobes: dict[Literal["lobe_right_upper", "lobe_right_middle", "lobe_right_lower", "lobe_left_upper",
-                        "lobe_left_lower"], float] = Field(default=WEIGHTS)
+    lobes: dict[Lobe, float] = Field(default=WEIGHTS)
     share: Distribution = Uniform(low=0.12, high=0.85)
     consolidation_hu: Distribution = Uniform(low=15, high=45)  # reference tables: 0..50 HU replace the lung
     edge_mm: Distribution = Uniform(low=3, high=12)

@@ -22,12 +22,14 @@ from medsynth.shapes.tubes import Tubes
 
 EMBOLISM = Code("59282003", "Pulmonary embolism")
 
+Level = Literal["main", "lobar", "segmental", "subsegmental"]
+
 # Radius of the artery in which a clot begins, by its level in mm: lobar arteries 4-6, segmental 2-3.5, subsegmental
 # 1-2 (unverified).
 LEVELS: dict[str, tuple[float, float]] = {"lobar": (3.4, 9.0), "segmental": (1.9, 3.4), "subsegmental": (1.0, 1.9)}
 LENGTH_MM = {"saddle": (60.0, 110.0), "main": (25.0, 55.0), "lobar": (20.0, 55.0), "segmental": (12.0, 35.0),
              "subsegmental": (6.0, 18.0)}
-LEVEL_WEIGHTS = {"main": 0.12, "lobar": 0.30, "segmental": 0.40, "subsegmental": 0.18}  # unverified
+LEVEL_WEIGHTS: dict[Level, float] = {"main": 0.12, "lobar": 0.30, "segmental": 0.40, "subsegmental": 0.18}  # unverified
 CENTRAL = ("saddle", "main")
 CENTRAL_FILLING = 0.55  # clots from the legs are thinner than the main arteries (unverified)
 KNOTS, KNOT_MM = 0.14, 13.0  # clots are no smooth rods
@@ -48,7 +50,7 @@ class EmbolismOptions(Options):
     """
 
     count: Distribution = Poisson(mean=3, low=1, high=10)
-    levels: dict[Literal["main", "lobar", "segmental", "subsegmental"], float] = Field(default=LEVEL_WEIGHTS)
+    levels: dict[Level, float] = Field(default=LEVEL_WEIGHTS)
     saddle: Trait = Trait(probability=0.05, low=1, high=1)  # 2-5 % of emboli: unverified
     filling: Distribution = Uniform(low=0.55, high=1.0)
     clot_hu: Distribution = Uniform(low=40, high=70)
@@ -112,7 +114,7 @@ def _sample_one(options: EmbolismOptions, scene: Scene, level: str, used: Sequen
     filling = float(np.clip(options.filling.sample(rng=rng), 0.15, 1.0))
     if level in CENTRAL:
         filling *= CENTRAL_FILLING
-    form = {"level": level, "length_mm": float(rng.uniform(*LENGTH_MM[level])), "filling": filling,
+    form: dict[str, Any] = {"level": level, "length_mm": float(rng.uniform(*LENGTH_MM[level])), "filling": filling,
             "middle_share": float(rng.uniform(*MIDDLE)) if level == "main" else 0.5, "offset": point(offset),
             "clot_hu": options.clot_hu.sample(rng=rng),
             "branches": tuple(int(n) for n in rng.integers(0, 2, 12))}
@@ -125,7 +127,8 @@ def _sample_one(options: EmbolismOptions, scene: Scene, level: str, used: Sequen
     for place in places:
         start = int(starts[place])
         side = "both" if level == "saddle" else "right" if start == -2 else "left"
-        draft = EmbolismSpec(side=side, lobe="", centre_mm=(0.0, 0.0, 0.0), reach_mm=0.0, start=max(start, -1), **form)
+        draft = EmbolismSpec(side=side, lobe="", centre_mm=(0.0, 0.0, 0.0), reach_mm=0.0,  # type: ignore[arg-type]
+                             start=max(start, -1), **form)
         path = path_of(draft, scene)
         if len(path.points_mm) < 2 or any(_near(path, other) for other in used):
             continue

@@ -11,7 +11,7 @@ from pydantic import Field
 from medsynth.core.errors import PlacementError
 from medsynth.core.grid import Vector
 from medsynth.core.seed import Seed
-from medsynth.lesions.chest.lungs import Array, Region, filled_to, free_lobes, region
+from medsynth.lesions.chest.lungs import Array, Lobe, Region, filled_to, free_lobes, region
 from medsynth.lesions.chest.places import lobe_word, segment_of
 from medsynth.lesions.distributions import Distribution, Fixed, Options, Trait, Uniform, choose
 from medsynth.lesions.family import Family, checked_spec
@@ -25,8 +25,9 @@ RIND_MM = 14.0  # patches end about so deep below the pleura (unverified)
 CENTRAL = 0.25  # weight of depth for patches that need not be peripheral
 SWAY = ((22.0, 5.0), (8.0, 2.2))
 SEPTA = (7.0, 0.22, 1.1)  # wavelength mm, half width, added density: thickened septa a lobule apart (unverified)
-WEIGHTS = {"lobe_right_upper": 0.18, "lobe_right_middle": 0.10, "lobe_right_lower": 0.30, "lobe_left_upper": 0.16,
-           "lobe_left_lower": 0.26}
+WEIGHTS: dict[Lobe, float] = {
+    "lobe_right_upper": 0.18, "lobe_right_middle": 0.10, "lobe_right_lower": 0.30,
+    "lobe_left_upper": 0.16, "lobe_left_lower": 0.26}
 
 
 class GroundGlassOptions(Options):
@@ -47,8 +48,7 @@ class GroundGlassOptions(Options):
 
     count: Distribution = Uniform(low=2, high=5.99)
     bilateral: Trait = Trait(probability=0.8, low=1, high=1)
-    lobes: dict[Literal["lobe_right_upper", "lobe_right_middle", "lobe_right_lower", "lobe_left_upper",
-                        "lobe_left_lower"], float] = Field(default=WEIGHTS)
+    lobes: dict[Lobe, float] = Field(default=WEIGHTS)
     share: Distribution = Uniform(low=0.04, high=0.35)
     foci: Distribution = Uniform(low=2, high=6.99)
     glass_hu: Distribution = Uniform(low=-680, high=-450)  # reference tables: about -630

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,8 @@ from medsynth.shapes.sampled import SampledShape
 
 Array = NDArray[np.float32]
 
-LOBES = ("lobe_right_upper", "lobe_right_middle", "lobe_right_lower", "lobe_left_upper", "lobe_left_lower")
+Lobe = Literal["lobe_right_upper", "lobe_right_middle", "lobe_right_lower", "lobe_left_upper", "lobe_left_lower"]
+LOBES: tuple[Lobe, ...] = get_args(Lobe)
 VESSELS = ("pulmonary_arter*_branches", "pulmonary_arteries", "pulmonary_vein*")
 AIRWAYS = ("bronchi", "bronchi_wall")
 FISSURES = ("fissure_*",)
@@ -50,7 +51,7 @@ def earlier(number: int) -> tuple[int, ...]:
     return tuple(range(FIRST_LESION_LABEL + LABELS_PER_LESION, FIRST_LESION_LABEL + LABELS_PER_LESION * number))
 
 
-def free_lobes(lobes: Mapping[str, float], taken: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+def free_lobes(lobes: Mapping[Lobe, float], taken: Iterable[Mapping[str, Any]]) -> dict[Lobe, float]:
     """Return the lobes of weight above zero that no other diffuse disease is in: two would merge."""
     used = {str(other.get("lobe")) for other in taken
             if other.get("kind") in DIFFUSE and not (other["kind"] == "atelectasis" and other.get("type") == "plate")}
@@ -86,7 +87,7 @@ class Region:
     @cached_property
     def grid(self) -> Grid:
         """Where the voxels are."""
-        return self.map.grid.crop(tuple(s.start for s in self.at), tuple(s.stop for s in self.at))  # type: ignore[arg-type]
+        return self.map.grid.crop(tuple(s.start for s in self.at), tuple(s.stop for s in self.at))
 
     @property
     def step_mm(self) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -155,7 +155,7 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
                   attributes | rims(lung, lung.shape(values)), one.model_dump(mode="json"), pushes=pushes)
 
 
-def _air(lung: Region, posture: str, seed: Seed):  # noqa: ANN202 - a closure over the lung's fields
+def _air(lung: Region, posture: str, seed: Seed) -> Callable[[float], Array]:
     """Return the function from the widest rim (mm) to the field of the air, (k, j, i) mm."""
     height = height_mm(lung.points_mm, posture)
     inside = height[lung.whole > 0.5]

@@ -29,8 +29,9 @@ NEAR_MM = 12.0  # of the rib around a place that tells its direction
 FRACTURE_REACH_MM = 14.0
 CALLUS_FROM_DAYS, CALLUS_FULL_DAYS, GONE_DAYS = 14.0, 45.0, 365.0  # unverified: visible callus from about two weeks
 SITES = 60
-RIBS = {str(n): weight for n, weight in zip(range(1, 13), (0.2, 0.5, 1, 1.5, 2, 2, 2, 1.8, 1.5, 1, 0.5, 0.2),
-                                           strict=True)}  # unverified: ribs 4-9 break most often
+Rib = Literal["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"]
+RIBS: dict[Rib, float] = {"1": 0.2, "2": 0.5, "3": 1, "4": 1.5, "5": 2, "6": 2, "7": 2, "8": 1.8, "9": 1.5, "10": 1,
+                          "11": 0.5, "12": 0.2}  # unverified: ribs 4-9 break most often
 
 
 class RibFractureOptions(Options):
@@ -48,7 +49,7 @@ class RibFractureOptions(Options):
 
     count: Distribution = Poisson(mean=2, low=1, high=8)
     sides: dict[Literal["left", "right"], float] = Field(default={"left": 0.5, "right": 0.5})
-    ribs: dict[Literal["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"], float] = Field(default=RIBS)
+    ribs: dict[Rib, float] = Field(default=RIBS)
     gap_mm: Distribution = Uniform(low=0.4, high=1.8)
     step_mm: Distribution = Uniform(low=0, high=4)
     age_days: Distribution = Uniform(low=0, high=10)
