@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
+from scipy import ndimage
 
 from medsynth.core.errors import PlacementError
 from medsynth.core.grid import Vector
@@ -175,9 +176,19 @@ def _air(lung: Region, posture: str, seed: Seed) -> Callable[[float], Array]:
         rim = np.float32(rim_mm) * profile * np.clip((share - begin) / (1 - begin), 0, 1)
         # Where the rim is thinner than a film, the lung lies against the wall.
         values = depth - rim + 3 * np.clip(1 - rim / FILM_MM, 0, 1)
-        return np.asarray(values / lung.slope(values), np.float32)
+        return _in_one_piece(lung, np.asarray(values / lung.slope(values), np.float32))
 
     return at
+
+
+def _in_one_piece(lung: Region, values: Array) -> Array:
+    """Return the field of the air, with air in place of pieces of lung that hang together with nothing."""
+    parts, count = ndimage.label((values > 0) & (lung.whole > 0.5))
+    if count < 2:
+        return values
+    largest = 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
+    loose = ndimage.binary_dilation((parts > 0) & (parts != largest), iterations=2) & (parts != largest)
+    return np.where(loose, np.minimum(values, np.float32(-2.0)), values)
 
 
 def rims(lung: Region, air: SampledShape) -> dict[str, Any]:
