@@ -45,7 +45,6 @@ FIGURES: dict[str, tuple[list[tuple[str, dict[str, Any]]], tuple[tuple[float, fl
     "lung_cavity": ([("lung_cavity", {"types": {"abscess": 1}, "diameter_mm": 48, "wall_share": 0.25,
                                       "fluid_level": {"probability": 1, "low": 0.4, "high": 0.5}})], (LUNG, SOFT),
                     "portal"),
-    "rib_fracture": ([("rib_fracture", {"count": 3, "step_mm": 3})], (BONE, SOFT), "none"),
     "thoracic_lymph_node": ([("thoracic_lymph_node", {"count": 4, "short_axis_mm": 19})], (SOFT, LUNG), "portal"),
 }
 RADIOGRAPH = [("consolidation", {"lobes": {"lobe_left_lower": 1}, "share": 0.3}),
@@ -98,6 +97,24 @@ def sheet(name: str, scene: Scene) -> Image.Image:
     return pasted(rows)
 
 
+def close_up(scene: Scene) -> Image.Image:
+    """Return three neighbouring slices of one rib: broken, its twin, and six weeks later."""
+    fractures = family("rib_fracture")
+    options = fractures.options.model_validate({"count": 1, "step_mm": 3.5, "gap_mm": 1.4, "ribs": {"6": 1, "7": 1}})
+    spec = fractures.sample_specs(options, scene, rng=Seed(5).rng())[0]
+    centre = np.asarray(spec["centre_mm"])
+    grid = Grid.covering(centre - [42, 30, 9], centre + [42, 30, 9], (1.0, 0.6, 0.6))
+    healthy = rasterize(scene, grid)
+    protocol = CtProtocol(mas=300, kernel="sharp", slice_thickness_mm=1, increment_mm=1, pixel_mm=0.6)
+    rows = []
+    for one in (spec, None, {**spec, "age_days": 42.0}):
+        ill = healthy if one is None else with_lesions(healthy, scene, [fractures.insert(one, scene, 1)])[0]
+        image, middle = image_phantom(ill, healthy, protocol, seed=Seed(1)).image.array, grid.shape_kji[0] // 2
+        tiles = [grey(image[middle + off], BONE) for off in (-2, 0, 2)]
+        rows.append([t.resize((WIDTH_PX, round(WIDTH_PX * t.height / t.width))) for t in tiles])
+    return pasted(rows)
+
+
 def pasted(rows: list[list[Image.Image]]) -> Image.Image:
     """Return rows of tiles as one picture."""
     height = max(t.height for row in rows for t in row)
@@ -127,11 +144,14 @@ def main(names: list[str]) -> None:
     OUT.mkdir(parents=True, exist_ok=True)
     lying = person(upright=False) if set(names) - {"radiograph"} else None
     for name in names:
-        picture = sheet(name, lying) if lying and name in FIGURES else radiograph(person(upright=True))
+        if lying is not None and name != "radiograph":
+            picture = close_up(lying) if name == "rib_fracture" else sheet(name, lying)
+        else:
+            picture = radiograph(person(upright=True))
         out = OUT / f"{'chest_radiograph' if name == 'radiograph' else name}.png"
         picture.quantize(64, dither=Image.Dither.NONE).save(out, optimize=True)
         print(out, picture.size, f"{out.stat().st_size / 1024:.0f} KiB", flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or [*FIGURES, "radiograph"])
+    main(sys.argv[1:] or [*FIGURES, "rib_fracture", "radiograph"])

@@ -39,6 +39,8 @@ LINE_MM = 0.45  # visceral pleura, thickened by collapsed alveoli (unverified)
 LOW_SHARE = 0.18  # height, as a share of the lung's, from which on air separates it from the wall
 TIP_SHARE, TIP_MM = 0.4, 20.0  # a little air stays at the top: for rims much thinner than this it begins higher
 FILM_MM = 1.2
+BRIDGE = 2  # voxels of 2 mm that half a bridge of lung must be thick to stay, where the rim is wider than `FREE_MM`
+FREE_MM = 4.0
 HILAR = 0.12  # of the rim beside the mediastinum: the lung hangs at its root
 MEDIAL = 0.4  # the same below the tip: little air lies between lung and heart
 SWAY = (60.0, 0.12)  # wavelength in mm and SD as a share of the rim
@@ -176,18 +178,23 @@ def _air(lung: Region, posture: str, seed: Seed) -> Callable[[float], Array]:
         rim = np.float32(rim_mm) * profile * np.clip((share - begin) / (1 - begin), 0, 1)
         # Where the rim is thinner than a film, the lung lies against the wall.
         values = depth - rim + 3 * np.clip(1 - rim / FILM_MM, 0, 1)
-        return _in_one_piece(lung, np.asarray(values / lung.slope(values), np.float32))
+        return _rounded(lung, np.asarray(values / lung.slope(values), np.float32), rim)
 
     return at
 
 
-def _in_one_piece(lung: Region, values: Array) -> Array:
-    """Return the field of the air, with air in place of pieces of lung that hang together with nothing."""
-    parts, count = ndimage.label((values > 0) & (lung.whole > 0.5))
-    if count < 2:
+def _rounded(lung: Region, values: Array, rim: Array) -> Array:
+    """Return the field of the air, with air in place of thin bridges of lung and of what hangs on them in the air.
+
+    A lung that retracts rounds its edges; where it lies against the wall, they stay.
+    """
+    left = (values > 0) & (lung.whole > 0.5)
+    parts, count = ndimage.label(ndimage.binary_erosion(left, iterations=BRIDGE))
+    if count == 0:
         return values
-    largest = 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
-    loose = ndimage.binary_dilation((parts > 0) & (parts != largest), iterations=2) & (parts != largest)
+    main = parts == 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
+    loose = left & ~ndimage.binary_dilation(main, iterations=2 * BRIDGE) & (rim > FREE_MM)
+    loose = ndimage.binary_dilation(loose) & ~ndimage.binary_dilation(main, iterations=BRIDGE)
     return np.where(loose, np.minimum(values, np.float32(-2.0)), values)
 
 
