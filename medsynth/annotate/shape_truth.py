@@ -11,7 +11,7 @@ from medsynth.scene.rasterize import rasterize, with_lesions
 from medsynth.scene.structure import Lesion, Scene
 
 FINE_VOXELS = 56  # along the longest side of the lesion
-FINE_MM = (0.1, 1.0)
+FINE_MM = (0.1, 1.5)  # the upper end serves what fills half a chest
 MARGIN_MM = 2.0
 
 

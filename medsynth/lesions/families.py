@@ -10,6 +10,16 @@ from pydantic import BaseModel
 
 from medsynth.core.errors import RecipeError, expected
 from medsynth.lesions.brain.metastasis import FAMILY as BRAIN_METASTASIS
+from medsynth.lesions.chest.atelectasis import FAMILY as ATELECTASIS
+from medsynth.lesions.chest.cavity import FAMILY as CAVITY
+from medsynth.lesions.chest.consolidation import FAMILY as CONSOLIDATION
+from medsynth.lesions.chest.effusion import FAMILY as EFFUSION
+from medsynth.lesions.chest.embolism import FAMILY as EMBOLISM
+from medsynth.lesions.chest.emphysema import FAMILY as EMPHYSEMA
+from medsynth.lesions.chest.ground_glass import FAMILY as GROUND_GLASS
+from medsynth.lesions.chest.lymph_node import FAMILY as LYMPH_NODE
+from medsynth.lesions.chest.pneumothorax import FAMILY as PNEUMOTHORAX
+from medsynth.lesions.chest.rib_fracture import FAMILY as RIB_FRACTURE
 from medsynth.lesions.family import Family
 from medsynth.lesions.lung_nodule import FAMILY as LUNG_NODULE
 from medsynth.scene.structure import Lesion, Scene
@@ -17,6 +27,16 @@ from medsynth.scene.structure import Lesion, Scene
 FAMILIES: dict[str, Family] = {one.kind: one for one in (
     LUNG_NODULE,
     BRAIN_METASTASIS,
+    CONSOLIDATION,
+    GROUND_GLASS,
+    EFFUSION,
+    PNEUMOTHORAX,
+    EMBOLISM,
+    EMPHYSEMA,
+    CAVITY,
+    ATELECTASIS,
+    RIB_FRACTURE,
+    LYMPH_NODE,
 )}
 
 

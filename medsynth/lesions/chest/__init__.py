@@ -1,0 +1,1 @@
+"""Lesion families of the chest: one module each."""
