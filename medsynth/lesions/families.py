@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from medsynth.core.errors import RecipeError, expected
+from medsynth.lesions.abdomen.liver_lesion import FAMILY as LIVER_LESION
 from medsynth.lesions.brain.metastasis import FAMILY as BRAIN_METASTASIS
 from medsynth.lesions.family import Family
 from medsynth.lesions.lung_nodule import FAMILY as LUNG_NODULE
@@ -17,6 +18,7 @@ from medsynth.scene.structure import Lesion, Scene
 FAMILIES: dict[str, Family] = {one.kind: one for one in (
     LUNG_NODULE,
     BRAIN_METASTASIS,
+    LIVER_LESION,
 )}
 
 
