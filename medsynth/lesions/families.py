@@ -9,7 +9,12 @@ import numpy as np
 from pydantic import BaseModel
 
 from medsynth.core.errors import RecipeError, expected
+from medsynth.lesions.abdomen.kidney_cyst import FAMILY as KIDNEY_CYST
 from medsynth.lesions.abdomen.liver_lesion import FAMILY as LIVER_LESION
+from medsynth.lesions.abdomen.steatosis import FAMILY as STEATOSIS
+from medsynth.lesions.abdomen.renal_mass import FAMILY as RENAL_MASS
+from medsynth.lesions.abdomen.kidney_stone import FAMILY as KIDNEY_STONE
+from medsynth.lesions.abdomen.gallstones import FAMILY as GALLSTONES
 from medsynth.lesions.brain.metastasis import FAMILY as BRAIN_METASTASIS
 from medsynth.lesions.family import Family
 from medsynth.lesions.lung_nodule import FAMILY as LUNG_NODULE
@@ -19,6 +24,11 @@ FAMILIES: dict[str, Family] = {one.kind: one for one in (
     LUNG_NODULE,
     BRAIN_METASTASIS,
     LIVER_LESION,
+    STEATOSIS,
+    KIDNEY_CYST,
+    RENAL_MASS,
+    KIDNEY_STONE,
+    GALLSTONES,
 )}
 
 
