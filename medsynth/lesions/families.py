@@ -15,6 +15,9 @@ from medsynth.lesions.abdomen.steatosis import FAMILY as STEATOSIS
 from medsynth.lesions.abdomen.renal_mass import FAMILY as RENAL_MASS
 from medsynth.lesions.abdomen.kidney_stone import FAMILY as KIDNEY_STONE
 from medsynth.lesions.abdomen.gallstones import FAMILY as GALLSTONES
+from medsynth.lesions.abdomen.pancreatic_cancer import FAMILY as PANCREATIC_CANCER
+from medsynth.lesions.abdomen.adrenal_nodule import FAMILY as ADRENAL_NODULE
+from medsynth.lesions.abdomen.splenic_lesion import FAMILY as SPLENIC_LESION
 from medsynth.lesions.brain.metastasis import FAMILY as BRAIN_METASTASIS
 from medsynth.lesions.family import Family
 from medsynth.lesions.lung_nodule import FAMILY as LUNG_NODULE
@@ -29,6 +32,9 @@ FAMILIES: dict[str, Family] = {one.kind: one for one in (
     RENAL_MASS,
     KIDNEY_STONE,
     GALLSTONES,
+    PANCREATIC_CANCER,
+    ADRENAL_NODULE,
+    SPLENIC_LESION,
 )}
 
 

@@ -17,13 +17,14 @@ from medsynth.lesions.effect import mass_effect
 from medsynth.lesions.form import blob, random_axes, random_quaternion, turn_of
 from medsynth.lesions.host import Host, host, names_of
 from medsynth.lesions.placement import Ball, keeps_apart
-from medsynth.lesions.star_body import StarBody
+from medsynth.lesions.star_body import StarBody, even_directions
 from medsynth.scene.structure import Push, Scene
 from medsynth.shapes.base import Shape
 
 Array = NDArray[np.float64]
 
 SITES = 80  # places tried
+ENOUGH, LEAST_ROOM = 0.92, 0.3  # share of a mass's surface in the room it may fill: taken at once, and needed
 PUSH_FROM_MM = 1.0  # smaller displacements are not worth a lattice
 PUSH_REACH = 3.0  # radii to which a mass displaces its organ
 DIRECTIONS: Mapping[str, Vector] = {  # posture -> LPS direction of gravity
@@ -90,6 +91,44 @@ def free_place(kind: str, where: Host, diameter_mm: float, reach_mm: float, take
         if keeps_apart(centre, reach_mm, taken):
             return centre
     raise PlacementError(f"lesions.{kind} found no place in {where.names[0]} for one of diameter_mm {diameter_mm:.1f}")
+
+
+def roomy_place(kind: str, where: Host, space: Host, diameter_mm: float, reach_mm: float, taken: Sequence[Ball], *,
+                depths_mm: Sequence[tuple[float, float]], rng: np.random.Generator, outwards_mm: float = 0.0,
+                weight: NDArray[np.floating[Any]] | None = None) -> Array:
+    """Return a place for a mass that may leave its host: most of its surface lies in `space`.
+
+    Parameters
+    ----------
+    outwards_mm : how far the middle is moved out of the host.
+
+    Raises
+    ------
+    PlacementError
+        If none of the places tried is free.
+    """
+    rays = even_directions(48) * (0.46 * diameter_mm)
+    best: tuple[float, Array | None] = (-1.0, None)
+    for at in places(where, depths_mm, rng=rng, weight=weight):
+        centre = at - outwards_mm * inwards(where, at) if outwards_mm > 0 else at
+        if not keeps_apart(centre, reach_mm, taken):
+            continue
+        share = float((space.depth_at(centre + rays) > -0.5).mean())
+        if share > best[0]:
+            best = (share, centre)
+        if share >= ENOUGH:
+            break
+    if best[1] is None or best[0] < LEAST_ROOM:
+        raise PlacementError(f"lesions.{kind} found no place at {where.names[0]} for one of diameter_mm {diameter_mm:.1f}")
+    return best[1]
+
+
+def inwards(where: Host, at: Array) -> Array:
+    """Return the unit vector along which a host's depth rises at a point."""
+    depth = where.depth_at(at + 4.0 * np.concatenate([np.eye(3), -np.eye(3)]))
+    slope = depth[:3] - depth[3:]
+    length = float(np.linalg.norm(slope))
+    return np.asarray(slope / length if length > 0 else np.zeros(3))
 
 
 def part_at(scene: Scene, where: Host, centre_mm: Sequence[float]) -> str:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from medsynth.core.grid import Vector
-from medsynth.lesions.abdomen.focal import free_place, organ, part_at, taken_balls, whole_of
+from medsynth.lesions.abdomen.focal import organ, part_at, roomy_place, taken_balls, whole_of
 from medsynth.lesions.host import Host, host, point
 from medsynth.scene.structure import Scene
 
@@ -35,25 +35,16 @@ def mass_site(kind: str, scene: Scene, diameter_mm: float, depth_mm: float, reac
     kidneys = host(scene, *KIDNEYS)
     depth = min(depth_mm, float(kidneys.depth_mm.max()) - 4)
     low = max(depth - 1, 0.0)
-    at = free_place(kind, kidneys, diameter_mm, reach_mm, taken_balls(*taken), rng=rng,
-                    weight=_away_from_sinus(scene, kidneys), depths_mm=((low, low + 2.5), (0.0, low + 6)))
+    at = roomy_place(kind, kidneys, room(scene), diameter_mm, reach_mm, taken_balls(*taken), rng=rng,
+                     outwards_mm=max(-depth, 0.0), weight=_away_from_sinus(scene, kidneys),
+                     depths_mm=((low, low + 2.5), (0.0, low + 6)))
     side = whole_of(scene, part_at(scene, kidneys, at.tolist()))
-    if depth < 0:
-        at = at + depth * inwards(kidneys, at)
     return point(at), side
 
 
 def room(scene: Scene) -> Host:
     """Return kidneys and the fat around them."""
     return organ(scene, *ROOM)
-
-
-def inwards(where: Host, at: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the unit vector along which the depth rises at a point."""
-    depth = where.depth_at(at + 4.0 * np.concatenate([np.eye(3), -np.eye(3)]))
-    slope = depth[:3] - depth[3:]
-    length = float(np.linalg.norm(slope))
-    return np.asarray(slope / length if length > 0 else np.zeros(3))
 
 
 def _away_from_sinus(scene: Scene, kidneys: Host) -> NDArray[np.float32]:
