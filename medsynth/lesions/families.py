@@ -20,6 +20,9 @@ from medsynth.lesions.abdomen.adrenal_nodule import FAMILY as ADRENAL_NODULE
 from medsynth.lesions.abdomen.splenic_lesion import FAMILY as SPLENIC_LESION
 from medsynth.lesions.brain.metastasis import FAMILY as BRAIN_METASTASIS
 from medsynth.lesions.family import Family
+from medsynth.lesions.pelvis.prostate_lesion import FAMILY as PROSTATE_LESION
+from medsynth.lesions.pelvis.fibroid import FAMILY as FIBROID
+from medsynth.lesions.pelvis.ovarian_cyst import FAMILY as OVARIAN_CYST
 from medsynth.lesions.lung_nodule import FAMILY as LUNG_NODULE
 from medsynth.scene.structure import Lesion, Scene
 
@@ -35,6 +38,9 @@ FAMILIES: dict[str, Family] = {one.kind: one for one in (
     PANCREATIC_CANCER,
     ADRENAL_NODULE,
     SPLENIC_LESION,
+    PROSTATE_LESION,
+    FIBROID,
+    OVARIAN_CYST,
 )}
 
 
