@@ -18,6 +18,10 @@ from medsynth.lesions.abdomen.gallstones import FAMILY as GALLSTONES
 from medsynth.lesions.abdomen.pancreatic_cancer import FAMILY as PANCREATIC_CANCER
 from medsynth.lesions.abdomen.adrenal_nodule import FAMILY as ADRENAL_NODULE
 from medsynth.lesions.abdomen.splenic_lesion import FAMILY as SPLENIC_LESION
+from medsynth.lesions.abdomen.ascites import FAMILY as ASCITES
+from medsynth.lesions.abdomen.aortic_aneurysm import FAMILY as AORTIC_ANEURYSM
+from medsynth.lesions.abdomen.aortic_dissection import FAMILY as AORTIC_DISSECTION
+from medsynth.lesions.abdomen.lymphadenopathy import FAMILY as LYMPHADENOPATHY
 from medsynth.lesions.brain.metastasis import FAMILY as BRAIN_METASTASIS
 from medsynth.lesions.family import Family
 from medsynth.lesions.pelvis.prostate_lesion import FAMILY as PROSTATE_LESION
@@ -41,6 +45,10 @@ FAMILIES: dict[str, Family] = {one.kind: one for one in (
     PROSTATE_LESION,
     FIBROID,
     OVARIAN_CYST,
+    ASCITES,
+    AORTIC_ANEURYSM,
+    AORTIC_DISSECTION,
+    LYMPHADENOPATHY,
 )}
 
 
