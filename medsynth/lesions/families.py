@@ -9,25 +9,25 @@ import numpy as np
 from pydantic import BaseModel
 
 from medsynth.core.errors import RecipeError, expected
-from medsynth.lesions.abdomen.kidney_cyst import FAMILY as KIDNEY_CYST
-from medsynth.lesions.abdomen.liver_lesion import FAMILY as LIVER_LESION
-from medsynth.lesions.abdomen.steatosis import FAMILY as STEATOSIS
-from medsynth.lesions.abdomen.renal_mass import FAMILY as RENAL_MASS
-from medsynth.lesions.abdomen.kidney_stone import FAMILY as KIDNEY_STONE
-from medsynth.lesions.abdomen.gallstones import FAMILY as GALLSTONES
-from medsynth.lesions.abdomen.pancreatic_cancer import FAMILY as PANCREATIC_CANCER
 from medsynth.lesions.abdomen.adrenal_nodule import FAMILY as ADRENAL_NODULE
-from medsynth.lesions.abdomen.splenic_lesion import FAMILY as SPLENIC_LESION
-from medsynth.lesions.abdomen.ascites import FAMILY as ASCITES
 from medsynth.lesions.abdomen.aortic_aneurysm import FAMILY as AORTIC_ANEURYSM
 from medsynth.lesions.abdomen.aortic_dissection import FAMILY as AORTIC_DISSECTION
+from medsynth.lesions.abdomen.ascites import FAMILY as ASCITES
+from medsynth.lesions.abdomen.gallstones import FAMILY as GALLSTONES
+from medsynth.lesions.abdomen.kidney_cyst import FAMILY as KIDNEY_CYST
+from medsynth.lesions.abdomen.kidney_stone import FAMILY as KIDNEY_STONE
+from medsynth.lesions.abdomen.liver_lesion import FAMILY as LIVER_LESION
 from medsynth.lesions.abdomen.lymphadenopathy import FAMILY as LYMPHADENOPATHY
+from medsynth.lesions.abdomen.pancreatic_cancer import FAMILY as PANCREATIC_CANCER
+from medsynth.lesions.abdomen.renal_mass import FAMILY as RENAL_MASS
+from medsynth.lesions.abdomen.splenic_lesion import FAMILY as SPLENIC_LESION
+from medsynth.lesions.abdomen.steatosis import FAMILY as STEATOSIS
 from medsynth.lesions.brain.metastasis import FAMILY as BRAIN_METASTASIS
 from medsynth.lesions.family import Family
-from medsynth.lesions.pelvis.prostate_lesion import FAMILY as PROSTATE_LESION
+from medsynth.lesions.lung_nodule import FAMILY as LUNG_NODULE
 from medsynth.lesions.pelvis.fibroid import FAMILY as FIBROID
 from medsynth.lesions.pelvis.ovarian_cyst import FAMILY as OVARIAN_CYST
-from medsynth.lesions.lung_nodule import FAMILY as LUNG_NODULE
+from medsynth.lesions.pelvis.prostate_lesion import FAMILY as PROSTATE_LESION
 from medsynth.scene.structure import Lesion, Scene
 
 FAMILIES: dict[str, Family] = {one.kind: one for one in (

@@ -7,7 +7,16 @@ from typing import Any, Literal
 
 import numpy as np
 
-from medsynth.lesions.abdomen.focal import FocalSpec, body_of, form_of, organ, part_at, roomy_place, taken_balls, whole_of
+from medsynth.lesions.abdomen.focal import (
+    FocalSpec,
+    body_of,
+    form_of,
+    organ,
+    part_at,
+    roomy_place,
+    taken_balls,
+    whole_of,
+)
 from medsynth.lesions.distributions import Distribution, Fixed, LogNormal, Options, Uniform, choose
 from medsynth.lesions.family import Family, checked_spec
 from medsynth.lesions.host import host, point
@@ -22,6 +31,8 @@ HU: Mapping[str, Distribution] = {
     "adenoma_lipid_rich": Uniform(low=-15, high=10), "adenoma_lipid_poor": Uniform(low=12, high=32),
     "myelolipoma": Uniform(low=-85, high=-30), "metastasis": Uniform(low=25, high=42),
 }
+TYPES: dict[Type, float] = {
+    "adenoma_lipid_rich": 0.55, "adenoma_lipid_poor": 0.23, "myelolipoma": 0.07, "metastasis": 0.15}  # unverified
 
 
 class AdrenalNoduleOptions(Options):
@@ -35,8 +46,7 @@ class AdrenalNoduleOptions(Options):
     """
 
     count: Distribution = Fixed(value=1)
-    types: dict[Type, float] = {"adenoma_lipid_rich": 0.55, "adenoma_lipid_poor": 0.23, "myelolipoma": 0.07,
-                                "metastasis": 0.15}  # unverified
+    types: dict[Type, float] = TYPES
     diameter_mm: Distribution = LogNormal(median=18, sigma=0.4, low=8, high=60)  # unverified
 
 
@@ -89,7 +99,8 @@ def _part(one: AdrenalNoduleSpec, number: int) -> Structure:
         fat, marrow = hu_of("adipose"), hu_of("red_marrow")
         share = float(np.clip((one.native_hu - fat) / (marrow - fat), 0, 1))
         return lesion_part(number, "fat", "adipose", NODULE, whole=True, enhancement="marrow",
-                           mixture=(("red_marrow", round(share, 4)),), texture=Texture(octaves=((6.0, 0.03), (3.0, 0.02))))
+                           mixture=(("red_marrow", round(share, 4)),),
+                           texture=Texture(octaves=((6.0, 0.03), (3.0, 0.02))))
     if one.type == "metastasis":
         return lesion_part(number, "solid", "tumour", NODULE, whole=True, enhancement="tumour",
                            mixture=mixture_for_hu("tumour", one.native_hu), texture=Texture(octaves=((6.0, 0.008),)))

@@ -20,7 +20,8 @@ from medsynth.lesions.star_body import Grains
 from medsynth.scene.structure import Code, Layer, Lesion, Measured, Paint, Push, Scene, Structure, Texture
 
 ANEURYSM = Code("233985008", "Abdominal aortic aneurysm")
-SOFT = ("abdominal_fat", "abdominal_aorta*", "arterial_plaque", "inferior_vena_cava", "small_bowel*", "duodenum*", "colon*",
+SOFT = ("abdominal_fat", "abdominal_aorta*", "arterial_plaque", "inferior_vena_cava", "small_bowel*", "duodenum*",
+        "colon*",
         "pancreas*", "*mesenteric*", "abdominal_lymph_nodes", "ureter_*", "renal_vein_*")  # what it may replace
 WALL_MM = 1.6
 ANTERIOR = 0.75  # share of the growth that goes forward: the spine stands behind (unverified)
@@ -80,8 +81,8 @@ def sample_specs(options: AorticAneurysmOptions, scene: Scene, *, rng: np.random
     middle = float(rng.uniform(low + length / 2, high - length / 2))
     x, y, radius = (float(v) for v in line.at(middle))
     if diameter < 2 * radius + 4:
-        raise PlacementError(f"lesions.aortic_aneurysm of diameter_mm {diameter:.1f} is no wider than this person's aorta "
-                             f"({2 * radius:.1f})")
+        raise PlacementError(f"lesions.aortic_aneurysm of diameter_mm {diameter:.1f} is no wider than this "
+                             f"person's aorta ({2 * radius:.1f})")
     return [AorticAneurysmSpec(
         outer_diameter_mm=round(diameter, 3), length_mm=length, centre_mm=(x, y, middle), reach_mm=diameter / 2 + 4,
         thrombus=options.thrombus.sample(rng=rng), thrombus_angle_rad=float(rng.uniform(-2.2, 2.2)),
@@ -138,7 +139,8 @@ def _shapes(one: AorticAneurysmSpec, scene: Scene) -> tuple[Bulge, Bulge]:
     share = one.thrombus * swell
     flow = np.maximum(outer - WALL_MM - share * (outer - WALL_MM - 0.85 * radius), 0.5 * radius)
     free = np.maximum(outer - WALL_MM - flow, 0) * 0.8
-    lumen = Bulge(z, sac.x_mm + free * np.sin(one.thrombus_angle_rad), sac.y_mm + free * np.cos(one.thrombus_angle_rad), flow)
+    lumen = Bulge(z, sac.x_mm + free * np.sin(one.thrombus_angle_rad),
+                  sac.y_mm + free * np.cos(one.thrombus_angle_rad), flow)
     return sac, lumen
 
 

@@ -71,7 +71,8 @@ def sample_specs(options: AorticDissectionOptions, scene: Scene, *, rng: np.rand
     middle = (top + bottom) / 2
     x, y, _ = (float(v) for v in line.at(middle))
     return [AorticDissectionSpec(
-        z_mm=(bottom, top), angle_rad=float(rng.uniform(0, 2 * np.pi)), thrombosed=bool(rng.uniform() < options.thrombosed),
+        z_mm=(bottom, top), angle_rad=float(rng.uniform(0, 2 * np.pi)),
+        thrombosed=bool(rng.uniform() < options.thrombosed),
         turn_rad_per_mm=float(rng.choice([-1, 1])) * 2 * np.pi * options.turns.sample(rng=rng) / (top - bottom),
         true_share=options.true_share.sample(rng=rng), centre_mm=(x, y, middle), reach_mm=0.0).model_dump(mode="json")]
 
@@ -86,7 +87,8 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
     flap = SpiralSide(line, one.z_mm, one.angle_rad, one.turn_rad_per_mm, offset, FLAP_MM)
     false = "clot" if one.thrombosed else "blood"
     made: dict[str, Structure] = {
-        false: lesion_part(number, false, false, DISSECTION, whole=True, enhancement="" if one.thrombosed else "false_lumen",
+        false: lesion_part(number, false, false, DISSECTION, whole=True,
+                           enhancement="" if one.thrombosed else "false_lumen",
                            mixture=mixture_for_hu("clot", 45.0) if one.thrombosed else ()),
         "wall": lesion_part(number, "wall", "vessel_wall", DISSECTION)}
     lumen = tuple(label for label in organ(scene, *AORTA).labels
@@ -94,9 +96,11 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
     paints = (Paint(side, (Layer(made[false].label),), lumen, lattice_mm=0.8),
               Paint(flap, (Layer(made["wall"].label),), (*lumen, made[false].label), lattice_mm=0.6))
     attributes = {"stanford": "B", "debakey": "IIIb", "true_lumen_share": round(one.true_share, 3),
-                  "false_lumen": "thrombosed" if one.thrombosed else "patent", "extent_mm": round(one.z_mm[1] - one.z_mm[0], 1)}
+                  "false_lumen": "thrombosed" if one.thrombosed else "patent",
+                  "extent_mm": round(one.z_mm[1] - one.z_mm[0], 1)}
     name = next(n for n in AORTA if any(s.name == n for s in scene.structures))
-    return Lesion(number, one.kind, DISSECTION, tuple(made.values()), paints, name, attributes, one.model_dump(mode="json"))
+    return Lesion(number, one.kind, DISSECTION, tuple(made.values()), paints, name, attributes,
+                  one.model_dump(mode="json"))
 
 
 def organ_walls(scene: Scene) -> tuple[int, ...]:

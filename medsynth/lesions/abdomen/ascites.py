@@ -24,7 +24,8 @@ Posture = Literal["supine", "prone", "upright", "left_decubitus", "right_decubit
 ASCITES = Code("389026000", "Ascites")
 FAT = "abdominal_fat"
 COATED = ("liver*", "spleen*", "stomach*", "small_bowel*", "colon*", "gallbladder*", "bladder*", "uterus*")
-BEHIND = ("kidney_right*", "kidney_left*", "adrenal_*", "abdominal_aorta*", "inferior_vena_cava", "psoas_*", "vertebra_*",
+BEHIND = ("kidney_right*", "kidney_left*", "adrenal_*", "abdominal_aorta*", "inferior_vena_cava", "psoas_*",
+          "vertebra_*",
           "quadratus_lumborum_*", "pancreas*", "duodenum*", "ureter_*", "prostate*")  # behind or below the peritoneum
 GRAVITY = 0.15  # mm of distance from an organ that a mm of height is worth: how the fluid gathers where it is low
 BEHIND_MM = 40.0  # what a place behind the peritoneum is worth: it fills last
@@ -111,8 +112,8 @@ def _level(scene: Scene, posture: Posture, volume_ml: float) -> tuple[float, Hos
         return float((np.clip(0.5 - (values - level) / 2.0, 0, 1) * share).sum()) * cell
 
     if filled(high) < volume_ml:
-        raise PlacementError(f"lesions.ascites of volume_ml {volume_ml:.0f} does not fit: the cavity of this person has "
-                             f"room for {filled(high):.0f}")
+        raise PlacementError(f"lesions.ascites of volume_ml {volume_ml:.0f} does not fit: the cavity of this person "
+                             f"has room for {filled(high):.0f}")
     for _ in range(50):
         middle = (low + high) / 2
         low, high = (middle, high) if filled(middle) < volume_ml else (low, middle)

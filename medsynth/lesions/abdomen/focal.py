@@ -119,7 +119,8 @@ def roomy_place(kind: str, where: Host, space: Host, diameter_mm: float, reach_m
         if share >= ENOUGH:
             break
     if best[1] is None or best[0] < LEAST_ROOM:
-        raise PlacementError(f"lesions.{kind} found no place at {where.names[0]} for one of diameter_mm {diameter_mm:.1f}")
+        raise PlacementError(f"lesions.{kind} found no place at {where.names[0]} for one of "
+                             f"diameter_mm {diameter_mm:.1f}")
     return best[1]
 
 

@@ -27,6 +27,7 @@ STEP_MM = 1.0
 HU: Mapping[str, Distribution] = {"cholesterol": Uniform(low=-60, high=30), "mixed": Uniform(low=40, high=180),
                                   "pigment": Uniform(low=150, high=600)}
 SHELL_HU = (150.0, 600.0)  # of the calcified rind of mixed stones (unverified)
+COMPOSITIONS: dict[Composition, float] = {"cholesterol": 0.35, "mixed": 0.45, "pigment": 0.2}  # unverified
 
 
 class GallstonesOptions(Options):
@@ -41,7 +42,7 @@ class GallstonesOptions(Options):
     """
 
     count: Distribution = Poisson(mean=4, low=1, high=20)
-    compositions: dict[Composition, float] = {"cholesterol": 0.35, "mixed": 0.45, "pigment": 0.2}  # unverified
+    compositions: dict[Composition, float] = COMPOSITIONS
     diameter_mm: Distribution = LogNormal(median=6, sigma=0.5, low=2, high=30)  # unverified
     posture: Posture = "supine"
 
@@ -104,7 +105,8 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
         layers = (Layer(made["calcification"].label), Layer(made["solid"].label, one.rind_mm))
     paint = Paint(body, layers, labels_of(scene, BILE), lattice_mm=min(0.5, one.radius_mm / 4))
     return Lesion(number, one.kind, GALLSTONE, tuple(made.values()), (paint,), "gallbladder",
-                  {"composition": one.composition, "calcified": one.composition != "cholesterol", "posture": one.posture},
+                  {"composition": one.composition, "calcified": one.composition != "cholesterol",
+                   "posture": one.posture},
                   one.model_dump(mode="json"))
 
 

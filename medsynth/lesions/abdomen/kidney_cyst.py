@@ -31,6 +31,7 @@ LOOKS: Mapping[str, tuple[tuple[float, float], tuple[int, int], tuple[float, flo
     "IV": ((2.5, 5.0), (1, 4), (1.5, 3.5), True, 0.3, True),
 }
 LEAST_MM: Mapping[str, float] = {"I": 4.0, "II": 14.0, "IIF": 20.0, "III": 28.0, "IV": 28.0}  # room for wall and septa
+BOSNIAK: dict[Bosniak, float] = {"I": 0.75, "II": 0.12, "IIF": 0.06, "III": 0.04, "IV": 0.03}  # unverified
 
 
 class KidneyCystOptions(Options):
@@ -46,7 +47,7 @@ class KidneyCystOptions(Options):
     """
 
     count: Distribution = Poisson(mean=1.5, low=1, high=8)
-    bosniak: dict[Bosniak, float] = {"I": 0.75, "II": 0.12, "IIF": 0.06, "III": 0.04, "IV": 0.03}  # unverified
+    bosniak: dict[Bosniak, float] = BOSNIAK
     diameter_mm: Distribution = LogNormal(median=20, sigma=0.6, low=5, high=100)  # unverified
     fluid_hu: Distribution = Uniform(low=-5, high=18)  # -9 to 20 HU (facts 5.7)
     exophytic: Distribution = Uniform(low=-0.35, high=0.6)

@@ -28,6 +28,9 @@ HU: Mapping[str, Distribution] = {
     "struvite": Uniform(low=520, high=800), "calcium_oxalate": Uniform(low=850, high=1400),
 }
 DAMMED_MM = 1.3  # a stone wider than the ureter's lumen by this dams it up (unverified)
+COMPOSITIONS: dict[Composition, float] = {
+    "calcium_oxalate": 0.78, "uric_acid": 0.12, "struvite": 0.08, "cystine": 0.02}  # unverified
+SITES: dict[Site, float] = {"calyx": 0.6, "pelvis": 0.12, "upj": 0.08, "ureter": 0.2}  # unverified
 
 
 class KidneyStoneOptions(Options):
@@ -43,9 +46,8 @@ class KidneyStoneOptions(Options):
     """
 
     count: Distribution = Poisson(mean=2, low=1, high=8)
-    compositions: dict[Composition, float] = {"calcium_oxalate": 0.78, "uric_acid": 0.12, "struvite": 0.08,
-                                              "cystine": 0.02}  # unverified
-    sites: dict[Site, float] = {"calyx": 0.6, "pelvis": 0.12, "upj": 0.08, "ureter": 0.2}  # unverified
+    compositions: dict[Composition, float] = COMPOSITIONS
+    sites: dict[Site, float] = SITES
     diameter_mm: Distribution = LogNormal(median=4, sigma=0.55, low=1, high=20)  # 1-20 mm (facts 5.7)
     dilation: Distribution = Uniform(low=1.4, high=2.6)
 
@@ -85,7 +87,8 @@ def sample_specs(options: KidneyStoneOptions, scene: Scene, *, rng: np.random.Ge
                  if o["kind"] not in ("kidney_cyst", "renal_mass")]
         place = _place(scene, site, reach, balls, rng=stream)
         if place is None:
-            raise PlacementError(f"lesions.kidney_stone found no place in the {site} for one of diameter_mm {diameter:.1f}")
+            raise PlacementError(f"lesions.kidney_stone found no place in the {site} for one of "
+                                 f"diameter_mm {diameter:.1f}")
         side, capsule, at = place
         specs.append(KidneyStoneSpec(composition=composition, site=site, side=side, capsule=capsule, centre_mm=at,
                                      reach_mm=round(reach, 3), host=f"kidney_{side}", **form, **numbers)
@@ -146,7 +149,8 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
         changes = (Paint(_dilated(tubes, one), (Layer(ureter.label),), around),)
     attributes = {"composition": one.composition, "stone_hu": round(one.stone_hu), "site": one.site,
                   "hydronephrosis": dammed}
-    return Lesion(number, one.kind, code, (part,), (Paint(body, (Layer(part.label),), lattice_mm=min(0.4, one.radius_mm / 3)),),
+    return Lesion(number, one.kind, code, (part,),
+                  (Paint(body, (Layer(part.label),), lattice_mm=min(0.4, one.radius_mm / 3)),),
                   one.host, attributes, one.model_dump(mode="json"), changes=changes)
 
 

@@ -56,6 +56,7 @@ RIM_FROM_MM = 12.0  # diameter from which on the middle of a metastasis dies (un
 NODULAR_FROM_MM = 10.0  # smaller haemangiomas enhance at once (unverified)
 MOSAIC_FROM_MM = 30.0  # unverified
 CAPSULE_MM = (0.9, 1.6)
+TYPES: dict[Type, float] = {"metastasis": 0.4, "hcc": 0.15, "cyst": 0.3, "haemangioma": 0.15}
 
 
 class LiverLesionOptions(Options):
@@ -73,7 +74,7 @@ class LiverLesionOptions(Options):
     """
 
     count: Distribution = Poisson(mean=3, low=1, high=12)
-    types: dict[Type, float] = {"metastasis": 0.4, "hcc": 0.15, "cyst": 0.3, "haemangioma": 0.15}
+    types: dict[Type, float] = TYPES
     diameter_mm: Distribution | None = None
     native_hu: Distribution | None = None
     segments: dict[int, float] | None = None
@@ -163,6 +164,7 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
                   classify=words_of(one.type, one.arterial_enhancement, one.washout, one.capsule_mm > 0))
 
 
+Over = tuple[int, ...]
 Built = tuple[dict[str, Structure], tuple[Paint, ...]]
 
 
@@ -174,7 +176,7 @@ def _part(one: LiverLesionSpec, number: int, part: str, enhancement: str, *, who
                        texture=texture or Texture(octaves=((9.0, 0.006), (3.0, 0.004))))
 
 
-def _metastasis(one: LiverLesionSpec, number: int, body: StarBody, shape: Intersection, over: tuple[int, ...]) -> Built:
+def _metastasis(one: LiverLesionSpec, number: int, body: StarBody, shape: Intersection, over: Over) -> Built:
     if one.diameter_mm < RIM_FROM_MM:
         made = {"solid": _part(one, number, "solid", "metastasis_centre", whole=True)}
         return made, (Paint(shape, (Layer(made["solid"].label),), over),)
@@ -188,7 +190,7 @@ def _metastasis(one: LiverLesionSpec, number: int, body: StarBody, shape: Inters
     return made, (Paint(shape, (Layer(rim),), over), Paint(core, (Layer(dead),), (rim,)))
 
 
-def _hcc(one: LiverLesionSpec, number: int, body: StarBody, shape: Intersection, over: tuple[int, ...]) -> Built:
+def _hcc(one: LiverLesionSpec, number: int, _: StarBody, shape: Intersection, over: Over) -> Built:
     key = "hcc_hypovascular" if not one.arterial_enhancement else "hcc" if one.washout else "hcc_without_washout"
     grain = Texture(octaves=((10.0, 0.012), (4.0, 0.008)), ridges=((14.0, 0.12, -0.03),))
     made = {"solid": _part(one, number, "solid", key, whole=True, texture=grain)}
@@ -208,13 +210,12 @@ def _hcc(one: LiverLesionSpec, number: int, body: StarBody, shape: Intersection,
     return made, tuple(paints)
 
 
-def _cyst(one: LiverLesionSpec, number: int, body: StarBody, shape: Intersection, over: tuple[int, ...]) -> Built:
-    del body
+def _cyst(one: LiverLesionSpec, number: int, _: StarBody, shape: Intersection, over: Over) -> Built:
     made = {"fluid": _part(one, number, "fluid", "", whole=True, texture=Texture())}
     return made, (Paint(shape, (Layer(made["fluid"].label),), over),)
 
 
-def _haemangioma(one: LiverLesionSpec, number: int, body: StarBody, shape: Intersection, over: tuple[int, ...]) -> Built:
+def _haemangioma(one: LiverLesionSpec, number: int, body: StarBody, shape: Intersection, over: Over) -> Built:
     if one.diameter_mm < NODULAR_FROM_MM:
         made = {"solid": _part(one, number, "solid", "haemangioma_nodules", whole=True)}
         return made, (Paint(shape, (Layer(made["solid"].label),), over),)

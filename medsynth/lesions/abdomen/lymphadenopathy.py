@@ -21,6 +21,7 @@ from medsynth.scene.structure import Code, Layer, Lesion, Measured, Paint, Scene
 ADENOPATHY = Code("30746006", "Lymphadenopathy")
 NODES = ("abdominal_lymph_nodes", "iliac_lymph_nodes")
 ROOM = (*NODES, "abdominal_fat", "mesenteric_*")
+RETROPERITONEAL_MM = 45.0  # distance from the spine up to which a node is called so (unverified)
 SHIFT_MM = 8.0  # how far from a healthy node an enlarged one may lie
 NECROTIC = 0.15  # share with a dead centre (unverified)
 
@@ -77,7 +78,8 @@ def sample_specs(options: LymphadenopathyOptions, scene: Scene, *, rng: np.rando
             raise PlacementError(f"lesions.lymphadenopathy found no place for one of short_axis_mm {short:.1f}")
         specs.append(LymphadenopathySpec(
             diameter_mm=round(diameter, 3), short_axis_mm=short, axes=axes, quaternion=random_quaternion(rng=stream),
-            centre_mm=point(best), reach_mm=round(reach, 3), shape_seed=int(stream.integers(2**53)), host=space.names[0],
+            centre_mm=point(best), reach_mm=round(reach,
+                                                  3), shape_seed=int(stream.integers(2**53)), host=space.names[0],
             necrotic=bool(stream.uniform() < NECROTIC)).model_dump(mode="json"))
     return specs
 
@@ -106,7 +108,8 @@ def _station(scene: Scene, one: LymphadenopathySpec) -> str:
     fork = scene.landmarks.get("aortic_bifurcation")
     if fork is not None and one.centre_mm[2] < fork[2]:
         return "iliac"
-    return "retroperitoneal" if float(scene.fields["spine"].distance_mm(np.array([one.centre_mm]))[0]) < 45 else "mesenteric"
+    beside = float(scene.fields["spine"].distance_mm(np.array([one.centre_mm]))[0])
+    return "retroperitoneal" if beside < RETROPERITONEAL_MM else "mesenteric"
 
 
 def _recist(measured: Measured) -> dict[str, Any]:

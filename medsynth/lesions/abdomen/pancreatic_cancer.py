@@ -28,6 +28,7 @@ GATES_CM = (2.0, 4.0)  # T1, T2, T3 of TNM 8
 IODINE_HU = 28.0  # of 1 mg/mL at 120 kVp (iodine.csv)
 NATIVE_HU = (12.0, 52.0)  # what a tumour's tissue can have
 WITHER_MM, STEP_MM = 14.0, 3.0  # distance from the duct over which the gland withers; lattice of that
+SITES: dict[Site, float] = {"head": 0.66, "neck": 0.08, "body": 0.16, "tail": 0.1}  # head 2/3 (facts 5.8)
 
 
 class PancreaticCancerOptions(Options):
@@ -45,7 +46,7 @@ class PancreaticCancerOptions(Options):
     """
 
     count: Distribution = Fixed(value=1)
-    sites: dict[Site, float] = {"head": 0.66, "neck": 0.08, "body": 0.16, "tail": 0.1}  # head 2/3 (facts 5.8)
+    sites: dict[Site, float] = SITES
     iso_share: float = Field(default=0.12, ge=0, le=1)  # 11-14 % (pubmed 12202711)
     # 30.3 +- 9.0 mm and 12.4 +- 4.8 mm, each +- 1.5 standard deviations
     diameter_mm: Distribution = Uniform(low=16.8, high=43.8)
@@ -110,7 +111,8 @@ def _on_duct(scene: Scene, site: Site, diameter: float, reach: float, taken: Seq
         for at in (middles[n] + shift, middles[n]):
             if gland.depth_at(at[None])[0] > 0 and keeps_apart(at, reach, taken_balls(*taken)):
                 return int(n), point(at)
-    raise PlacementError(f"lesions.pancreatic_cancer found no place in the {site} for one of diameter_mm {diameter:.1f}")
+    raise PlacementError(f"lesions.pancreatic_cancer found no place in the {site} for one of "
+                         f"diameter_mm {diameter:.1f}")
 
 
 def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
@@ -121,7 +123,8 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
     key = ("pancreatic_cancer_iso" if one.contrast_hu < 12 else
            "pancreatic_cancer_moderate" if one.contrast_hu < 26 else "pancreatic_cancer")
     part = lesion_part(number, "solid", "fibrous_tumour", CANCER, whole=True, enhancement=key,
-                       mixture=_mixture(scene, one.contrast_hu, key), texture=Texture(octaves=((6.0, 0.006), (3.0, 0.006))))
+                       mixture=_mixture(scene, one.contrast_hu, key),
+                       texture=Texture(octaves=((6.0, 0.006), (3.0, 0.006))))
     duct, label = scene.vessels["pancreatic_duct"], scene.structure("pancreatic_duct").label
     upstream = np.arange(one.capsule)
     changes: list[Paint] = []
@@ -140,7 +143,7 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
 
 
 def _mixture(scene: Scene, contrast_hu: float, key: str) -> tuple[tuple[str, float], ...]:
-    """Return what makes the tumour that much darker than this person's pancreas in the portal phase, where tissue can."""
+    """Return what makes the tumour that much darker than this person's pancreas in the portal phase, if possible."""
     pancreas = scene.structure("pancreas")
     fat = sum(share for _, share in pancreas.mixture)
     native = (1 - fat) * hu_of(pancreas.tissue) + sum(share * hu_of(name) for name, share in pancreas.mixture)

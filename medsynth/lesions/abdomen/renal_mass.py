@@ -1,4 +1,4 @@
-"""Solid renal masses: clear cell, papillary and chromophobe carcinoma, and the fatty angiomyolipoma that mimics them."""
+"""Solid renal masses: clear cell, papillary and chromophobe carcinoma, and the angiomyolipoma that mimics them."""
 
 from __future__ import annotations
 
@@ -78,7 +78,8 @@ def sample_specs(options: RenalMassOptions, scene: Scene, *, rng: np.random.Gene
         diameter = float(options.diameter_mm.sample(rng=stream))
         form = form_of(diameter, 0.1, rng=stream)
         fat = float(stream.uniform(*FAT_SHARE))
-        numbers = {"native_hu": options.native_hu.sample(rng=stream), "fat_share": fat if kind == "angiomyolipoma" else 0.0,
+        numbers = {"native_hu": options.native_hu.sample(rng=stream),
+                   "fat_share": fat if kind == "angiomyolipoma" else 0.0,
                    "push_mm": options.push.sample(rng=stream) * diameter / 2}
         reach = 0.5 * diameter * 1.3
         at, side = mass_site("renal_mass", scene, diameter, options.exophytic.sample(rng=stream) * diameter / 2, reach,
@@ -111,7 +112,8 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
         at = np.asarray(one.centre_mm) + random_direction(rng=rng) * rng.uniform(0, 0.6) * one.radius_mm
         shape = blob(point(at), one.volume_mm3 * share, lobulation=0.7, roughness=0.12, seed=one.part(f"inside-{n}"))
         paints.append(Paint(shape, (Layer(made[part].label),), (solid,)))
-    attributes = {"type": one.type, "mimic": one.type == "angiomyolipoma", "pole": pole_word(scene, one.host, one.centre_mm)}
+    attributes = {"type": one.type, "mimic": one.type == "angiomyolipoma",
+                  "pole": pole_word(scene, one.host, one.centre_mm)}
     kidney = host(scene, f"{one.host}*")
     return Lesion(number, one.kind, code, tuple(made.values()), tuple(paints), one.host, attributes,
                   one.model_dump(mode="json"), pushes=pushes_of(one, one.push_mm, kidney.shape),

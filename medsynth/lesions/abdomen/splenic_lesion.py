@@ -22,6 +22,7 @@ Type = Literal["cyst", "infarct", "lymphoma"]
 LESION = Code("52988006", "Lesion")
 SPLEEN = ("spleen*",)
 HALF_ANGLE_RAD = (0.45, 0.75)  # of an infarct's wedge (unverified)
+TYPES: dict[Type, float] = {"cyst": 0.4, "infarct": 0.3, "lymphoma": 0.3}  # unverified
 
 
 class SplenicLesionOptions(Options):
@@ -35,7 +36,7 @@ class SplenicLesionOptions(Options):
     """
 
     count: Distribution = Poisson(mean=1.5, low=1, high=8)
-    types: dict[Type, float] = {"cyst": 0.4, "infarct": 0.3, "lymphoma": 0.3}  # unverified
+    types: dict[Type, float] = TYPES
     diameter_mm: Distribution = LogNormal(median=18, sigma=0.45, low=6, high=70)  # unverified
 
 

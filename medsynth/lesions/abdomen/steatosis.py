@@ -1,4 +1,4 @@
-"""Fat in the liver: the whole organ, or geographic patches that spare the gallbladder's bed and the falciform ligament.
+"""Fat in the liver: the whole organ, or geographic patches that spare the gallbladder's bed.
 
 Fat is mixed into the liver's own tissue, so that CT, in-phase, opposed-phase and fat-fraction images all follow.
 """
@@ -18,6 +18,7 @@ from medsynth.lesions.family import Family, checked_spec
 from medsynth.lesions.host import Host, host, labels_of, point
 from medsynth.lesions.matter import lesion_part
 from medsynth.scene.structure import Code, Layer, Lesion, Paint, Scene, Structure
+from medsynth.shapes.base import Shape
 from medsynth.shapes.blend import Difference, Offset
 from medsynth.tissues.mr import MEAN
 
@@ -27,6 +28,7 @@ LIVER = ("liver*",)
 FIELD_T = 1.5  # proton densities do not depend on it
 SPARING_MM = (12.0, 32.0)  # diameter of what is spared beside the gallbladder (unverified)
 GRADES = ((5.0, "none"), (16.3, "mild"), (21.7, "moderate"), (100.0, "severe"))  # PDFF in %, unverified: Tang 2013
+PATTERNS: dict[Pattern, float] = {"diffuse": 0.7, "geographic": 0.2, "focal": 0.1}
 
 
 class SteatosisOptions(Options):
@@ -43,7 +45,7 @@ class SteatosisOptions(Options):
 
     count: Distribution = Poisson(mean=1, low=1, high=1)
     fat_fraction: Distribution = LogNormal(median=0.14, sigma=0.5, low=0.055, high=0.45)  # unverified
-    patterns: dict[Pattern, float] = {"diffuse": 0.7, "geographic": 0.2, "focal": 0.1}
+    patterns: dict[Pattern, float] = PATTERNS
     sparing: float = Field(default=0.4, ge=0, le=1)
     focal_diameter_mm: Distribution = Uniform(low=14, high=40)
 
@@ -84,7 +86,7 @@ def sample_specs(options: SteatosisOptions, scene: Scene, *, rng: np.random.Gene
 
 
 def _beside_gallbladder(scene: Scene, liver: Host) -> np.ndarray:
-    """Return how likely a patch is at each voxel: beside the gallbladder, by the umbilical fissure, elsewhere seldom."""
+    """Return how likely a patch is at each voxel: beside the gallbladder, elsewhere seldom."""
     near = np.full(liver.share.shape, 0.02, np.float32)
     bladder = organ(scene, "gallbladder*")
     index = np.moveaxis(np.indices(near.shape), 0, -1)
@@ -119,10 +121,7 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
     liver, structure = host(scene, *LIVER), scene.structure("liver")
     patch = body_of(one, lobulation=0.5, roughness=0.08, within=liver.shape, cut=True)
     grown = Offset(liver.shape, 3.0)  # `over` draws the exact border
-    if one.pattern == "focal":
-        shape = patch
-    else:
-        shape = Difference(grown, patch) if one.spared else grown
+    shape: Shape = patch if one.pattern == "focal" else Difference(grown, patch) if one.spared else grown
     over = liver.labels
     if one.pattern == "geographic":  # one lobe by the portal branches, sharp borders
         over = labels_of(scene, *(f"liver_segment_{n}" for n in _lobe(one)))

@@ -19,8 +19,7 @@ from medsynth.lesions.abdomen.focal import (
 )
 from medsynth.lesions.distributions import Distribution, LogNormal, Options, Poisson, choose
 from medsynth.lesions.family import Family, checked_spec
-from medsynth.lesions.host import host
-from medsynth.lesions.host import point
+from medsynth.lesions.host import host, point
 from medsynth.lesions.matter import lesion_part, mixture_for_hu
 from medsynth.lesions.star_body import Grains
 from medsynth.scene.structure import Code, Layer, Lesion, Paint, Scene, Structure, Texture
@@ -32,6 +31,7 @@ SOFT = ("abdominal_fat", "small_bowel*", "colon*")  # what one that leaves the u
 FIGO = {"submucosal": "0-2", "intramural": "3-4", "subserosal": "5-7"}
 OUTWARDS = {"submucosal": 0.0, "intramural": 0.0, "subserosal": 0.3}  # of the diameter
 CALCIFIED = 0.08  # share that is calcified (unverified)
+SITES: dict[Site, float] = {"intramural": 0.6, "subserosal": 0.3, "submucosal": 0.1}  # unverified
 
 
 class FibroidOptions(Options):
@@ -45,7 +45,7 @@ class FibroidOptions(Options):
     """
 
     count: Distribution = Poisson(mean=2, low=1, high=8)
-    sites: dict[Site, float] = {"intramural": 0.6, "subserosal": 0.3, "submucosal": 0.1}  # unverified
+    sites: dict[Site, float] = SITES
     diameter_mm: Distribution = LogNormal(median=20, sigma=0.5, low=6, high=80)  # unverified
 
 
@@ -92,7 +92,8 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
     body = body_of(one, lobulation=0.12, roughness=0.02, within=where.shape, cut=True)
     made: dict[str, Structure] = {"solid": lesion_part(
         number, "solid", "fibrous_tumour", FIBROID, whole=True, enhancement="fibroid",
-        mixture=mixture_for_hu("fibrous_tumour", 45.0), texture=Texture(octaves=((5.0, 0.01),), ridges=((7.0, 0.15, 0.02),)))}
+        mixture=mixture_for_hu("fibrous_tumour", 45.0),
+        texture=Texture(octaves=((5.0, 0.01),), ridges=((7.0, 0.15, 0.02),)))}
     paints = [Paint(body, (Layer(made["solid"].label),), where.labels)]
     if one.calcified:
         made["calcification"] = lesion_part(number, "calcification", "calcification", FIBROID,

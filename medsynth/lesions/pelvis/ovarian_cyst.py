@@ -37,6 +37,7 @@ SOFT = ("abdominal_fat", "small_bowel*", "colon*")
 WALL_MM: Mapping[str, float] = {"simple": 0.8, "haemorrhagic": 1.5, "endometrioma": 2.0, "dermoid": 1.5}
 FLUID_HU: Mapping[str, Distribution] = {"simple": Uniform(low=0, high=15), "haemorrhagic": Uniform(low=30, high=60),
                                         "endometrioma": Uniform(low=25, high=50), "dermoid": Uniform(low=0, high=20)}
+TYPES: dict[Type, float] = {"simple": 0.6, "haemorrhagic": 0.15, "endometrioma": 0.1, "dermoid": 0.15}  # unverified
 
 
 class OvarianCystOptions(Options):
@@ -51,7 +52,7 @@ class OvarianCystOptions(Options):
     """
 
     count: Distribution = Fixed(value=1)
-    types: dict[Type, float] = {"simple": 0.6, "haemorrhagic": 0.15, "endometrioma": 0.1, "dermoid": 0.15}  # unverified
+    types: dict[Type, float] = TYPES
     diameter_mm: Distribution = LogNormal(median=38, sigma=0.4, low=15, high=110)  # unverified
     posture: Posture = "supine"
 
@@ -124,7 +125,8 @@ def _above(body: Any, level: np.ndarray, up: np.ndarray) -> Any:
 
 def _structures(one: OvarianCystSpec, number: int) -> dict[str, Structure]:
     tissue = "old_blood" if one.type in ("haemorrhagic", "endometrioma") else "cyst_fluid"
-    made = {"fluid": lesion_part(number, "fluid", tissue, CYST, whole=True, mixture=mixture_for_hu(tissue, one.fluid_hu),
+    made = {"fluid": lesion_part(number, "fluid", tissue, CYST, whole=True,
+                                 mixture=mixture_for_hu(tissue, one.fluid_hu),
                                  texture=Texture(octaves=((5.0, 0.008),)) if one.type == "haemorrhagic" else None),
             "wall": lesion_part(number, "wall", "ovary", CYST, enhancement="genital")}
     if one.type == "dermoid":

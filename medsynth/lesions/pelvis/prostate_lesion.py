@@ -28,6 +28,8 @@ FLAT: Mapping[str, tuple[float, float, float]] = {  # semi-axes along x, y, z: l
 SUSPICIOUS_FROM = 0.6  # conspicuity from which on a reader scores 4 or 5 (unverified)
 SIZE_MM = 15.0  # PI-RADS 5 from here on
 CAPSULE_MM = 0.8
+TYPES: dict[Type, float] = {"cancer": 0.8, "bph_nodule": 0.2}
+ZONES: dict[Zone, float] = {"peripheral": 0.7, "transition": 0.25, "central": 0.05}  # unverified: 70-75 % PZ
 
 
 class ProstateLesionOptions(Options):
@@ -43,8 +45,8 @@ class ProstateLesionOptions(Options):
     """
 
     count: Distribution = Poisson(mean=1.5, low=1, high=5)
-    types: dict[Type, float] = {"cancer": 0.8, "bph_nodule": 0.2}
-    zones: dict[Zone, float] = {"peripheral": 0.7, "transition": 0.25, "central": 0.05}  # unverified: 70-75 % PZ
+    types: dict[Type, float] = TYPES
+    zones: dict[Zone, float] = ZONES
     diameter_mm: Distribution = LogNormal(median=11, sigma=0.4, low=5, high=40)  # unverified
     conspicuity: Distribution = Uniform(low=0.45, high=1.0)
 
@@ -83,7 +85,8 @@ def sample_specs(options: ProstateLesionOptions, scene: Scene, *, rng: np.random
         # A zone has room for a sphere of a third of its volume at most.
         diameter = min(wanted, float((2 / np.pi * 1000 * where.volume_ml) ** (1 / 3)))
         centre, reach = _place(where, diameter, taken_balls(*taken, *specs), rng=stream)
-        specs.append(ProstateLesionSpec(type=kind, zone=zone, diameter_mm=round(diameter, 3), axes=axes, quaternion=turn,
+        specs.append(ProstateLesionSpec(type=kind, zone=zone, diameter_mm=round(diameter, 3), axes=axes,
+                                        quaternion=turn,
                                         centre_mm=point(centre), reach_mm=round(reach, 3), host="prostate",
                                         shape_seed=int(stream.integers(2**53)), **numbers).model_dump(mode="json"))
     return specs
@@ -131,10 +134,12 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
 def _structures(one: ProstateLesionSpec, number: int) -> dict[str, Structure]:
     if one.type == "cancer":
         healthy = round(1 - one.conspicuity, 4)
-        return {"solid": lesion_part(number, "solid", "prostate_cancer", CANCER, whole=True, enhancement="prostate_cancer",
+        return {"solid": lesion_part(number, "solid", "prostate_cancer", CANCER, whole=True,
+                                     enhancement="prostate_cancer",
                                      mixture=(("prostate", healthy),) if healthy > 0 else (),
                                      texture=Texture(octaves=((4.0, 0.004),)))}
-    tissue, extra = ("prostate", (("cyst_fluid", 0.35),)) if one.glandular else ("fibrous_tumour", (("prostate", 0.35),))
+    tissue = "prostate" if one.glandular else "fibrous_tumour"
+    extra = (("cyst_fluid" if one.glandular else "prostate", 0.35),)
     return {"solid": lesion_part(number, "solid", tissue, NODULE, whole=True, enhancement="prostate", mixture=extra,
                                  texture=Texture(octaves=((3.0, 0.02),))),
             "capsule": lesion_part(number, "capsule", "fibrous_tumour", NODULE)}
