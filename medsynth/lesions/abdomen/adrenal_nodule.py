@@ -86,7 +86,7 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
     """Build lesion `number` from its spec alone."""
     one = checked_spec(AdrenalNoduleSpec, spec, number)
     where = host(scene, *(name for name in ADRENALS), "abdominal_fat")
-    body = body_of(one, lobulation=0.12, roughness=0.02, within=where.shape, cut=True)
+    body = body_of(one, lobulation=0.12, roughness=0.02, within=where)
     part = _part(one, number)
     attributes = {"type": one.type, "native_hu": round(one.native_hu, 1), "lipid_rich": one.native_hu <= 10,
                   "side": "left" if one.host.endswith("left") else "right"}

@@ -15,9 +15,11 @@ from medsynth.core.seed import Seed
 from medsynth.lesions.distributions import Options
 from medsynth.lesions.effect import mass_effect
 from medsynth.lesions.form import blob, random_axes, random_quaternion, turn_of
-from medsynth.lesions.host import Host, host, names_of
+from medsynth.lesions.host import Host, host, names_of, point
 from medsynth.lesions.placement import Ball, keeps_apart
 from medsynth.lesions.star_body import StarBody, even_directions
+from medsynth.scene.extent import box_on
+from medsynth.scene.phantom import Phantom
 from medsynth.scene.structure import Push, Scene
 from medsynth.shapes.base import Shape
 
@@ -27,6 +29,7 @@ SITES = 80  # places tried
 ENOUGH, LEAST_ROOM = 0.92, 0.3  # share of a mass's surface in the room it may fill: taken at once, and needed
 PUSH_FROM_MM = 1.0  # smaller displacements are not worth a lattice
 PUSH_REACH = 3.0  # radii to which a mass displaces its organ
+CROP = 1.6  # diameters about a lesion's middle that may matter to its form
 DIRECTIONS: Mapping[str, Vector] = {  # posture -> LPS direction of gravity
     "supine": (0.0, 1.0, 0.0), "prone": (0.0, -1.0, 0.0), "upright": (0.0, 0.0, -1.0),
     "left_decubitus": (1.0, 0.0, 0.0), "right_decubitus": (-1.0, 0.0, 0.0),
@@ -113,7 +116,7 @@ def roomy_place(kind: str, where: Host, space: Host, diameter_mm: float, reach_m
         centre = at - outwards_mm * inwards(where, at) if outwards_mm > 0 else at
         if not keeps_apart(centre, reach_mm, taken):
             continue
-        share = float((space.depth_at(centre + rays) > -0.5).mean())
+        share = share_inside(space, centre + rays)
         if share > best[0]:
             best = (share, centre)
         if share >= ENOUGH:
@@ -130,6 +133,27 @@ def inwards(where: Host, at: Array) -> Array:
     slope = depth[:3] - depth[3:]
     length = float(np.linalg.norm(slope))
     return np.asarray(slope / length if length > 0 else np.zeros(3))
+
+
+def around(where: Host, centre_mm: Sequence[float], reach_mm: float) -> Host:
+    """Return the part of a host about a point: its depth costs less than that of all of it."""
+    box = box_on(where.grid, (point(np.asarray(centre_mm) - reach_mm), point(np.asarray(centre_mm) + reach_mm)))
+    if box is None:
+        raise PlacementError(f"a lesion at {tuple(centre_mm)} lies outside {where.names[0]}")
+    low, high = box
+    at = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    phantom = where.phantom
+    part = Phantom(phantom.grid.crop(low, high), phantom.labels[at].copy(), phantom.neighbour[at].copy(),
+                   phantom.fraction[at].copy(), phantom.texture[at].copy(), phantom.structures)
+    return Host(where.names, where.labels, part, where.share[at].copy())
+
+
+def share_inside(where: Host, points_mm: Array) -> float:
+    """Return which share of points (n, 3) lies in a host, by its voxels."""
+    at = np.rint(where.grid.index_kji(points_mm)).astype(int)
+    shape = np.asarray(where.share.shape)
+    seen = np.all((at >= 0) & (at < shape), axis=1)
+    return float((where.share[tuple(at[seen].T)] >= 0.5).sum()) / len(at)
 
 
 def part_at(scene: Scene, where: Host, centre_mm: Sequence[float]) -> str:
@@ -161,11 +185,11 @@ def _known(scene: Scene, pattern: str) -> bool:
         return False
 
 
-def body_of(one: FocalSpec, *, lobulation: float = 0.2, roughness: float = 0.04, within: Shape | None = None,
-            cut: bool = False) -> StarBody:
+def body_of(one: FocalSpec, *, lobulation: float = 0.2, roughness: float = 0.04, within: Host) -> StarBody:
     """Return the body of a focal lesion with the volume of its diameter within an organ."""
+    near = around(within, one.centre_mm, CROP * one.diameter_mm + 4)
     return blob(one.centre_mm, one.volume_mm3, axes=one.axes, turn=turn_of(one.quaternion), lobulation=lobulation,
-                roughness=roughness, seed=one.part("body"), host=within, cut=cut)
+                roughness=roughness, seed=one.part("body"), host=near.shape, cut=True)
 
 
 def pushes_of(one: FocalSpec, push_mm: float, within: Shape | None) -> tuple[Push, ...]:

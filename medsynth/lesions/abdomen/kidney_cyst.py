@@ -96,7 +96,7 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
     one = checked_spec(KidneyCystSpec, spec, number)
     where = room(scene)
     over = where.labels
-    body = body_of(one, lobulation=0.08, roughness=0.015, within=where.shape, cut=True)
+    body = body_of(one, lobulation=0.08, roughness=0.015, within=where)
     _, _, _, enhances, _, nodule = LOOKS[one.bosniak]
     wall_key = "inflamed_wall" if enhances else ""
     made: dict[str, Structure] = {

@@ -152,7 +152,7 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
     inside = host(scene, *TRAVERSED)
     lobulation = {"metastasis": 0.35, "hcc": 0.2, "cyst": 0.12, "haemangioma": 0.5}[one.type]
     try:
-        body = body_of(one, lobulation=lobulation, roughness=0.03, within=inside.shape, cut=True)
+        body = body_of(one, lobulation=lobulation, roughness=0.03, within=inside)
     except PlacementError as error:
         raise PlacementError(f"lesions.liver_lesion of diameter_mm {one.diameter_mm:g} in {one.segment}: "
                              f"{error}") from error

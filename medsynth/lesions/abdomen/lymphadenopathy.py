@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from medsynth.core.errors import PlacementError
-from medsynth.lesions.abdomen.focal import FocalSpec, body_of, organ, taken_balls
+from medsynth.lesions.abdomen.focal import FocalSpec, body_of, organ, share_inside, taken_balls
 from medsynth.lesions.distributions import Distribution, LogNormal, Options, Poisson, Uniform
 from medsynth.lesions.family import Family, checked_spec
 from medsynth.lesions.form import blob, random_quaternion
@@ -69,7 +69,7 @@ def sample_specs(options: LymphadenopathyOptions, scene: Scene, *, rng: np.rando
         best, share = None, 0.45  # of its surface that must lie in fat
         for n in stream.permutation(len(healthy)).tolist():
             at = healthy[n] + stream.uniform(-1, 1, 3) * SHIFT_MM
-            found = float((space.depth_at(at + rays) > -0.5).mean()) if keeps_apart(at, reach, balls) else 0.0
+            found = share_inside(space, at + rays) if keeps_apart(at, reach, balls) else 0.0
             if found > share:
                 best, share = at, found
             if share > 0.93:
@@ -88,7 +88,7 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
     """Build lesion `number` from its spec alone."""
     one = checked_spec(LymphadenopathySpec, spec, number)
     where = organ(scene, *ROOM)
-    body = body_of(one, lobulation=0.0, roughness=0.015, within=where.shape, cut=True)
+    body = body_of(one, lobulation=0.0, roughness=0.015, within=where)
     made: dict[str, Structure] = {"solid": lesion_part(
         number, "solid", "lymph_node", ADENOPATHY, whole=True, enhancement="lymph_node",
         mixture=mixture_for_hu("lymph_node", 42.0), texture=Texture(octaves=((5.0, 0.005),)))}

@@ -119,7 +119,7 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
     """Build lesion `number` from its spec alone."""
     one = checked_spec(PancreaticCancerSpec, spec, number)
     where = host(scene, *PANCREAS, "pancreatic_duct", "abdominal_fat", "bile_duct")
-    body = body_of(one, lobulation=0.3, roughness=0.06, within=where.shape, cut=True)
+    body = body_of(one, lobulation=0.3, roughness=0.06, within=where)
     key = ("pancreatic_cancer_iso" if one.contrast_hu < 12 else
            "pancreatic_cancer_moderate" if one.contrast_hu < 26 else "pancreatic_cancer")
     part = lesion_part(number, "solid", "fibrous_tumour", CANCER, whole=True, enhancement=key,

@@ -93,7 +93,7 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
     """Build lesion `number` from its spec alone."""
     one = checked_spec(RenalMassSpec, spec, number)
     where = room(scene)
-    body = body_of(one, lobulation=0.3, roughness=0.03, within=where.shape, cut=True)
+    body = body_of(one, lobulation=0.3, roughness=0.03, within=where)
     code = MASS if one.type == "angiomyolipoma" else CARCINOMA
     tissue, key, grain = LOOK[one.type]
     made: dict[str, Structure] = {"solid": lesion_part(number, "solid", tissue, code, whole=True, texture=grain,

@@ -113,7 +113,7 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
         wedge = Wedge(one.centre_mm, one.axis, one.half_angle_rad, 2.2 * one.diameter_mm)
         shape = grown_to(wedge, one.volume_mm3, host=spleen.shape)
     else:
-        shape = body_of(one, lobulation=0.2, roughness=0.03, within=spleen.shape, cut=True)
+        shape = body_of(one, lobulation=0.2, roughness=0.03, within=spleen)
     part = _part(one, number)
     return Lesion(number, one.kind, LESION, (part,), (Paint(shape, (Layer(part.label),), spleen.labels),), "spleen",
                   {"type": one.type, "shape": "wedge" if one.type == "infarct" else "round"},

@@ -119,7 +119,7 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
     """Build lesion `number` from its spec alone."""
     one = checked_spec(SteatosisSpec, spec, number)
     liver, structure = host(scene, *LIVER), scene.structure("liver")
-    patch = body_of(one, lobulation=0.5, roughness=0.08, within=liver.shape, cut=True)
+    patch = body_of(one, lobulation=0.5, roughness=0.08, within=liver)
     grown = Offset(liver.shape, 3.0)  # `over` draws the exact border
     shape: Shape = patch if one.pattern == "focal" else Difference(grown, patch) if one.spared else grown
     over = liver.labels

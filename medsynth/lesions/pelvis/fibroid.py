@@ -8,7 +8,9 @@ from typing import Any, Literal
 import numpy as np
 
 from medsynth.lesions.abdomen.focal import (
+    PUSH_REACH,
     FocalSpec,
+    around,
     body_of,
     form_of,
     organ,
@@ -23,6 +25,7 @@ from medsynth.lesions.host import host, point
 from medsynth.lesions.matter import lesion_part, mixture_for_hu
 from medsynth.lesions.star_body import Grains
 from medsynth.scene.structure import Code, Layer, Lesion, Paint, Scene, Structure, Texture
+from medsynth.shapes.base import Shape
 
 Site = Literal["intramural", "subserosal", "submucosal"]
 FIBROID = Code("95315005", "Uterine leiomyoma")
@@ -89,7 +92,7 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
     """Build lesion `number` from its spec alone."""
     one = checked_spec(FibroidSpec, spec, number)
     where = organ(scene, *UTERUS, *SOFT)
-    body = body_of(one, lobulation=0.12, roughness=0.02, within=where.shape, cut=True)
+    body = body_of(one, lobulation=0.12, roughness=0.02, within=where)
     made: dict[str, Structure] = {"solid": lesion_part(
         number, "solid", "fibrous_tumour", FIBROID, whole=True, enhancement="fibroid",
         mixture=mixture_for_hu("fibrous_tumour", 45.0),
@@ -105,12 +108,13 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
                             (made["solid"].label,), lattice_mm=0.4))
     return Lesion(number, one.kind, FIBROID, tuple(made.values()), tuple(paints), "uterus",
                   {"site": one.site, "figo": FIGO[one.site], "calcified": one.calcified}, one.model_dump(mode="json"),
-                  pushes=pushes_of(one, one.push_mm, movable(scene)))
+                  pushes=pushes_of(one, one.push_mm, movable(scene, one)))
 
 
-def movable(scene: Scene) -> Any:
-    """Return the soft contents of the pelvis, which give way."""
-    return host(scene, "uterus", "endometrium", "cervix", "ovary_*", "bladder*", *SOFT, "mesenteric_*").shape
+def movable(scene: Scene, one: FocalSpec) -> Shape:
+    """Return the soft contents of the pelvis about a lesion, which give way."""
+    contents = host(scene, "uterus", "endometrium", "cervix", "ovary_*", "bladder*", *SOFT, "mesenteric_*")
+    return around(contents, one.centre_mm, PUSH_REACH * one.radius_mm + 20).shape
 
 
 FAMILY = Family("fibroid", "Uterine fibroids by site", FibroidOptions, sample_specs, insert, ("pelvis", "torso"))

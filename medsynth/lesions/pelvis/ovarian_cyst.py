@@ -25,8 +25,9 @@ from medsynth.lesions.family import Family, checked_spec
 from medsynth.lesions.host import point
 from medsynth.lesions.matter import lesion_part, mixture_for_hu
 from medsynth.lesions.pelvis.fibroid import movable
-from medsynth.lesions.star_body import Grains
+from medsynth.lesions.star_body import Grains, StarBody
 from medsynth.scene.structure import Code, Layer, Lesion, Measured, Paint, Scene, Structure, Texture
+from medsynth.shapes.blend import Intersection
 from medsynth.shapes.primitives import HalfSpace
 
 Type = Literal["simple", "haemorrhagic", "endometrioma", "dermoid"]
@@ -99,7 +100,7 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
     """Build lesion `number` from its spec alone."""
     one = checked_spec(OvarianCystSpec, spec, number)
     where = organ(scene, "ovary_right*", "ovary_left*", *SOFT)
-    body = body_of(one, lobulation=0.1, roughness=0.015, within=where.shape, cut=True)
+    body = body_of(one, lobulation=0.1, roughness=0.015, within=where)
     made = _structures(one, number)
     fluid, wall = made["fluid"].label, made["wall"].label
     paints = [Paint(body, (Layer(wall), Layer(fluid, WALL_MM[one.type])), where.labels)]
@@ -113,13 +114,11 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
                             (Layer(made["calcification"].label),), (fluid, made["fat"].label), lattice_mm=0.4))
     attributes = {"type": one.type, "side": "left" if one.host.endswith("left") else "right", "posture": one.posture}
     return Lesion(number, one.kind, CYST, tuple(made.values()), tuple(paints), one.host, attributes,
-                  one.model_dump(mode="json"), pushes=pushes_of(one, one.push_mm, movable(scene)),
+                  one.model_dump(mode="json"), pushes=pushes_of(one, one.push_mm, movable(scene, one)),
                   classify=lambda measured: _size(one, measured))
 
 
-def _above(body: Any, level: np.ndarray, up: np.ndarray) -> Any:
-    from medsynth.shapes.blend import Intersection
-
+def _above(body: StarBody, level: np.ndarray, up: np.ndarray) -> Intersection:
     return Intersection(body, HalfSpace(point(level), point(-up)))
 
 
