@@ -12,7 +12,9 @@ from medsynth.core.errors import RecipeError, expected
 from medsynth.lesions.abdomen.adrenal_nodule import FAMILY as ADRENAL_NODULE
 from medsynth.lesions.abdomen.aortic_aneurysm import FAMILY as AORTIC_ANEURYSM
 from medsynth.lesions.abdomen.aortic_dissection import FAMILY as AORTIC_DISSECTION
+from medsynth.lesions.abdomen.appendicitis import FAMILY as APPENDICITIS
 from medsynth.lesions.abdomen.ascites import FAMILY as ASCITES
+from medsynth.lesions.abdomen.bowel_obstruction import FAMILY as BOWEL_OBSTRUCTION
 from medsynth.lesions.abdomen.gallstones import FAMILY as GALLSTONES
 from medsynth.lesions.abdomen.kidney_cyst import FAMILY as KIDNEY_CYST
 from medsynth.lesions.abdomen.kidney_stone import FAMILY as KIDNEY_STONE
@@ -49,6 +51,8 @@ FAMILIES: dict[str, Family] = {one.kind: one for one in (
     AORTIC_ANEURYSM,
     AORTIC_DISSECTION,
     LYMPHADENOPATHY,
+    APPENDICITIS,
+    BOWEL_OBSTRUCTION,
 )}
 
 

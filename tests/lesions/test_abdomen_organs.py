@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from medsynth.acquire.ct.hu import structure_hu
 from medsynth.core.grid import Grid
@@ -208,3 +209,29 @@ def test_the_new_mr_materials_have_the_signs_that_readers_use():
     assert one["fibrous_tumour"].t2_s < 0.6 * one["uterus"].t2_s  # a fibroid is dark in the womb
     assert one["prostate_cancer"].t2_s < 0.6 * one["prostate_peripheral_zone"].t2_s
     assert one["prostate_cancer"].adc_mm2_s < 1e-3 < one["prostate_peripheral_zone"].adc_mm2_s
+
+
+def test_an_inflamed_appendix_is_as_wide_as_asked_for_in_streaky_fat():
+    woman = built("woman").scene
+    _, (lesion,) = grown(woman, "appendicitis", diameter_mm=12, stone=1, stranding=0.3)
+    ill, _, _ = painted(woman, lesion, nodes=70)
+    parts = by_part(lesion)
+    body = ill.occupancy(*(s.label for part, s in parts.items() if part != "strand")) >= 0.5
+    depth = ndimage.distance_transform_edt(body, sampling=ill.grid.spacing_mm)
+    assert 2 * depth.max() == pytest.approx(12, abs=2.0)
+    assert -90 < structure_hu(parts["strand"], 120.0, "none") < -40  # fat with water in it
+    assert parts["strand"].part_of == "abdominal_fat"  # not the lesion's
+
+
+def test_obstructed_loops_are_wide_and_gas_lies_on_top_in_every_posture(scene):
+    for posture, axis, sign in (("supine", 1, -1), ("upright", 2, 1)):
+        (spec,), (lesion,) = grown(scene, "bowel_obstruction", diameter_mm=32, posture=posture, extent=0.15)
+        ill, _, _ = painted(scene, lesion, nodes=60)
+        parts = by_part(lesion)
+        gas, fluid = (ill.occupancy(parts[p].label) > 0.5 for p in ("gas", ""))
+        middle = [ill.grid.world_mm(np.argwhere(mask).astype(float)).mean(0)[axis] for mask in (gas, fluid)]
+        assert sign * (middle[0] - middle[1]) > 4
+        depth = ndimage.distance_transform_edt(ill.occupancy(*(s.label for s in lesion.structures)) > 0.5,
+                                               sampling=ill.grid.spacing_mm)
+        assert 26 < 2 * depth.max() < 50  # loops that touch are wider together
+        assert len(spec["gas"]) == lesion.attributes["levels"]
