@@ -1,6 +1,6 @@
 """Draw the sheets of the abdomen's and pelvis' lesions, docs/images/lesions/SHEET.png: lesion and twin side by side.
 
-Run from the repository root: `python docs/figures/lesions_abdomen.py [SHEET ...]`; without names it draws all of `SHEETS`.
+Run from the repository root: `python docs/figures/lesions_abdomen.py [SHEET ...]`; without names it draws all.
 Every cell is a slice of a simulated scan as it came out; only the window is chosen.
 """
 
@@ -65,34 +65,39 @@ SHEETS: dict[str, tuple[Row, ...]] = {
     "liver": (
         liver("metastasis", 30), liver("hcc", 42, seed=2, capsule=ALL, washout=1, arterial_enhancement=1),
         liver("cyst", 24, seed=3), liver("haemangioma", 34, seed=4),
-        Row("abdomen woman", "steatosis", {"fat_fraction": 0.25, "patterns": {"diffuse": 1}, "sparing": 1},
-            ("none", "portal"), half_mm=110.0)),
+        Row("abdomen woman", "steatosis", {"fat_fraction": 0.25, "patterns": {"geographic": 1}, "sparing": 0},
+            ("none", "portal"), half_mm=110.0, at=(40.0, -10.0, 45.0))),
     "kidney": (
         Row("abdomen man", "kidney_cyst", {"count": 1, "bosniak": {"I": 1}, "diameter_mm": 30, "exophytic": -0.2},
             ("none", "portal")),
-        Row("abdomen man", "kidney_cyst", {"count": 1, "bosniak": {"III": 1}, "diameter_mm": 40}, ("none", "portal"), 2),
+        Row("abdomen man", "kidney_cyst", {"count": 1, "bosniak": {"III": 1}, "diameter_mm": 40}, ("none", "portal"),
+            2),
         Row("abdomen man", "renal_mass", {"types": {"clear_cell": 1}, "diameter_mm": 42}),
         Row("abdomen man", "renal_mass", {"types": {"angiomyolipoma": 1}, "diameter_mm": 30}, seed=2),
         Row("abdomen woman", "kidney_stone", {"count": 1, "sites": {"upj": 1}, "diameter_mm": 8}, ("none", "portal"))),
     "bile-pancreas-spleen": (
-        Row("abdomen woman", "gallstones", {"count": 1, "compositions": {"mixed": 1}, "diameter_mm": 12}, ("none", "portal")),
+        Row("abdomen woman", "gallstones", {"count": 1, "compositions": {"mixed": 1}, "diameter_mm": 12}, ("none",
+                                                                                                           "portal")),
         Row("abdomen man", "pancreatic_cancer", {"sites": {"neck": 1}, "diameter_mm": 26, "contrast_hu": 45,
                                                  "iso_share": 0, "duct_mm": 7, "atrophy": 0.4}, seed=2),
-        Row("abdomen man", "adrenal_nodule", {"types": {"adenoma_lipid_rich": 1}, "diameter_mm": 20}, ("none", "portal")),
+        Row("abdomen man", "adrenal_nodule", {"types": {"adenoma_lipid_rich": 1}, "diameter_mm": 20}, ("none",
+                                                                                                       "portal")),
         Row("abdomen man", "splenic_lesion", {"count": 1, "types": {"infarct": 1}, "diameter_mm": 28}),
         Row("abdomen man", "splenic_lesion", {"count": 1, "types": {"lymphoma": 1}, "diameter_mm": 20}, seed=3)),
     "vessels-cavity": (
-        Row("abdomen man", "aortic_aneurysm", {"diameter_mm": 54, "thrombus": ALL, "calcified": ALL}, seed=2, half_mm=70.0),
+        Row("abdomen man", "aortic_aneurysm", {"diameter_mm": 54, "thrombus": ALL, "calcified": ALL}, seed=2,
+            half_mm=70.0),
         Row("abdomen woman", "aortic_dissection", {"thrombosed": 0, "true_share": 0.35}, half_mm=45.0,
             window=(-100.0, 400.0)),
         Row("abdomen man", "lymphadenopathy", {"count": 1, "short_axis_mm": 22}),
         Row("abdomen woman", "ascites", {"volume_ml": 1100}, ("none", "portal"), half_mm=125.0, at=(0.0, 0.0, 10.0))),
     "bowel": (
-        Row("abdomen woman", "appendicitis", {"diameter_mm": 12, "stone": 1}, ("none", "portal"), window=(-150.0, 220.0)),
-        Row("abdomen man", "bowel_obstruction", {"diameter_mm": 34}, ("none", "portal"), half_mm=110.0,
+        Row("abdomen woman", "appendicitis", {"diameter_mm": 12, "stone": 1}, ("none", "portal"), window=(-150.0,
+                                                                                                          220.0)),
+        Row("abdomen woman", "bowel_obstruction", {"diameter_mm": 34, "extent": 0.6}, ("none", "portal"), half_mm=110.0,
             window=(-150.0, 250.0))),
     "female-pelvis": (
-        Row("pelvis woman", "fibroid", {"count": 1, "sites": {"subserosal": 1}, "diameter_mm": 36}, ("none", "portal")),
+        Row("pelvis woman", "fibroid", {"count": 1, "sites": {"intramural": 1}, "diameter_mm": 30}, ("none", "portal")),
         Row("pelvis woman", "ovarian_cyst", {"types": {"simple": 1}, "diameter_mm": 40}, ("none", "portal")),
         Row("pelvis woman", "ovarian_cyst", {"types": {"dermoid": 1}, "diameter_mm": 44}, ("none", "portal"), 2)),
     "prostate": (
@@ -100,7 +105,8 @@ SHEETS: dict[str, tuple[Row, ...]] = {
                                               "diameter_mm": 14, "conspicuity": 0.95}, ("prostate-t2w", "prostate-dwi"),
             half_mm=38.0),
         Row("pelvis man", "prostate_lesion", {"count": 1, "types": {"cancer": 1}, "zones": {"transition": 1},
-                                              "diameter_mm": 14, "conspicuity": 0.95}, ("prostate-t2w", "prostate-dwi"), 2,
+                                              "diameter_mm": 14, "conspicuity": 0.95}, ("prostate-t2w",
+                                                                                        "prostate-dwi"), 2,
             half_mm=38.0),
         Row("pelvis man", "prostate_lesion", {"count": 1, "types": {"bph_nodule": 1}, "diameter_mm": 15},
             ("prostate-t2w", "prostate-dwi"), half_mm=38.0)),
@@ -123,7 +129,8 @@ def cells(row: Row) -> list[np.ndarray]:
     found = []
     for scan in row.scans:
         if scan in ("none", "arterial", "portal"):
-            half = np.array([row.half_mm, row.half_mm, 5.0] if row.plane == "axial" else [row.half_mm, 5.0, row.half_mm])
+            half = np.array([row.half_mm, row.half_mm, 5.0] if row.plane == "axial" else [row.half_mm, 5.0,
+                                                                                          row.half_mm])
             step = (2.5, 0.8, 0.8) if row.plane == "axial" else (0.8, 2.5, 0.8)
             healthy = rasterize(scene, Grid.covering(centre - half, centre + half, step))
             ill, _ = with_lesions(healthy, scene, lesions)
@@ -152,7 +159,7 @@ def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name in sys.argv[1:] or SHEETS:
         sheet = np.vstack([np.hstack(cells(row)) for row in SHEETS[name]])
-        Image.fromarray(sheet).quantize(64).save(FOLDER / f"{name}.png", optimize=True)
+        Image.fromarray(sheet // 4 * 4).save(FOLDER / f"{name}.png", optimize=True)
 
 
 if __name__ == "__main__":

@@ -134,7 +134,7 @@ def sample_specs(options: BowelObstructionOptions, scene: Scene, *, rng: np.rand
     loops = len(_cuts(bowel.lengths_mm[span[0]:span[1]]))
     one = BowelObstructionSpec(across_mm=options.diameter_mm.sample(rng=rng), capsules=span, posture=options.posture,
                                gas=tuple(options.gas.sample(rng=rng) for _ in range(loops)),
-                               centre_mm=point(bowel.ends_mm[last]), reach_mm=0.0)
+                               centre_mm=point(bowel.ends_mm[span[0]:last].mean(0)), reach_mm=0.0)
     return [one.model_dump(mode="json")]
 
 

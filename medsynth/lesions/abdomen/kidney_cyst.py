@@ -27,7 +27,7 @@ LOOKS: Mapping[str, tuple[tuple[float, float], tuple[int, int], tuple[float, flo
     "I": ((0.4, 0.8), (0, 0), (0.5, 0.5), False, 0.0, False),
     "II": ((0.5, 1.2), (1, 3), (0.5, 1.0), False, 0.35, False),
     "IIF": ((1.2, 2.5), (3, 5), (0.9, 1.8), True, 0.5, False),
-    "III": ((4.0, 5.5), (2, 5), (1.5, 4.2), True, 0.4, False),
+    "III": ((4.0, 5.5), (1, 4), (1.5, 4.2), True, 0.4, False),
     "IV": ((2.5, 5.0), (1, 4), (1.5, 3.5), True, 0.3, True),
 }
 LEAST_MM: Mapping[str, float] = {"I": 4.0, "II": 14.0, "IIF": 20.0, "III": 28.0, "IV": 28.0}  # room for wall and septa

@@ -128,7 +128,7 @@ def _capsules(tubes: Tubes, scene: Scene, site: Site) -> np.ndarray:
         return main[:4]
     if site == "upj":
         return main[6:9]
-    return seen[10:-3] if site == "ureter" else main[-3:]
+    return seen[10:-3] if site == "ureter" else np.intersect1d(main[-3:], seen)
 
 
 def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:

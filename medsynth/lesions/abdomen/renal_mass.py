@@ -10,7 +10,7 @@ from pydantic import Field
 
 from medsynth.lesions.abdomen.focal import FocalSpec, body_of, form_of, pushes_of, random_direction, size_class_cm
 from medsynth.lesions.abdomen.kidney_sites import mass_site, pole_word, room
-from medsynth.lesions.distributions import Distribution, LogNormal, Options, Uniform, choose
+from medsynth.lesions.distributions import Distribution, Fixed, LogNormal, Options, Uniform, choose
 from medsynth.lesions.family import Family, checked_spec
 from medsynth.lesions.form import blob
 from medsynth.lesions.host import host, point
@@ -45,7 +45,7 @@ class RenalMassOptions(Options):
     push : largest displacement of the kidney around it, over its radius.
     """
 
-    count: Distribution = Field(default_factory=lambda: Uniform(low=1, high=1))
+    count: Distribution = Fixed(value=1)
     types: dict[Type, float] = TYPES
     diameter_mm: Distribution = LogNormal(median=34, sigma=0.5, low=10, high=120)  # unverified
     native_hu: Distribution = Uniform(low=28, high=42)
@@ -107,9 +107,9 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
         pieces = [("core", float(rng.uniform(0.04, 0.14))) for _ in range(int(rng.integers(1, 4)))]
     elif one.fat_share > 0:
         made["fat"] = lesion_part(number, "fat", "adipose", code, texture=Texture(octaves=((4.0, 0.03),)))
-        pieces = [("fat", one.fat_share / 5) for _ in range(6)]
+        pieces = [("fat", one.fat_share / 7) for _ in range(10)]
     for n, (part, share) in enumerate(pieces):
-        at = np.asarray(one.centre_mm) + random_direction(rng=rng) * rng.uniform(0, 0.6) * one.radius_mm
+        at = np.asarray(one.centre_mm) + random_direction(rng=rng) * rng.uniform(0.1, 0.75) * one.radius_mm
         shape = blob(point(at), one.volume_mm3 * share, lobulation=0.7, roughness=0.12, seed=one.part(f"inside-{n}"))
         paints.append(Paint(shape, (Layer(made[part].label),), (solid,)))
     attributes = {"type": one.type, "mimic": one.type == "angiomyolipoma",
