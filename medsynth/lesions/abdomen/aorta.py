@@ -38,7 +38,7 @@ class Line:
     middle_mm: Array
     radius_mm: Array
 
-    def at(self, z_mm: Array | float) -> tuple[Array, Array, Array]:
+    def at(self, z_mm: NDArray[np.floating[Any]] | float) -> tuple[Array, Array, Array]:
         """Return x, y and radius at heights."""
         return tuple(np.interp(z_mm, self.z_mm, v)
                      for v in (self.middle_mm[:, 0], self.middle_mm[:, 1], self.radius_mm))  # type: ignore[return-value]

@@ -92,7 +92,8 @@ def _order(scene: Scene, posture: Posture) -> tuple[Host, NDArray[np.float32]]:
         return ndimage.distance_transform_edt(~there, sampling=step).astype(np.float32)
 
     coated, behind = distance(*COATED), distance(*BEHIND)
-    k, j, i = np.indices(fat.share.shape, sparse=True)
+    nk, nj, ni = fat.share.shape
+    k, j, i = np.arange(nk)[:, None, None], np.arange(nj)[:, None], np.arange(ni)
     origin, spacing = fat.grid.origin_mm, step
     down = DIRECTIONS[posture]
     height = -(down[0] * (origin[0] + spacing[2] * i) + down[1] * (origin[1] + spacing[1] * j)

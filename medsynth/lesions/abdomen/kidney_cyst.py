@@ -80,7 +80,8 @@ def sample_specs(options: KidneyCystOptions, scene: Scene, *, rng: np.random.Gen
         wall, septa, septum, _, calcium, _ = LOOKS[grade]
         diameter = max(float(options.diameter_mm.sample(rng=stream)), LEAST_MM[grade])
         form = form_of(diameter, 0.06, rng=stream)
-        numbers = {"fluid_hu": options.fluid_hu.sample(rng=stream), "wall_mm": float(stream.uniform(*wall)),
+        numbers: dict[str, Any] = {"fluid_hu": options.fluid_hu.sample(rng=stream),
+                                   "wall_mm": float(stream.uniform(*wall)),
                    "septa": int(stream.integers(septa[0], septa[1] + 1)), "septum_mm": float(stream.uniform(*septum)),
                    "calcified": bool(stream.uniform() < calcium)}
         reach = 0.5 * diameter * 1.2

@@ -80,7 +80,8 @@ def sample_specs(options: KidneyStoneOptions, scene: Scene, *, rng: np.random.Ge
         if site == "ureter":
             diameter = min(diameter, 12.0)
         form = form_of(diameter, 0.15, rng=stream)
-        numbers = {"stone_hu": HU[composition].sample(rng=stream), "dilation": options.dilation.sample(rng=stream)}
+        numbers: dict[str, Any] = {"stone_hu": HU[composition].sample(rng=stream),
+                                   "dilation": options.dilation.sample(rng=stream)}
         # Stones lie side by side: a small reach lets a calyx hold several.
         reach = 0.5 * diameter * 1.25
         balls = [Ball(tuple(o["centre_mm"]), float(o["reach_mm"])) for o in (*taken, *specs)

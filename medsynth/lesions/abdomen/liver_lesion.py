@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from medsynth.core.errors import PlacementError
@@ -118,7 +119,7 @@ def _sample_one(options: LiverLesionOptions, scene: Scene, taken: Sequence[Mappi
     kind: Type = choose(options.types, rng=rng)
     diameter = float((options.diameter_mm or DIAMETERS[kind]).sample(rng=rng))
     form = form_of(diameter, SPREAD[kind], rng=rng)
-    numbers = {"native_hu": (options.native_hu or NATIVE_HU[kind]).sample(rng=rng),
+    numbers: dict[str, Any] = {"native_hu": (options.native_hu or NATIVE_HU[kind]).sample(rng=rng),
                "push_mm": options.push.sample(rng=rng) * diameter / 2, "rim": float(rng.uniform(0.18, 0.4))}
     enhances, washes = (rng.uniform(size=2) < (options.arterial_enhancement, options.washout)).tolist()
     strength = options.capsule.sample(rng=rng)
@@ -128,9 +129,11 @@ def _sample_one(options: LiverLesionOptions, scene: Scene, taken: Sequence[Mappi
         numbers["capsule_mm"], enhances, washes = 0.0, False, False
     liver = host(scene, *LIVER)
     reach = 0.5 * diameter * 1.35
-    weight = None
+    weight: NDArray[np.floating[Any]] | None = None
     if options.segments is not None:
-        weight = sum(share * liver.occupancy(scene, f"liver_segment_{n}") for n, share in options.segments.items())
+        weight = np.zeros_like(liver.share)
+        for n, share in options.segments.items():
+            weight += share * liver.occupancy(scene, f"liver_segment_{n}")
     # A big lesion lies deep enough that it is not cut flat, a small one clear of the larger vessels.
     deep = min(0.45 * diameter, 0.7 * float(liver.depth_mm.max()))
     centre = free_place("liver_lesion", liver, diameter, reach, taken_balls(*taken), rng=rng, weight=weight,

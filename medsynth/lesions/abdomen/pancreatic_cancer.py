@@ -85,8 +85,9 @@ def sample_specs(options: PancreaticCancerOptions, scene: Scene, *, rng: np.rand
         site: Site = choose(options.sites, rng=stream)
         diameter = float((options.iso_diameter_mm if iso else options.diameter_mm).sample(rng=stream))
         form = form_of(diameter, 0.14, rng=stream)
-        numbers = {"contrast_hu": float(stream.uniform(2, 11)) if iso else options.contrast_hu.sample(rng=stream),
-                   "duct_mm": options.duct_mm.sample(rng=stream), "atrophy": options.atrophy.sample(rng=stream)}
+        numbers: dict[str, Any] = {
+            "contrast_hu": float(stream.uniform(2, 11)) if iso else options.contrast_hu.sample(rng=stream),
+            "duct_mm": options.duct_mm.sample(rng=stream), "atrophy": options.atrophy.sample(rng=stream)}
         bile = bool(stream.uniform() < options.bile_duct) and site == "head"
         reach = 0.65 * diameter
         capsule, at = _on_duct(scene, site, diameter, reach, (*taken, *specs), rng=stream)

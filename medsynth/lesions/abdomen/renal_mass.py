@@ -78,7 +78,7 @@ def sample_specs(options: RenalMassOptions, scene: Scene, *, rng: np.random.Gene
         diameter = float(options.diameter_mm.sample(rng=stream))
         form = form_of(diameter, 0.1, rng=stream)
         fat = float(stream.uniform(*FAT_SHARE))
-        numbers = {"native_hu": options.native_hu.sample(rng=stream),
+        numbers: dict[str, Any] = {"native_hu": options.native_hu.sample(rng=stream),
                    "fat_share": fat if kind == "angiomyolipoma" else 0.0,
                    "push_mm": options.push.sample(rng=stream) * diameter / 2}
         reach = 0.5 * diameter * 1.3

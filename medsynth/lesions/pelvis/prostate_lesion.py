@@ -75,7 +75,8 @@ def sample_specs(options: ProstateLesionOptions, scene: Scene, *, rng: np.random
         kind: Type = choose(options.types, rng=stream)
         zone: Zone = choose(options.zones, rng=stream) if kind == "cancer" else "transition"
         wanted = float(options.diameter_mm.sample(rng=stream))
-        numbers = {"conspicuity": options.conspicuity.sample(rng=stream), "glandular": bool(stream.uniform() < 0.5)}
+        numbers: dict[str, Any] = {"conspicuity": options.conspicuity.sample(rng=stream),
+                                   "glandular": bool(stream.uniform() < 0.5)}
         axes = random_axes(0.08, rng=stream)
         turn = random_quaternion(rng=stream) if kind == "bph_nodule" else (1.0, 0.0, 0.0, 0.0)
         if kind == "cancer":
