@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medsynth.core.errors import PlacementError
-from medsynth.lesions.abdomen.focal import FocalSpec, body_of, organ, share_inside, taken_balls
+from medsynth.lesions.abdomen.focal import (
+    ENOUGH,
+    LEAST_ROOM,
+    SITES,
+    FocalSpec,
+    body_of,
+    organ,
+    share_inside,
+    taken_balls,
+)
 from medsynth.lesions.distributions import Distribution, LogNormal, Options, Poisson, Uniform
 from medsynth.lesions.family import Family, checked_spec
 from medsynth.lesions.form import blob, random_quaternion
-from medsynth.lesions.host import point
+from medsynth.lesions.host import Host, point
 from medsynth.lesions.matter import lesion_part, mixture_for_hu
 from medsynth.lesions.placement import keeps_apart
 from medsynth.lesions.star_body import even_directions
@@ -37,7 +48,7 @@ class LymphadenopathyOptions(Options):
     """
 
     count: Distribution = Poisson(mean=4, low=1, high=15)
-    short_axis_mm: Distribution = LogNormal(median=14, sigma=0.35, low=10, high=45)  # >= 10 mm (RECIST 1.1)
+    short_axis_mm: Distribution = LogNormal(median=14, sigma=0.35, low=10, high=32)  # >= 10 mm (RECIST 1.1)
     elongation: Distribution = Uniform(low=1.05, high=1.6)
 
 
@@ -66,13 +77,14 @@ def sample_specs(options: LymphadenopathyOptions, scene: Scene, *, rng: np.rando
         axes = point(np.array([1.0, 1.0, ratio]) / ratio ** (1 / 3))
         diameter, reach = short * ratio ** (1 / 3), 0.5 * short * ratio
         rays, balls = even_directions(48) * 0.46 * diameter, taken_balls(*taken, *specs)
-        best, share = None, 0.45  # of its surface that must lie in fat
-        for n in stream.permutation(len(healthy)).tolist():
-            at = healthy[n] + stream.uniform(-1, 1, 3) * SHIFT_MM
+        best, share = None, LEAST_ROOM
+        near = [healthy[n] + stream.uniform(-1, 1, 3) * SHIFT_MM for n in stream.permutation(len(healthy))]
+        # Where conglomerates already lie by all healthy nodes, any deep fat will do.
+        for at in chain(near, _deep_fat(space, short, rng=stream)):
             found = share_inside(space, at + rays) if keeps_apart(at, reach, balls) else 0.0
             if found > share:
                 best, share = at, found
-            if share > 0.93:
+            if share > ENOUGH:
                 break
         if best is None:
             raise PlacementError(f"lesions.lymphadenopathy found no place for one of short_axis_mm {short:.1f}")
@@ -82,6 +94,10 @@ def sample_specs(options: LymphadenopathyOptions, scene: Scene, *, rng: np.rando
                                                   3), shape_seed=int(stream.integers(2**53)), host=space.names[0],
             necrotic=bool(stream.uniform() < NECROTIC)).model_dump(mode="json"))
     return specs
+
+
+def _deep_fat(space: Host, short_mm: float, *, rng: np.random.Generator) -> Iterator[NDArray[np.float64]]:
+    yield from space.points(SITES, rng=rng, depth_mm=(0.3 * short_mm, np.inf))
 
 
 def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
