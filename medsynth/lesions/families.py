@@ -9,6 +9,21 @@ import numpy as np
 from pydantic import BaseModel
 
 from medsynth.core.errors import RecipeError, expected
+from medsynth.lesions.abdomen.adrenal_nodule import FAMILY as ADRENAL_NODULE
+from medsynth.lesions.abdomen.aortic_aneurysm import FAMILY as AORTIC_ANEURYSM
+from medsynth.lesions.abdomen.aortic_dissection import FAMILY as AORTIC_DISSECTION
+from medsynth.lesions.abdomen.appendicitis import FAMILY as APPENDICITIS
+from medsynth.lesions.abdomen.ascites import FAMILY as ASCITES
+from medsynth.lesions.abdomen.bowel_obstruction import FAMILY as BOWEL_OBSTRUCTION
+from medsynth.lesions.abdomen.gallstones import FAMILY as GALLSTONES
+from medsynth.lesions.abdomen.kidney_cyst import FAMILY as KIDNEY_CYST
+from medsynth.lesions.abdomen.kidney_stone import FAMILY as KIDNEY_STONE
+from medsynth.lesions.abdomen.liver_lesion import FAMILY as LIVER_LESION
+from medsynth.lesions.abdomen.lymphadenopathy import FAMILY as LYMPHADENOPATHY
+from medsynth.lesions.abdomen.pancreatic_cancer import FAMILY as PANCREATIC_CANCER
+from medsynth.lesions.abdomen.renal_mass import FAMILY as RENAL_MASS
+from medsynth.lesions.abdomen.splenic_lesion import FAMILY as SPLENIC_LESION
+from medsynth.lesions.abdomen.steatosis import FAMILY as STEATOSIS
 from medsynth.lesions.brain.metastasis import FAMILY as BRAIN_METASTASIS
 from medsynth.lesions.chest.atelectasis import FAMILY as ATELECTASIS
 from medsynth.lesions.chest.cavity import FAMILY as CAVITY
@@ -22,6 +37,9 @@ from medsynth.lesions.chest.pneumothorax import FAMILY as PNEUMOTHORAX
 from medsynth.lesions.chest.rib_fracture import FAMILY as RIB_FRACTURE
 from medsynth.lesions.family import Family
 from medsynth.lesions.lung_nodule import FAMILY as LUNG_NODULE
+from medsynth.lesions.pelvis.fibroid import FAMILY as FIBROID
+from medsynth.lesions.pelvis.ovarian_cyst import FAMILY as OVARIAN_CYST
+from medsynth.lesions.pelvis.prostate_lesion import FAMILY as PROSTATE_LESION
 from medsynth.scene.structure import Lesion, Scene
 
 FAMILIES: dict[str, Family] = {one.kind: one for one in (
@@ -37,6 +55,24 @@ FAMILIES: dict[str, Family] = {one.kind: one for one in (
     ATELECTASIS,
     RIB_FRACTURE,
     LYMPH_NODE,
+    LIVER_LESION,
+    STEATOSIS,
+    KIDNEY_CYST,
+    RENAL_MASS,
+    KIDNEY_STONE,
+    GALLSTONES,
+    PANCREATIC_CANCER,
+    ADRENAL_NODULE,
+    SPLENIC_LESION,
+    PROSTATE_LESION,
+    FIBROID,
+    OVARIAN_CYST,
+    ASCITES,
+    AORTIC_ANEURYSM,
+    AORTIC_DISSECTION,
+    LYMPHADENOPATHY,
+    APPENDICITIS,
+    BOWEL_OBSTRUCTION,
 )}
 
 
