@@ -25,6 +25,8 @@ from medsynth.insertion.insert import Inserted, InsertedShadow, Insertion
 from medsynth.scene.lesion_parts import PART_INDEX
 
 HU_MODALITIES = ("CT",)
+# What a family says of its place in a body, which an image without anatomy cannot know.
+PLACES = ("segment", "lobe", "side", "zone", "sector", "level", "site", "territory", "laterality", "region", "posture")
 FLAT_MODALITIES = ("DX", "CR", "MG", "RG")
 # A radiograph has no place in the patient: x runs along its rows of pixels, y down its columns, from the first pixel.
 FLAT_DIRECTION = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
@@ -155,7 +157,10 @@ def document(source: Source, result: Inserted, *, seed: int, how: Insertion) -> 
     """Return annotations.json of an insertion as JSON values."""
     head = _head(source, seed, how)
     head["image"] |= {"noise_sd": round(result.noise.sd, 4), "blur_px": round(result.blur_px, 4)}
-    return head | {"lesions": [record_json(result.record)], "part_values": dict(PART_INDEX),
+    told = record_json(result.record)
+    told["host"] = {"name": "site of the image"}
+    told["attributes"] = {key: value for key, value in told["attributes"].items() if key not in PLACES}
+    return head | {"lesions": [told], "part_values": dict(PART_INDEX),
                    "displaced": result.displacement_mm is not None}
 
 

@@ -106,9 +106,15 @@ def labels_of(scene: Scene, *patterns: str) -> tuple[int, ...]:
     Raises
     ------
     PlacementError
-        If a pattern matches none.
+        If a pattern matches none; in somebody's own image, which has one structure, nothing is returned then.
     """
+    if scene.body == OWN_IMAGE and not _matches(scene, patterns):
+        return ()
     return tuple(s.label for s in scene.structures if s.name in set(names_of(scene, *patterns)))
+
+
+def _matches(scene: Scene, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(s.name, pattern) for s in scene.structures for pattern in patterns)
 
 
 @lru_cache(maxsize=64)

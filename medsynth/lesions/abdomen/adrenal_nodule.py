@@ -18,7 +18,7 @@ from medsynth.lesions.abdomen.focal import (
     whole_of,
 )
 from medsynth.lesions.distributions import Distribution, Fixed, LogNormal, Options, Uniform, choose
-from medsynth.lesions.family import Family, checked_spec
+from medsynth.lesions.family import Family, Site, checked_spec
 from medsynth.lesions.host import host, point
 from medsynth.lesions.matter import hu_of, lesion_part, mixture_for_hu
 from medsynth.scene.structure import Code, Layer, Lesion, Paint, Scene, Structure, Texture
@@ -112,4 +112,5 @@ def _part(one: AdrenalNoduleSpec, number: int) -> Structure:
 
 
 FAMILY = Family("adrenal_nodule", "Adrenal adenoma, myelolipoma and metastasis", AdrenalNoduleOptions, sample_specs,
-                insert, ("abdomen", "torso"))
+                insert, ("abdomen", "torso"),
+                Site("adrenal_right", "adrenal"))

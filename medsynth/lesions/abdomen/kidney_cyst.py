@@ -11,7 +11,7 @@ from pydantic import Field
 from medsynth.lesions.abdomen.focal import FocalSpec, body_of, form_of, random_direction
 from medsynth.lesions.abdomen.kidney_sites import mass_site, pole_word, room
 from medsynth.lesions.distributions import Distribution, LogNormal, Options, Poisson, Uniform, choose
-from medsynth.lesions.family import Family, checked_spec
+from medsynth.lesions.family import Family, Site, checked_spec
 from medsynth.lesions.host import point
 from medsynth.lesions.matter import lesion_part, mixture_for_hu
 from medsynth.lesions.star_body import Grains
@@ -145,4 +145,5 @@ def _septum(one: KidneyCystSpec, *, rng: np.random.Generator) -> Intersection:
 
 
 FAMILY = Family("kidney_cyst", "Renal cysts, Bosniak I to IV", KidneyCystOptions, sample_specs, insert,
-                ("abdomen", "torso"))
+                ("abdomen", "torso"),
+                Site("kidney_right", "kidney"))

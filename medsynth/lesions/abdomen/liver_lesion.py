@@ -22,7 +22,7 @@ from medsynth.lesions.abdomen.focal import (
 )
 from medsynth.lesions.abdomen.liver_words import segment_word, words_of
 from medsynth.lesions.distributions import Distribution, LogNormal, Options, Poisson, Trait, Uniform, choose
-from medsynth.lesions.family import Family, checked_spec
+from medsynth.lesions.family import Family, Site, checked_spec
 from medsynth.lesions.form import blob
 from medsynth.lesions.host import host, point
 from medsynth.lesions.matter import lesion_part, mixture_for_hu
@@ -240,4 +240,5 @@ def _haemangioma(one: LiverLesionSpec, number: int, body: StarBody, shape: Inter
 _BUILDERS = {"metastasis": _metastasis, "hcc": _hcc, "cyst": _cyst, "haemangioma": _haemangioma}
 
 FAMILY = Family("liver_lesion", "Liver metastases, hepatocellular carcinoma, cysts and haemangioma", LiverLesionOptions,
-                sample_specs, insert, ("abdomen", "torso"))
+                sample_specs, insert, ("abdomen", "torso"),
+                Site("liver_segment_6", "liver"))

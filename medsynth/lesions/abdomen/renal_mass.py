@@ -11,7 +11,7 @@ from pydantic import Field
 from medsynth.lesions.abdomen.focal import FocalSpec, body_of, form_of, pushes_of, random_direction, size_class_cm
 from medsynth.lesions.abdomen.kidney_sites import mass_site, pole_word, room
 from medsynth.lesions.distributions import Distribution, Fixed, LogNormal, Options, Uniform, choose
-from medsynth.lesions.family import Family, checked_spec
+from medsynth.lesions.family import Family, Site, checked_spec
 from medsynth.lesions.form import blob
 from medsynth.lesions.host import host, point
 from medsynth.lesions.matter import lesion_part, mixture_for_hu
@@ -127,4 +127,5 @@ def _stage(measured: Measured) -> dict[str, Any]:
 
 
 FAMILY = Family("renal_mass", "Renal cell carcinoma by subtype, and angiomyolipoma", RenalMassOptions, sample_specs,
-                insert, ("abdomen", "torso"))
+                insert, ("abdomen", "torso"),
+                Site("kidney_right", "kidney"))

@@ -11,7 +11,7 @@ import numpy as np
 from medsynth.core.grid import Vector
 from medsynth.lesions.abdomen.focal import FocalSpec, body_of, form_of, free_place, inwards, taken_balls
 from medsynth.lesions.distributions import Distribution, LogNormal, Options, Poisson, choose
-from medsynth.lesions.family import Family, checked_spec
+from medsynth.lesions.family import Family, Site, checked_spec
 from medsynth.lesions.form import grown_to
 from medsynth.lesions.host import host, point
 from medsynth.lesions.matter import lesion_part, mixture_for_hu
@@ -131,4 +131,5 @@ def _part(one: SplenicLesionSpec, number: int) -> Structure:
 
 
 FAMILY = Family("splenic_lesion", "Splenic cyst, infarct and lymphoma", SplenicLesionOptions, sample_specs, insert,
-                ("abdomen", "torso"))
+                ("abdomen", "torso"),
+                Site("spleen", "spleen"))

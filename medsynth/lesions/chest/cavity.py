@@ -16,7 +16,7 @@ from medsynth.lesions.chest.gravity import UP, Posture
 from medsynth.lesions.chest.lungs import LOBES, earlier, present, region
 from medsynth.lesions.chest.places import lobe_word, segment_of
 from medsynth.lesions.distributions import Distribution, Fixed, LogNormal, Options, Trait, Uniform, choose
-from medsynth.lesions.family import Family, checked_spec
+from medsynth.lesions.family import Family, Site, checked_spec
 from medsynth.lesions.form import blob, random_axes, random_quaternion, turn_of
 from medsynth.lesions.host import host, point
 from medsynth.lesions.matter import lesion_part, mixture_for_hu
@@ -168,4 +168,5 @@ def t_size(largest_mm: float) -> str:
 
 
 FAMILY = Family("lung_cavity", "Cavities with wall and fluid level: abscess, decayed tumour", CavityOptions,
-                sample_specs, insert, ("thorax", "torso"))
+                sample_specs, insert, ("thorax", "torso"),
+                Site("lobe_right_upper", "lung_tissue", (("air", 0.75),)))

@@ -14,7 +14,7 @@ from medsynth.core.seed import Seed
 from medsynth.lesions.chest.lungs import Array, Lobe, Region, filled_to, free_lobes, region
 from medsynth.lesions.chest.places import lobe_word, segment_of
 from medsynth.lesions.distributions import Distribution, Fixed, Options, Trait, Uniform, choose
-from medsynth.lesions.family import Family, checked_spec
+from medsynth.lesions.family import Family, Site, checked_spec
 from medsynth.lesions.host import point
 from medsynth.lesions.matter import lesion_part, mixture_for_hu
 from medsynth.scene.structure import Code, Layer, Lesion, Paint, Scene, Structure, Texture
@@ -190,4 +190,5 @@ def _structures(one: GroundGlassSpec, number: int) -> dict[str, Structure]:
 
 
 FAMILY = Family("ground_glass_pneumonia", "Peripheral ground-glass pneumonia, with crazy paving", GroundGlassOptions,
-                sample_specs, insert, ("thorax", "torso"))
+                sample_specs, insert, ("thorax", "torso"),
+                Site("lobe_right_upper", "lung_tissue", (("air", 0.75),)))

@@ -21,6 +21,7 @@ from medsynth.lesions.abdomen.focal import (
 )
 from medsynth.lesions.distributions import Distribution, LogNormal, Options, Poisson, choose
 from medsynth.lesions.family import Family, checked_spec
+from medsynth.lesions.family import Site as ImageSite
 from medsynth.lesions.host import host, point
 from medsynth.lesions.matter import lesion_part, mixture_for_hu
 from medsynth.lesions.star_body import Grains
@@ -117,4 +118,5 @@ def movable(scene: Scene, one: FocalSpec) -> Shape:
     return around(contents, one.centre_mm, PUSH_REACH * one.radius_mm + 20).shape
 
 
-FAMILY = Family("fibroid", "Uterine fibroids by site", FibroidOptions, sample_specs, insert, ("pelvis", "torso"))
+FAMILY = Family("fibroid", "Uterine fibroids by site", FibroidOptions, sample_specs, insert, ("pelvis", "torso"),
+                ImageSite("uterus", "uterus"))

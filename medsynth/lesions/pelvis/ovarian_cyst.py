@@ -21,7 +21,7 @@ from medsynth.lesions.abdomen.focal import (
     whole_of,
 )
 from medsynth.lesions.distributions import Distribution, Fixed, LogNormal, Options, Uniform, choose
-from medsynth.lesions.family import Family, checked_spec
+from medsynth.lesions.family import Family, Site, checked_spec
 from medsynth.lesions.host import point
 from medsynth.lesions.matter import lesion_part, mixture_for_hu
 from medsynth.lesions.pelvis.fibroid import movable
@@ -141,4 +141,5 @@ def _size(one: OvarianCystSpec, measured: Measured) -> dict[str, Any]:
 
 
 FAMILY = Family("ovarian_cyst", "Ovarian cysts: simple, haemorrhagic, endometrioma, dermoid", OvarianCystOptions,
-                sample_specs, insert, ("pelvis", "torso"))
+                sample_specs, insert, ("pelvis", "torso"),
+                Site("ovary_right", "ovary"))

@@ -11,7 +11,7 @@ from pydantic import Field
 from medsynth.core.errors import PlacementError
 from medsynth.lesions.abdomen.focal import FocalSpec, taken_balls
 from medsynth.lesions.distributions import Distribution, LogNormal, Options, Poisson, Uniform, choose
-from medsynth.lesions.family import Family, checked_spec
+from medsynth.lesions.family import Family, Site, checked_spec
 from medsynth.lesions.form import blob, random_axes, random_quaternion, turn_of
 from medsynth.lesions.host import Host, host, labels_of, point
 from medsynth.lesions.matter import lesion_part
@@ -173,4 +173,5 @@ def _pi_rads(one: ProstateLesionSpec, measured: Measured) -> dict[str, Any]:
 
 
 FAMILY = Family("prostate_lesion", "Prostate cancer by zone, and nodules of hyperplasia", ProstateLesionOptions,
-                sample_specs, insert, ("pelvis", "torso"))
+                sample_specs, insert, ("pelvis", "torso"),
+                Site("prostate_peripheral_zone", "prostate"))
