@@ -9,7 +9,12 @@ import numpy as np
 from pydantic import BaseModel
 
 from medsynth.core.errors import RecipeError, expected
+from medsynth.lesions.bone.enostosis import FAMILY as ENOSTOSIS
+from medsynth.lesions.bone.metastasis import FAMILY as BONE_METASTASIS
 from medsynth.lesions.brain.metastasis import FAMILY as BRAIN_METASTASIS
+from medsynth.lesions.breast.calcifications import FAMILY as BREAST_CALCIFICATIONS
+from medsynth.lesions.breast.cyst import FAMILY as BREAST_CYST
+from medsynth.lesions.breast.mass import FAMILY as BREAST_MASS
 from medsynth.lesions.family import Family
 from medsynth.lesions.lung_nodule import FAMILY as LUNG_NODULE
 from medsynth.scene.structure import Lesion, Scene
@@ -17,6 +22,11 @@ from medsynth.scene.structure import Lesion, Scene
 FAMILIES: dict[str, Family] = {one.kind: one for one in (
     LUNG_NODULE,
     BRAIN_METASTASIS,
+    BREAST_MASS,
+    BREAST_CALCIFICATIONS,
+    BREAST_CYST,
+    BONE_METASTASIS,
+    ENOSTOSIS,
 )}
 
 
