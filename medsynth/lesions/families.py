@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from medsynth.core.errors import RecipeError, expected
 from medsynth.lesions.bone.enostosis import FAMILY as ENOSTOSIS
 from medsynth.lesions.bone.metastasis import FAMILY as BONE_METASTASIS
+from medsynth.lesions.bone.vertebral_fracture import FAMILY as VERTEBRAL_FRACTURE
 from medsynth.lesions.brain.metastasis import FAMILY as BRAIN_METASTASIS
 from medsynth.lesions.breast.calcifications import FAMILY as BREAST_CALCIFICATIONS
 from medsynth.lesions.breast.cyst import FAMILY as BREAST_CYST
@@ -27,6 +28,7 @@ FAMILIES: dict[str, Family] = {one.kind: one for one in (
     BREAST_CYST,
     BONE_METASTASIS,
     ENOSTOSIS,
+    VERTEBRAL_FRACTURE,
 )}
 
 

@@ -22,8 +22,8 @@ from medsynth.lesions.weights import Weight, some_weight
 from medsynth.scene.structure import Code, Layer, Lesion, Paint, Scene
 
 ISLAND = Code("52988006", "Lesion")
-THORNS = (10, 36)  # on small and on large ones
-THORN_LENGTH, THORN_MM = 0.45, (0.45, 0.9)  # of the radius; radii where they leave it
+THORNS = (8, 24)  # on small and on large ones
+THORN_LENGTH, THORN_MM = 0.45, (0.35, 0.65)  # of the radius; radii where they leave it
 
 
 class EnostosisOptions(Options):

@@ -28,7 +28,7 @@ Lodwick = Literal["IA", "IB", "IC", "II", "III"]
 METASTASIS = Code("94222008", "Secondary malignant neoplasm of bone")
 RIM_MM, RIM_HU = 1.2, 700.0  # sclerotic border of a lesion IA (unverified)
 FRAYING = {"IA": 0.0, "IB": 0.0, "IC": 0.06, "II": 0.0, "III": 0.10}
-HOLES, HOLE_SIZE = 26, (0.2, 0.34)  # of a moth-eaten lesion; radii relative to the lesion's
+HOLES, HOLE_SIZE = 38, (0.13, 0.24)  # of a moth-eaten lesion; radii relative to the lesion's
 ISLANDS, ISLAND_SIZE = 7, (0.24, 0.42)  # lytic ones in a mixed lesion
 LEFT_OF_BONE = 0.35  # a permeative lesion thins the trabeculae by this share of the way from their HU to the tumour's
 
@@ -137,7 +137,7 @@ def _body(one: BoneMetastasisSpec, inside: Shape, seed: Seed) -> Shape:
                 fraying=FRAYING[one.margin] if one.type == "lytic" else 0.08, seed=seed.child("body"), host=inside, cut=True)
     if one.type != "lytic" or one.margin != "II":
         return body
-    return grown_to(_grains(body, HOLES, HOLE_SIZE, seed.child("holes"), spread=1.25), wanted, host=inside)
+    return grown_to(_grains(body, HOLES, HOLE_SIZE, seed.child("holes"), spread=1.45), wanted, host=inside)
 
 
 def _grains(body: StarBody, count: int, size: tuple[float, float], seed: Seed, *, spread: float = 0.85) -> Grains:

@@ -59,7 +59,7 @@ def find_place(scene: Scene, regions: Mapping[Region, float], diameter_mm: float
             continue
         if volume > FILL * 1000 * bone.volume_ml:
             continue
-        weight = _body_weight(scene, bone, name)
+        weight = _body_weight(scene, bone, name) * _scanned(scene, bone, diameter_mm / 2)
         for centre in bone.points(SITES, rng=rng, depth_mm=depth_mm, weight=weight):
             if keeps_apart(centre, reach_mm, taken) and _room_mm3(bone, centre, REACH * diameter_mm / 2) > ROOM * volume:
                 return centre, name
@@ -89,11 +89,18 @@ def _places(bone: Host) -> Array:
     return bone.grid.world_mm(index.reshape(-1, 3).astype(float)).reshape(k, j, i, 3)
 
 
-def _body_weight(scene: Scene, bone: Host, name: str) -> NDArray[np.float64] | None:
+def _scanned(scene: Scene, bone: Host, margin_mm: float) -> NDArray[np.float64]:
+    """Return 1 for voxels within the body's scan ranges, 0 for what is only there to end the body."""
+    ranges = np.array([*scene.scan_range_mm.values()])
+    z = _places(bone)[..., 2]
+    return ((z > ranges[:, 0].min() + margin_mm) & (z < ranges[:, 1].max() - margin_mm)).astype(float)
+
+
+def _body_weight(scene: Scene, bone: Host, name: str) -> NDArray[np.float64]:
     """Return the weights that put most lesions of a vertebra into its body."""
     level = _level(scene, name)
     if not level:
-        return None
+        return np.ones(bone.share.shape)
     before = _places(bone)[..., 1] - scene.landmarks[level][1] <= BODY_BEHIND_MM
     share = bone.share.astype(float)
     body, rest = float(share[before].sum()), float(share[~before].sum())
