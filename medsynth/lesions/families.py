@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from medsynth.core.errors import RecipeError, expected
 from medsynth.lesions.bone.enostosis import FAMILY as ENOSTOSIS
+from medsynth.lesions.bone.long_bone_fracture import FAMILY as LONG_BONE_FRACTURE
 from medsynth.lesions.bone.metastasis import FAMILY as BONE_METASTASIS
 from medsynth.lesions.bone.vertebral_fracture import FAMILY as VERTEBRAL_FRACTURE
 from medsynth.lesions.brain.metastasis import FAMILY as BRAIN_METASTASIS
@@ -29,6 +30,7 @@ FAMILIES: dict[str, Family] = {one.kind: one for one in (
     BONE_METASTASIS,
     ENOSTOSIS,
     VERTEBRAL_FRACTURE,
+    LONG_BONE_FRACTURE,
 )}
 
 

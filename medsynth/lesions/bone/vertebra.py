@@ -19,6 +19,7 @@ Deformity = Literal["wedge", "biconcave", "crush"]
 
 ORDER = (*(f"C{n}" for n in range(4, 8)), *(f"T{n}" for n in range(1, 13)), *(f"L{n}" for n in range(1, 6)))
 STEP_MM = 2.0
+ROUNDS = 5  # of matching the loss
 PROBE_MM = 0.25
 REACH_MM = 26.0  # no endplate lies farther from a vertebra's middle
 STATIONS = (0.72, 0.0, -0.72)  # front, middle and back height, of the half depth
@@ -101,7 +102,7 @@ def vertebra(scene: Scene, level: str) -> Vertebra:
 
 
 def compression(one: Vertebra, deformity: Deformity, loss: float) -> LatticeWarp:
-    """Return the map that takes this share of the height away where the deformity takes most.
+    """Return the map that takes this share of the height away where the deformity takes most (to 0.2 %).
 
     Above the vertebra the spine sinks and takes the room up over `SPREAD_MM`.
 
@@ -110,6 +111,17 @@ def compression(one: Vertebra, deformity: Deformity, loss: float) -> LatticeWarp
     GeometryError
         If the map would fold.
     """
+    gain = 1.0
+    for _ in range(ROUNDS):
+        warp = _pressed(one, deformity, gain * loss)
+        got = float((1 - heights_mm(one, warp) / heights_mm(one)).max())
+        if abs(got - loss) < 0.002:
+            break
+        gain *= loss / got
+    return warp
+
+
+def _pressed(one: Vertebra, deformity: Deformity, loss: float) -> LatticeWarp:
     h = one.half_height_mm
     half = np.array([one.half_depth_mm + FADE_MM, one.half_width_mm + FADE_MM, h + SPREAD_MM])
     corners = one.world(np.array([[a, b, c] for a in (-1, 1) for b in (-1, 1) for c in (-1, 1)]) * half)
