@@ -18,6 +18,11 @@ from medsynth.lesions.breast.calcifications import FAMILY as BREAST_CALCIFICATIO
 from medsynth.lesions.breast.cyst import FAMILY as BREAST_CYST
 from medsynth.lesions.breast.mass import FAMILY as BREAST_MASS
 from medsynth.lesions.family import Family
+from medsynth.lesions.joint.acl_tear import FAMILY as ACL_TEAR
+from medsynth.lesions.joint.cartilage_defect import FAMILY as CARTILAGE_DEFECT
+from medsynth.lesions.joint.effusion import FAMILY as JOINT_EFFUSION
+from medsynth.lesions.joint.marrow_oedema import FAMILY as BONE_MARROW_OEDEMA
+from medsynth.lesions.joint.meniscal_tear import FAMILY as MENISCAL_TEAR
 from medsynth.lesions.lung_nodule import FAMILY as LUNG_NODULE
 from medsynth.scene.structure import Lesion, Scene
 
@@ -31,6 +36,11 @@ FAMILIES: dict[str, Family] = {one.kind: one for one in (
     ENOSTOSIS,
     VERTEBRAL_FRACTURE,
     LONG_BONE_FRACTURE,
+    CARTILAGE_DEFECT,
+    MENISCAL_TEAR,
+    ACL_TEAR,
+    BONE_MARROW_OEDEMA,
+    JOINT_EFFUSION,
 )}
 
 
