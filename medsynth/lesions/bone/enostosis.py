@@ -9,11 +9,11 @@ import numpy as np
 from pydantic import AfterValidator, Field
 
 from medsynth.core.seed import Seed
-from medsynth.lesions.bone.sites import Region, bone_words, find_place
+from medsynth.lesions.bone.sites import Region, bone_near, bone_words, find_place
 from medsynth.lesions.distributions import Distribution, Fixed, LogNormal, Normal, Options
 from medsynth.lesions.family import Family, checked_spec
 from medsynth.lesions.form import blob, random_axes, random_quaternion, turn_of
-from medsynth.lesions.host import host, point
+from medsynth.lesions.host import point
 from medsynth.lesions.matter import lesion_part, mixture_for_hu
 from medsynth.lesions.placement import Ball
 from medsynth.lesions.strands import strands
@@ -89,7 +89,8 @@ def _sample_one(options: EnostosisOptions, scene: Scene, taken: Sequence[Ball], 
 def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
     """Build lesion `number` from its spec alone."""
     one = checked_spec(EnostosisSpec, spec, number)
-    bone, seed = host(scene, one.host), Seed(one.shape_seed)
+    bone = bone_near(scene, one.host, one.centre_mm, 1.6 * one.diameter_mm)
+    seed = Seed(one.shape_seed)
     wanted = np.pi / 6 * one.diameter_mm**3
     body = blob(one.centre_mm, wanted, axes=one.axes, turn=turn_of(one.quaternion), roughness=0.06, fraying=0.05,
                 seed=seed.child("body"), host=bone.shape, cut=True)

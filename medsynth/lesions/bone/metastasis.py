@@ -9,11 +9,11 @@ import numpy as np
 from pydantic import AfterValidator, Field
 
 from medsynth.core.seed import Seed
-from medsynth.lesions.bone.sites import Region, bone_words, find_place
+from medsynth.lesions.bone.sites import Region, bone_near, bone_words, find_place
 from medsynth.lesions.distributions import Distribution, LogNormal, Normal, Options, Poisson, Uniform, choose
 from medsynth.lesions.family import Family, checked_spec
 from medsynth.lesions.form import blob, grown_to, random_axes, random_quaternion, turn_of
-from medsynth.lesions.host import host, point
+from medsynth.lesions.host import point
 from medsynth.lesions.matter import lesion_part, mixture_for_hu
 from medsynth.lesions.placement import Ball
 from medsynth.lesions.star_body import Grains, StarBody, scattered_directions
@@ -110,7 +110,8 @@ def _sample_one(options: BoneMetastasisOptions, scene: Scene, taken: Sequence[Ba
 def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
     """Build lesion `number` from its spec alone."""
     one = checked_spec(BoneMetastasisSpec, spec, number)
-    bone, seed = host(scene, one.host), Seed(one.shape_seed)
+    bone = bone_near(scene, one.host, one.centre_mm, 1.6 * one.diameter_mm)
+    seed = Seed(one.shape_seed)
     made = _structures(one, number)
     fine = float(np.clip(one.diameter_mm / 45, 0.25, 0.8))
     body = _body(one, bone.shape, seed)

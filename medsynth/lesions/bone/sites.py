@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsynth.core.errors import PlacementError
+from medsynth.core.grid import Grid, Vector
 from medsynth.lesions.distributions import choose
-from medsynth.lesions.host import Host, host
+from medsynth.lesions.host import Host, host, labels_of, names_of
 from medsynth.lesions.placement import Ball, keeps_apart
+from medsynth.scene.rasterize import rasterize
 from medsynth.scene.structure import Scene
 
 Array = NDArray[np.float64]
@@ -27,6 +29,7 @@ BODY_SHARE = 0.78  # of vertebral metastases lie in the body (36 of 46, doi:10.1
 BODY_BEHIND_MM = 15.0  # a vertebral body ends this far behind its middle, at most
 FILL = 0.45  # a lesion leaves more than this share of its bone
 ROOM = 1.25  # times the volume asked for must lie within reach of the centre
+FINE_NODES, FINE_MM = 36, (0.3, 0.9)  # of the fine map of a bone about a lesion
 REACH = 2.0  # in radii of the sphere
 
 
@@ -65,6 +68,15 @@ def find_place(scene: Scene, regions: Mapping[Region, float], diameter_mm: float
                 return centre, name
     raise PlacementError(f"lesions.{kind} found no place for one of diameter_mm {diameter_mm:.1f} in {sorted(regions)} "
                          f"of body {scene.body!r}")
+
+
+def bone_near(scene: Scene, name: str, centre_mm: Vector, reach_mm: float) -> Host:
+    """Return the part of a bone around a point as a fine host: volumes need its border better than `host` knows it."""
+    step = float(np.clip(reach_mm / FINE_NODES, *FINE_MM))
+    centre = np.asarray(centre_mm)
+    labels = labels_of(scene, name)
+    phantom = rasterize(scene, Grid.covering(centre - reach_mm, centre + reach_mm, (step,) * 3))
+    return Host(names_of(scene, name), labels, phantom, phantom.occupancy(*labels))
 
 
 def bone_words(scene: Scene, bone: str, centre_mm: tuple[float, float, float]) -> dict[str, str]:

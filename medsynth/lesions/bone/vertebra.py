@@ -74,7 +74,7 @@ def vertebra(scene: Scene, level: str) -> Vertebra:
               if 0 <= n < len(ORDER) and ORDER[n] in scene.landmarks]
     up = beside[-1] - beside[0] if len(beside) == 2 else (beside[0] - middle) * np.sign((beside[0] - middle)[2])
     up = up / np.linalg.norm(up)
-    left = np.cross(up, (0.0, -1.0, 0.0)) * -1
+    left = np.cross(up, (0.0, -1.0, 0.0))
     left /= np.linalg.norm(left)
     turn = np.stack([np.cross(left, up), left, up], axis=1)
     bone = host(scene, f"vertebra_{level}")
