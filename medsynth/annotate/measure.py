@@ -122,7 +122,8 @@ def _size(fine: Phantom, here: Phantom | None, labels: Mapping[str, int], lesion
     if axes is None:
         axes = recist_axes(fine.occupancy(*body), fine.grid)
     if axes is None:
-        raise MedsynthError(f"lesion {lesion.number} has no voxel on a grid of {fine.grid.spacing_mm[0]:.2f} mm of its own")
+        raise MedsynthError(f"lesion {lesion.number} has no voxel on a grid of {fine.grid.spacing_mm[0]:.2f} mm of its "
+                            "own")
     solid_axes = recist_axes(measured.occupancy(*solid), measured.grid) if solid else None
     return _Size(axes, None if solid_axes is None else solid_axes.mean_mm,
                  largest_diameter_mm(measured.occupancy(*body), measured.grid),

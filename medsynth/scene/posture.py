@@ -33,7 +33,8 @@ def posed(scene: Scene, lesions: Sequence[Lesion], name: str) -> tuple[Scene, tu
     """Return scene and lesions in the posture `name` of `scene.postures`.
 
     A lesion that was placed in the body as it is moves with the tissue around it, and deforms with it unless it is
-    rigid. Distances of the moved shapes are those of the material: layers (skin under its surface) stretch and thin as the map does.
+    rigid. Distances of the moved shapes are those of the material: layers (skin under its surface) stretch and thin as
+    the map does.
 
     Raises
     ------

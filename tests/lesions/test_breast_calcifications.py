@@ -6,11 +6,11 @@ from scipy.spatial.distance import pdist
 
 from medsynth.annotate.diameters import scattered_axes
 from medsynth.core.grid import Grid
+from medsynth.core.seed import Seed
 from medsynth.lesions.breast.place import breast_of
 from medsynth.lesions.breast.specks import draw_specks
 from medsynth.scene.extent import lesion_bounds_mm
 from medsynth.scene.rasterize import rasterize, with_lesions
-from medsynth.core.seed import Seed
 from tests.lesions.growing import grown, specs
 from tests.phantoms.breast_people import breast
 

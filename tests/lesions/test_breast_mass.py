@@ -10,7 +10,7 @@ from medsynth.lesions.families import family
 from medsynth.scene.extent import shape_bounds_mm
 from medsynth.scene.posture import posed
 from medsynth.scene.rasterize import rasterize
-from tests.lesions.growing import ball_ml, covers_only, fine, filled, grown, specs, volume_ml
+from tests.lesions.growing import ball_ml, covers_only, filled, fine, grown, specs, volume_ml
 from tests.phantoms.breast_people import breast
 
 

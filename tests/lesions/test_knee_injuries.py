@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from medsynth.acquire.mri.acquire import acquire_mri
+from medsynth.acquire.mri.protocol import MriProtocol
 from medsynth.core.errors import PlacementError
 from medsynth.core.grid import Grid
+from medsynth.core.seed import Seed
 from medsynth.lesions.families import build_lesions
 from medsynth.lesions.host import labels_of
 from medsynth.lesions.joint.cartilage_defect import CARTILAGE
@@ -126,3 +129,21 @@ def test_the_shaft_beyond_a_fracture_has_moved_as_far_as_asked(displacement):
     assert above < 0.2
     assert lesion.attributes["displacement_mm"] == pytest.approx(displacement, rel=0.1)
     assert float(ill.occupancy(lesion.structures[0].label).sum()) > 200  # the gap is there
+
+
+@pytest.mark.slow
+def test_bruised_marrow_and_torn_fibres_are_bright_with_fat_saturation_and_bruised_marrow_is_dark_in_t1():
+    lesions = build_lesions([*specs(scene(), "bone_marrow_oedema", "mr", volume_ml=6, water_share=0.35,
+                                    sites={"lateral_femoral_condyle": 1}),
+                             *specs(scene(), "acl_tear", "mr", grades={"complete": 1})], scene())
+    change = {}
+    for preset in ("knee-pd-fs", "knee-t1w"):
+        protocol = MriProtocol(preset=preset, scan_range="joint", pixel_mm=1.2, slice_thickness_mm=4)
+        shot = acquire_mri(scene(), lesions, protocol, seed=Seed(4), twin=True)
+        for lesion in lesions:
+            own = [s.label for s in lesion.structures]
+            inside = shot.phantom.occupancy(*own) > 0.8
+            change[preset, lesion.kind] = float(shot.image.array[inside].mean() / shot.twin.array[inside].mean())
+    assert change["knee-pd-fs", "bone_marrow_oedema"] > 1.6
+    assert change["knee-t1w", "bone_marrow_oedema"] < 0.85
+    assert change["knee-pd-fs", "acl_tear"] > 1.4

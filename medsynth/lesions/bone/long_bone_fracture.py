@@ -112,8 +112,8 @@ def _sample_one(options: LongBoneFractureOptions, scene: Scene, taken: Sequence[
         at = _shaft(scene, site, scene.landmarks[landmark][2] + float(rng.uniform(low, high)))
         if at is not None and keeps_apart(at.middle, at.radius_mm, taken):
             return LongBoneFractureSpec(host=site, centre_mm=point(at.middle), reach_mm=round(at.radius_mm, 3), **form)
-    raise PlacementError(f"lesions.long_bone_fracture found no whole shaft of {sorted(weights) or 'the sites asked for'} "
-                         f"that is free in body {scene.body!r}")
+    raise PlacementError("lesions.long_bone_fracture found no whole shaft of "
+                         f"{sorted(weights) or 'the sites asked for'} that is free in body {scene.body!r}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,12 +170,14 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
     if at is None:
         raise PlacementError(f"lesions.long_bone_fracture found no shaft of {one.host} at z {one.centre_mm[2]:.0f} mm")
     normal, slide = _directions(at, one)
-    surface = _BrokenSurface(one.centre_mm, normal, one.gap_mm / 2, at.radius_mm / np.cos(np.radians(one.tilt_deg)) + 4.0,
+    reach = at.radius_mm / np.cos(np.radians(one.tilt_deg)) + 4.0
+    surface = _BrokenSurface(one.centre_mm, normal, one.gap_mm / 2, float(reach),
                              Seed(one.shape_seed).child("surface").integer(62))
     warp = _displaced(scene, one, at, normal, slide) if one.displacement_mm > 0 else None
     gap = lesion_part(number, "gap", "clot", FRACTURE, whole=True)
     shape = surface if warp is None else Warped(surface, warp)
-    paint = Paint(shape, (Layer(gap.label),), host(scene, one.host).labels, lattice_mm=float(np.clip(one.gap_mm / 4, 0.2, 0.6)))
+    paint = Paint(shape, (Layer(gap.label),), host(scene, one.host).labels,
+                  lattice_mm=float(np.clip(one.gap_mm / 4, 0.2, 0.6)))
     moved = 0.0 if warp is None else _step_mm(warp, at, normal)
     attributes = {"bone": one.host, "fracture": "oblique" if one.tilt_deg >= OBLIQUE_DEG else "transverse",
                   "displaced": moved >= 1.0, "displacement_mm": round(moved, 2),

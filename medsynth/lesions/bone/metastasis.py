@@ -135,7 +135,8 @@ def _body(one: BoneMetastasisSpec, inside: Shape, seed: Seed) -> Shape:
     wanted = np.pi / 6 * one.diameter_mm**3
     body = blob(one.centre_mm, wanted, axes=one.axes, turn=turn_of(one.quaternion),
                 lobulation=0.25 if one.type == "lytic" else 0.4, roughness=0.06,
-                fraying=FRAYING[one.margin] if one.type == "lytic" else 0.08, seed=seed.child("body"), host=inside, cut=True)
+                fraying=FRAYING[one.margin] if one.type == "lytic" else 0.08, seed=seed.child("body"), host=inside,
+                cut=True)
     if one.type != "lytic" or one.margin != "II":
         return body
     return grown_to(_grains(body, HOLES, HOLE_SIZE, seed.child("holes"), spread=1.45), wanted, host=inside)

@@ -64,7 +64,8 @@ def find_place(scene: Scene, regions: Mapping[Region, float], diameter_mm: float
             continue
         weight = _body_weight(scene, bone, name) * _scanned(scene, bone, diameter_mm / 2)
         for centre in bone.points(SITES, rng=rng, depth_mm=depth_mm, weight=weight):
-            if keeps_apart(centre, reach_mm, taken) and _room_mm3(bone, centre, REACH * diameter_mm / 2) > ROOM * volume:
+            room = _room_mm3(bone, centre, REACH * diameter_mm / 2)
+            if keeps_apart(centre, reach_mm, taken) and room > ROOM * volume:
                 return centre, name
     raise PlacementError(f"lesions.{kind} found no place for one of diameter_mm {diameter_mm:.1f} in {sorted(regions)} "
                          f"of body {scene.body!r}")

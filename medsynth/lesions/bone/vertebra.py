@@ -97,8 +97,8 @@ def vertebra(scene: Scene, level: str) -> Vertebra:
             raise PlacementError(f"vertebra {level} of body {scene.body!r} is not whole")
         ends.append((float(within.min()), float(within.max())))
     heights = np.array(ends).T
-    return Vertebra(level, point(middle), as_direction(turn), depth, width, 0.5 * float(np.diff(heights, axis=0).mean()),
-                    heights)
+    half = 0.5 * float(np.diff(heights, axis=0).mean())
+    return Vertebra(level, point(middle), as_direction(turn), depth, width, half, heights)
 
 
 def compression(one: Vertebra, deformity: Deformity, loss: float) -> LatticeWarp:

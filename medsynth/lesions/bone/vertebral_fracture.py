@@ -42,6 +42,7 @@ LEVEL_WEIGHT: Mapping[str, float] = {"T12": 2.2, "L1": 2.4, "T11": 1.5, "L2": 1.
 BAND_MM = (1.5, 3.0)  # half thickness of the band of broken trabeculae, before it is pressed together
 BAND_HU = {"acute": (330.0, 480.0), "old": (260.0, 380.0)}
 WATER_SHARE = 0.35  # of the marrow, in the oedema of a fresh fracture (unverified)
+CLEAR_MM = 18.0  # of a vertebra's middle from the ends of the scan
 SHELL_MM = 0.8  # the cortex keeps its matter
 
 
@@ -110,14 +111,15 @@ def _sample_one(options: VertebralFractureOptions, scene: Scene, taken: Sequence
         reach = one.half_height_mm  # neighbours may break too: what is pressed lies within the body
         if keeps_apart(np.asarray(one.middle_mm), reach, taken):
             return VertebralFractureSpec(level=one.level, centre_mm=one.middle_mm, reach_mm=round(reach, 3), **form)
-    raise PlacementError(f"lesions.vertebral_fracture found no whole vertebra of {sorted(weights) or 'the levels asked for'} "
-                         f"that is free in body {scene.body!r}")
+    raise PlacementError("lesions.vertebral_fracture found no whole vertebra of "
+                         f"{sorted(weights) or 'the levels asked for'} that is free in body {scene.body!r}")
 
 
 def _whole(scene: Scene, level: str) -> bool:
     """Tell whether the scans of this body show a whole vertebra of this level."""
     ranges = np.array([*scene.scan_range_mm.values()])
-    if level not in scene.landmarks or not (ranges[:, 0].min() + 18 < scene.landmarks[level][2] < ranges[:, 1].max() - 18):
+    low, high = ranges[:, 0].min() + CLEAR_MM, ranges[:, 1].max() - CLEAR_MM
+    if level not in scene.landmarks or not low < scene.landmarks[level][2] < high:
         return False
     try:
         vertebra(scene, level)
@@ -135,7 +137,8 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
     made = _structures(spec_of, number)
     marrow = tuple(label for label in labels_of(scene, name) if label != scene.structure(name).label)
     band, body = _shapes(spec_of, one, scene, warp)
-    paints = [Paint(band, (Layer(made["bone"].label),), (*marrow, *([made["oedema"].label] if "oedema" in made else [])))]
+    wet = (made["oedema"].label,) if "oedema" in made else ()
+    paints = [Paint(band, (Layer(made["bone"].label),), (*marrow, *wet))]
     if "oedema" in made:
         paints.insert(0, Paint(body, (Layer(made["oedema"].label),), marrow))
     before, after = heights_mm(one), heights_mm(one, warp)

@@ -1,4 +1,4 @@
-"""Microcalcifications of the breast by BI-RADS morphology and distribution: specks of 0.1 to 1 mm, alone or in groups."""
+"""Microcalcifications of the breast by BI-RADS morphology and distribution: specks of 0.1 to 1 mm."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from scipy.spatial.distance import pdist
 from medsynth.core.errors import PlacementError
 from medsynth.core.seed import Seed
 from medsynth.lesions.breast.place import breast_of, breast_words, covered_labels, gland_weight
-from medsynth.lesions.breast.specks import MORPHOLOGIES, Morphology, draw_specks
 from medsynth.lesions.breast.speck_sites import DISTRIBUTIONS, Spread, speck_sites
+from medsynth.lesions.breast.specks import MORPHOLOGIES, Morphology, draw_specks
 from medsynth.lesions.distributions import Distribution, Fixed, Options, choose
 from medsynth.lesions.family import Family, checked_spec
 from medsynth.lesions.host import point
@@ -110,7 +110,8 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
     structure = lesion_part(number, "calcification", "calcification", CALCIFICATIONS, whole=True, mixture=matter)
     attributes = {"bi_rads_calcification": one.morphology, "bi_rads_distribution": one.distribution,
                   "suspicious": MORPHOLOGIES[one.morphology].suspicious, "specks": len(sites),
-                  "speck_median_mm": round(float(np.median(sizes)), 3), "speck_largest_mm": round(float(sizes.max()), 3),
+                  "speck_median_mm": round(float(np.median(sizes)), 3),
+                  "speck_largest_mm": round(float(sizes.max()), 3),
                   "extent_mm": round(float(pdist(sites).max(initial=0.0)), 1),
                   **breast_words(scene, one.centre_mm)}
     paint = Paint(specks, (Layer(structure.label),), covered_labels(scene))

@@ -1,4 +1,4 @@
-"""Tears of the anterior cruciate ligament, partial and complete: swollen, bright fibres, and a gap between the stumps."""
+"""Tears of the anterior cruciate ligament, partial and complete: swollen fibres, a gap between stumps."""
 
 from __future__ import annotations
 
@@ -177,5 +177,5 @@ def _structures(one: AclTearSpec, number: int) -> dict[str, Structure]:
     return made
 
 
-FAMILY = Family("acl_tear", "Partial and complete tears of the anterior cruciate ligament", AclTearOptions, sample_specs,
-                insert, ("knee",))
+FAMILY = Family("acl_tear", "Partial and complete tears of the anterior cruciate ligament", AclTearOptions,
+                sample_specs, insert, ("knee",))

@@ -1,4 +1,4 @@
-"""Defects of the knee's cartilage by ICRS grade: holes of a depth relative to the cartilage around, filled with fluid."""
+"""Defects of the knee's cartilage by ICRS grade: holes of a share of its depth, filled with fluid."""
 
 from __future__ import annotations
 

@@ -86,7 +86,8 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
 
 def _size(measured: Measured) -> dict[str, str]:
     """Return the word for the amount."""
-    return {"size": "small" if measured.volume_ml < SMALL_ML else "moderate" if measured.volume_ml < LARGE_ML else "large"}
+    ml = measured.volume_ml
+    return {"size": "small" if ml < SMALL_ML else "moderate" if ml < LARGE_ML else "large"}
 
 
 def _growth_mm(space: Union, room: Host, volume_mm3: float) -> float:

@@ -34,7 +34,8 @@ STEP_MM = 0.7
 TRIES = 30
 SECTOR_RAD = 0.14  # half of the slice of the ring that is looked at
 # Direction of the horns about the ring's middle, from straight outwards (0) to straight back (90 degrees).
-HORN_DEG: Mapping[str, tuple[float, float]] = {"posterior": (50.0, 85.0), "body": (-15.0, 25.0), "anterior": (-80.0, -45.0)}
+HORN_DEG: Mapping[str, tuple[float, float]] = {"posterior": (50.0, 85.0), "body": (-15.0, 25.0),
+                                               "anterior": (-80.0, -45.0)}
 ARC_RAD: Mapping[str, tuple[float, float]] = {"horizontal": (0.25, 0.6), "longitudinal": (0.25, 0.6),
                                               "radial": (0.0, 0.0), "bucket_handle": (0.7, 1.0)}
 HANDLE_FROM = 0.55  # of the width from the inner edge: where a handle breaks off
@@ -132,7 +133,8 @@ def _sample_one(options: MeniscalTearOptions, scene: Scene, meniscus: str, *,
         middle[2] = slice_[:, 2].mean()
         return MeniscalTearSpec(centre_mm=point(middle), reach_mm=2.0, angle_rad=angle, inner_mm=inner, outer_mm=outer,
                                 **form)
-    raise PlacementError(f"lesions.meniscal_tear found no place for a {tear} one in the {horn} of the {meniscus} meniscus")
+    raise PlacementError(f"lesions.meniscal_tear found no place for a {tear} one in the {horn} of the {meniscus} "
+                         "meniscus")
 
 
 @dataclass(frozen=True, eq=False)
