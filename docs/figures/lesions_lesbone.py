@@ -29,7 +29,7 @@ from medsynth.scene.rasterize import rasterize, with_lesions
 from medsynth.scene.structure import Lesion, Scene
 from medsynth.scene.subject import Subject
 
-TILE_PX = 230
+TILE_PX = 180
 OUT = Path(__file__).parent.parent / "images" / "lesions"
 Entry = tuple[str, dict[str, Any], str]  # family, options, what stands on the tile
 Plane = NDArray[Any]
@@ -66,7 +66,7 @@ def write(name: str, tiles: Sequence[Image.Image], columns: int = 3) -> None:
         sheet.paste(tile, ((n % columns) * 2 * TILE_PX, (n // columns) * TILE_PX))
     OUT.mkdir(parents=True, exist_ok=True)
     path = OUT / f"{name}.png"
-    sheet.quantize(48, dither=Image.Dither.NONE).save(path, optimize=True)
+    sheet.quantize(32, dither=Image.Dither.NONE).save(path, optimize=True)
     print(path, sheet.size, f"{path.stat().st_size / 1024:.0f} KiB")
 
 

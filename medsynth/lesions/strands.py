@@ -48,5 +48,5 @@ def strands(body: StarBody, inside: Shape, count: int, length_mm: float, *, base
         ends.append(points[piece + 1][alive])
         first_radii.append(radii[piece][alive])
         last_radii.append(radii[piece + 1][alive])
-    joined = [np.concatenate(parts) for parts in (starts, ends, first_radii, last_radii)]
-    return Tubes(*joined, np.full(len(joined[0]), -1))
+    first, last, first_mm, last_mm = (np.concatenate(parts) for parts in (starts, ends, first_radii, last_radii))
+    return Tubes(first, last, first_mm, last_mm, np.full(len(first), -1))

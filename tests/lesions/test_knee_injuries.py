@@ -133,7 +133,7 @@ def test_the_shaft_beyond_a_fracture_has_moved_as_far_as_asked(displacement):
 
 @pytest.mark.slow
 def test_bruised_marrow_and_torn_fibres_are_bright_with_fat_saturation_and_bruised_marrow_is_dark_in_t1():
-    lesions = build_lesions([*specs(scene(), "bone_marrow_oedema", "mr", volume_ml=6, water_share=0.35,
+    lesions = build_lesions([*specs(scene(), "bone_marrow_oedema", "mr", volume_ml=6, water_share=0.25,
                                     sites={"lateral_femoral_condyle": 1}),
                              *specs(scene(), "acl_tear", "mr", grades={"complete": 1})], scene())
     change = {}

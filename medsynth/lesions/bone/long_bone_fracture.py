@@ -31,7 +31,7 @@ Site = Literal["femur_left", "femur_right", "femur", "tibia"]
 FRACTURE = Code("125605004", "Fracture of bone")
 # Where the shaft is whole in each body, as mm below (negative) or above a landmark, and which way the moving fragment
 # lies (up or down): (landmark, from, to, direction).
-SHAFTS: Mapping[str, tuple[str, float, float, int]] = {
+SHAFTS: Mapping[Site, tuple[str, float, float, int]] = {
     "femur_left": ("greater_trochanter_left", -56.0, -44.0, -1),
     "femur_right": ("greater_trochanter_right", -56.0, -44.0, -1),
     "femur": ("joint_centre", 48.0, 56.0, 1), "tibia": ("joint_centre", -52.0, -44.0, -1)}
@@ -70,7 +70,7 @@ class LongBoneFractureSpec(Options):
     """One fracture in plain numbers: they and the scene rebuild it exactly."""
 
     kind: Literal["long_bone_fracture"] = "long_bone_fracture"
-    host: str
+    host: Site
     centre_mm: tuple[float, float, float]
     reach_mm: float = Field(ge=0)
     gap_mm: float = Field(gt=0, le=20)

@@ -12,6 +12,7 @@ from medsynth.core.errors import PlacementError
 from medsynth.core.grid import Matrix3, Vector, as_direction
 from medsynth.lesions.host import host, point
 from medsynth.scene.structure import Scene
+from medsynth.shapes.base import Points
 from medsynth.shapes.lattice_warp import LatticeWarp, lattice_warp
 
 Array = NDArray[np.float64]
@@ -128,8 +129,8 @@ def _pressed(one: Vertebra, deformity: Deformity, loss: float) -> LatticeWarp:
     box = tuple((corners.min(0) - STEP_MM).tolist()), tuple((corners.max(0) + STEP_MM).tolist())
     both = deformity == "biconcave"
 
-    def moves(points: Array) -> Array:
-        local = one.local(points)
+    def moves(points: Points) -> Points:
+        local = one.local(np.asarray(points, float))
         s, u, t = (local[..., n] for n in range(3))
         beyond = np.clip((np.abs(t) - h) / DISC_MM, 0, 1)  # the disc fills the hollow: what lies behind it only sinks
         profile = _profile(one, deformity, s, u)

@@ -125,7 +125,7 @@ def _normal(bone: Shape, at: Array) -> Array:
     """Return the direction away from the bone."""
     probe = 1.0 * np.eye(3)
     slope = np.asarray(bone.distance_mm(at + probe)) - np.asarray(bone.distance_mm(at - probe))
-    return slope / max(float(np.linalg.norm(slope)), 1e-9)
+    return np.asarray(slope / max(float(np.linalg.norm(slope)), 1e-9), np.float64)
 
 
 def _faces(surface: str, normal: Array, at: Array, scene: Scene) -> bool:

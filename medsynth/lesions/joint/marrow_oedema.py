@@ -27,6 +27,7 @@ OEDEMA = Code("52988006", "Lesion")
 SITES = 80  # places tried
 DEPTH_MM = (0.0, 7.0)  # below the cortex
 FROM_JOINT_MM = 22.0  # above or below the joint line, at most
+TRABECULAE = 0.14  # volume of bone in marrow near the joint, as this body has it
 RIM, RIM_SHARE = 0.30, 0.45  # width of the faded rim, of the radius, and its water, of the middle's (unverified)
 SIDE_MM = 8.0  # from the midline, at least
 
@@ -39,7 +40,7 @@ class MarrowOedemaOptions(Options):
     count : how many.
     volume_ml : of each (unverified).
     sites : relative weights; the lateral side is that of pivot-shift injuries (unverified).
-    water_share : of the marrow's volume that is water.
+    water_share : of the marrow's volume that is free water; the rest is cellular marrow with a third of fat.
     """
 
     count: Distribution = Fixed(value=1)
@@ -47,7 +48,7 @@ class MarrowOedemaOptions(Options):
     sites: Annotated[dict[Site, Weight], AfterValidator(some_weight)] = Field(default={
         "medial_femoral_condyle": 0.2, "lateral_femoral_condyle": 0.32, "medial_tibial_plateau": 0.16,
         "lateral_tibial_plateau": 0.27, "patella": 0.05})
-    water_share: Distribution = Uniform(low=0.2, high=0.4)
+    water_share: Distribution = Uniform(low=0.15, high=0.3)
 
 
 class MarrowOedemaSpec(Options):
@@ -111,15 +112,20 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
     marrow = host(scene, f"{bone}_*")
     body = blob(one.centre_mm, 1000 * one.volume_ml, axes=one.axes, turn=turn_of(one.quaternion), lobulation=0.5,
                 roughness=0.12, fraying=0.12, seed=Seed(one.shape_seed).child("body"), host=marrow.shape, cut=True)
-    # It fades: from nearly dry marrow at its border to the wettest in its middle.
-    rim, core = (lesion_part(number, part, "yellow_marrow", OEDEMA, whole=part == "change", enhancement="marrow",
-                             mixture=(("synovial_fluid", round(share * one.water_share, 6)), ("cortical_bone", 0.14)),
+    # Fat gives way to cells and water; the border is half fat.
+    rim, core = (lesion_part(number, part, base, OEDEMA, whole=part == "change", enhancement="marrow", mixture=mixture,
                              texture=Texture(octaves=((9.0, 0.02), (3.0, 0.05), (1.6, 0.04))))
-                 for part, share in (("change", RIM_SHARE), ("oedema", 1.0)))
+                 for part, base, mixture in (
+                     ("change", "yellow_marrow", (("red_marrow", 0.4), *_wet(RIM_SHARE * one.water_share))),
+                     ("oedema", "red_marrow", _wet(one.water_share))))
     inset = RIM * body.radius_mm
     paint = Paint(body, (Layer(rim.label), Layer(core.label, inset)), marrow.labels)
     attributes = {"bone": bone, "site": one.site, "laterality": laterality(scene), "pattern": "subchondral"}
     return Lesion(number, one.kind, OEDEMA, (rim, core), (paint,), bone, attributes, one.model_dump(mode="json"))
+
+
+def _wet(share: float) -> tuple[tuple[str, float], ...]:
+    return ("synovial_fluid", round(share, 6)), ("cortical_bone", TRABECULAE)
 
 
 FAMILY = Family("bone_marrow_oedema", "Bone marrow oedema of the knee", MarrowOedemaOptions, sample_specs, insert,
