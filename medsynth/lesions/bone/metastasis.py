@@ -113,7 +113,8 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
     bone = bone_near(scene, one.host, one.centre_mm, 1.6 * one.diameter_mm)
     seed = Seed(one.shape_seed)
     made = _structures(one, number)
-    fine = float(np.clip(one.diameter_mm / 45, 0.25, 0.8))
+    # Many small balls are dear to sample, and holes of a fifth of the radius need no finer lattice.
+    fine = float(np.clip(one.diameter_mm / (30 if one.margin == "II" else 45), 0.25, 0.8))
     body = _body(one, bone.shape, seed)
     if one.type == "lytic":
         layers = (Layer(made["rim"].label), Layer(made["solid"].label, RIM_MM)) if "rim" in made \
