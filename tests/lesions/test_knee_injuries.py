@@ -11,7 +11,7 @@ from medsynth.core.grid import Grid
 from medsynth.core.seed import Seed
 from medsynth.lesions.families import build_lesions
 from medsynth.lesions.host import labels_of
-from medsynth.lesions.joint.cartilage_defect import CARTILAGE
+from medsynth.lesions.joint.cartilage_defect import CARTILAGE, CartilageDefectOptions
 from medsynth.scene.rasterize import rasterize, with_lesions
 from tests.lesions.growing import covers_only, filled, fine, grown, specs, volume_ml
 from tests.phantoms.knee_people import knee
@@ -147,3 +147,9 @@ def test_bruised_marrow_and_torn_fibres_are_bright_with_fat_saturation_and_bruis
     assert change["knee-pd-fs", "bone_marrow_oedema"] > 1.6
     assert change["knee-t1w", "bone_marrow_oedema"] < 0.85
     assert change["knee-pd-fs", "acl_tear"] > 1.4
+
+
+def test_grades_may_be_written_as_numbers_and_survive_json():
+    options = CartilageDefectOptions.model_validate({"grades": {4: 1}})
+    assert options.grades == {"4": 1}
+    assert CartilageDefectOptions.model_validate_json(options.model_dump_json()) == options

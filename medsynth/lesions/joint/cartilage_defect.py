@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from medsynth.core.errors import PlacementError
 from medsynth.core.grid import Vector
@@ -28,6 +28,7 @@ Array = NDArray[np.float64]
 Surface = Literal["medial_femoral_condyle", "lateral_femoral_condyle", "trochlea", "medial_tibial_plateau",
                   "lateral_tibial_plateau", "patella"]
 Grade = Literal[1, 2, 3, 4]
+GradeName = Literal["1", "2", "3", "4"]  # as keys: JSON has no other
 
 DEFECT = Code("52988006", "Lesion")
 CARTILAGE: Mapping[str, tuple[str, str]] = {  # surface -> cartilage, field of the bone below
@@ -46,6 +47,11 @@ FACING = 0.55  # cosine between a surface's normal and the way it faces
 RAGGED_MM, RAGGED_WAVE_MM = 0.5, 4.0  # of the rim
 
 
+def _named(weights: Any) -> Any:
+    """Return weights whose keys are words; YAML makes numbers of them."""
+    return {str(grade): weight for grade, weight in weights.items()} if isinstance(weights, dict) else weights
+
+
 class CartilageDefectOptions(Options):
     """Cartilage defects of one recipe entry.
 
@@ -59,8 +65,8 @@ class CartilageDefectOptions(Options):
 
     count: Distribution = Fixed(value=1)
     diameter_mm: Distribution = LogNormal(median=9, sigma=0.4, low=3, high=25)
-    grades: Annotated[dict[Grade, Weight], AfterValidator(some_weight)] = Field(
-        default={1: 0.1, 2: 0.28, 3: 0.41, 4: 0.21})
+    grades: Annotated[dict[GradeName, Weight], BeforeValidator(_named), AfterValidator(some_weight)] = Field(
+        default={"1": 0.1, "2": 0.28, "3": 0.41, "4": 0.21})
     surfaces: Annotated[dict[Surface, Weight], AfterValidator(some_weight)] = Field(default={
         "medial_femoral_condyle": 0.4, "lateral_femoral_condyle": 0.13, "trochlea": 0.1, "medial_tibial_plateau": 0.07,
         "lateral_tibial_plateau": 0.08, "patella": 0.22})
