@@ -108,6 +108,27 @@ def recist_axes(fraction: Fraction, grid: Grid) -> Axes | None:
     return Axes(long_mm, min(short_mm, long_mm), (world(a), world(b)), (world(c), world(d)), k)
 
 
+def scattered_axes(fraction: Fraction, grid: Grid) -> Axes | None:
+    """Measure a group of specks too small to fill a voxel: the largest distance in 3D, and the width across it.
+
+    Both run between the middles of voxels that hold anything. None when there is none.
+    """
+    at = np.argwhere(np.asarray(fraction) > 0)
+    if not len(at):
+        return None
+    points = grid.world_mm(at.astype(float))
+    step = float(np.min(grid.spacing_mm))
+    long_mm, a, b = farthest_pair(points) if len(points) > 1 else (0.0, points[0], points[0])
+    along = (b - a) / long_mm if long_mm > 0 else np.array([1.0, 0.0, 0.0])
+    flat = points - ((points - a) @ along)[:, None] * along
+    short_mm, c, d = farthest_pair(flat) if len(points) > 1 else (0.0, a, a)
+
+    def ends(first: Array, last: Array) -> tuple[Point, Point]:
+        return tuple(first.tolist()), tuple(last.tolist())
+
+    return Axes(max(long_mm, step), max(min(short_mm, long_mm), step), ends(a, b), ends(c, d), int(np.median(at[:, 0])))
+
+
 def _longest_chord_across(plane: Array, spacing: Array, a: Array, b: Array) -> tuple[float, Array, Array]:
     """Return the longest run of at least half fraction on lines square to a-b (in mm), and its ends."""
     length = float(np.linalg.norm(b - a))

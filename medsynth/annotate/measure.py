@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsynth.annotate.detect import npw_dprime
-from medsynth.annotate.diameters import LEVEL, Axes, axis_ratio, largest_diameter_mm, recist_axes
+from medsynth.annotate.diameters import LEVEL, Axes, axis_ratio, largest_diameter_mm, recist_axes, scattered_axes
 from medsynth.annotate.intensity import SHELL_MM, Intensity, measure_intensity
 from medsynth.annotate.masks import crop, filled_box, lesion_box
 from medsynth.annotate.projected import measure_shadow
@@ -22,6 +22,7 @@ from medsynth.scene.acquired import Acquired
 from medsynth.scene.lesion_parts import part_labels
 from medsynth.scene.phantom import Phantom
 from medsynth.scene.structure import Lesion, Measured, Scene, organ_labels
+from medsynth.shapes.tubes import Tubes
 
 Fraction = NDArray[np.float32]
 Source = Literal["image", "shape"]
@@ -41,7 +42,7 @@ def measure_lesion(acquired: Acquired, lesion: Lesion, scene: Scene) -> LesionRe
     flat, hu = acquired.projection is not None, acquired.image.quantity == HU
     labels = part_labels(fine.structures, lesion.number)
     whole_fine, whole = fine.occupancy(*labels.values()), here.phantom.occupancy(*labels.values())
-    size = _size(fine, None if flat else here.phantom, labels, lesion.number)
+    size = _size(fine, None if flat else here.phantom, labels, lesion)
     shadow, shown = _shadow(acquired, lesion) if flat else (None, _intensity(acquired, here, whole, lesion))
     true_ml = _ml(whole_fine, fine.grid)
     seen = whole.any() and not flat
@@ -109,9 +110,16 @@ class _Size:
     source: Source
 
 
-def _size(fine: Phantom, here: Phantom | None, labels: Mapping[str, int], number: int) -> _Size:
-    """Measure on the image's voxels, where it has some and one is half full, or else on the shape's."""
+def _size(fine: Phantom, here: Phantom | None, labels: Mapping[str, int], lesion: Lesion) -> _Size:
+    """Measure on the image's voxels, where it has some and one is half full, or else on the shape's.
+
+    What is of specks or threads alone is measured as a group (see `scattered_axes`).
+    """
     body = [label for part, label in labels.items() if part not in UNMEASURED_PARTS]
+    if all(isinstance(paint.shape, Tubes) for paint in lesion.paints):
+        group = scattered_axes(fine.occupancy(*body), fine.grid)
+        if group is not None:
+            return _Size(group, None, group.long_mm, axis_ratio(fine.occupancy(*body), fine.grid), "shape")
     solid = [labels[part] for part in SOLID_PARTS if part in labels]
     axes = None if here is None else recist_axes(here.occupancy(*body), here.grid)
     measured: Phantom = fine if here is None or axes is None else here
@@ -119,7 +127,8 @@ def _size(fine: Phantom, here: Phantom | None, labels: Mapping[str, int], number
     if axes is None:
         axes = recist_axes(fine.occupancy(*body), fine.grid)
     if axes is None:
-        raise MedsynthError(f"lesion {number} has no voxel on a grid of {fine.grid.spacing_mm[0]:.2f} mm of its own")
+        raise MedsynthError(f"lesion {lesion.number} has no voxel on a grid of {fine.grid.spacing_mm[0]:.2f} mm of its "
+                            "own")
     solid_axes = recist_axes(measured.occupancy(*solid), measured.grid) if solid else None
     return _Size(axes, None if solid_axes is None else solid_axes.mean_mm,
                  largest_diameter_mm(measured.occupancy(*body), measured.grid),

@@ -81,6 +81,33 @@ class LogNormal(Options):
         return float(np.clip(self.median * np.exp(self.sigma * z), self.low, self.high))
 
 
+class Normal(Options):
+    """Normal of this mean and standard deviation, cut at `low` and `high`."""
+
+    distribution: Literal["normal"] = "normal"
+    mean: float
+    sd: float = Field(gt=0)
+    low: float
+    high: float
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Normal:
+        if self.high <= self.low:
+            raise ValueError(f"high must be > low, got {self.low} and {self.high}")
+        return self
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Smallest and largest value."""
+        return self.low, self.high
+
+    def sample(self, *, rng: np.random.Generator) -> float:
+        """Return one draw; the cut keeps the shape between its limits (inverse of the distribution function)."""
+        low, high = ndtr((np.array([self.low, self.high]) - self.mean) / self.sd)
+        z = ndtri(rng.uniform(low, high))
+        return float(np.clip(self.mean + self.sd * z, self.low, self.high))
+
+
 class Poisson(Options):
     """Whole numbers of this mean, cut at `low` and `high` by drawing again."""
 
@@ -115,7 +142,7 @@ def _number_is_fixed(value: Any) -> Any:
 
 
 # A plain number means itself: `diameter_mm: 8`.
-Distribution = Annotated[Annotated[Fixed | Uniform | LogNormal | Poisson, Field(discriminator="distribution")],
+Distribution = Annotated[Annotated[Fixed | Uniform | LogNormal | Normal | Poisson, Field(discriminator="distribution")],
                          BeforeValidator(_number_is_fixed)]
 
 

@@ -24,7 +24,14 @@ from medsynth.lesions.abdomen.pancreatic_cancer import FAMILY as PANCREATIC_CANC
 from medsynth.lesions.abdomen.renal_mass import FAMILY as RENAL_MASS
 from medsynth.lesions.abdomen.splenic_lesion import FAMILY as SPLENIC_LESION
 from medsynth.lesions.abdomen.steatosis import FAMILY as STEATOSIS
+from medsynth.lesions.bone.enostosis import FAMILY as ENOSTOSIS
+from medsynth.lesions.bone.long_bone_fracture import FAMILY as LONG_BONE_FRACTURE
+from medsynth.lesions.bone.metastasis import FAMILY as BONE_METASTASIS
+from medsynth.lesions.bone.vertebral_fracture import FAMILY as VERTEBRAL_FRACTURE
 from medsynth.lesions.brain.metastasis import FAMILY as BRAIN_METASTASIS
+from medsynth.lesions.breast.calcifications import FAMILY as BREAST_CALCIFICATIONS
+from medsynth.lesions.breast.cyst import FAMILY as BREAST_CYST
+from medsynth.lesions.breast.mass import FAMILY as BREAST_MASS
 from medsynth.lesions.chest.atelectasis import FAMILY as ATELECTASIS
 from medsynth.lesions.chest.cavity import FAMILY as CAVITY
 from medsynth.lesions.chest.consolidation import FAMILY as CONSOLIDATION
@@ -36,6 +43,11 @@ from medsynth.lesions.chest.lymph_node import FAMILY as LYMPH_NODE
 from medsynth.lesions.chest.pneumothorax import FAMILY as PNEUMOTHORAX
 from medsynth.lesions.chest.rib_fracture import FAMILY as RIB_FRACTURE
 from medsynth.lesions.family import Family
+from medsynth.lesions.joint.acl_tear import FAMILY as ACL_TEAR
+from medsynth.lesions.joint.cartilage_defect import FAMILY as CARTILAGE_DEFECT
+from medsynth.lesions.joint.effusion import FAMILY as JOINT_EFFUSION
+from medsynth.lesions.joint.marrow_oedema import FAMILY as BONE_MARROW_OEDEMA
+from medsynth.lesions.joint.meniscal_tear import FAMILY as MENISCAL_TEAR
 from medsynth.lesions.lung_nodule import FAMILY as LUNG_NODULE
 from medsynth.lesions.pelvis.fibroid import FAMILY as FIBROID
 from medsynth.lesions.pelvis.ovarian_cyst import FAMILY as OVARIAN_CYST
@@ -73,6 +85,18 @@ FAMILIES: dict[str, Family] = {one.kind: one for one in (
     LYMPHADENOPATHY,
     APPENDICITIS,
     BOWEL_OBSTRUCTION,
+    BREAST_MASS,
+    BREAST_CALCIFICATIONS,
+    BREAST_CYST,
+    BONE_METASTASIS,
+    ENOSTOSIS,
+    VERTEBRAL_FRACTURE,
+    LONG_BONE_FRACTURE,
+    CARTILAGE_DEFECT,
+    MENISCAL_TEAR,
+    ACL_TEAR,
+    BONE_MARROW_OEDEMA,
+    JOINT_EFFUSION,
 )}
 
 

@@ -32,8 +32,9 @@ LONGEST_CAPSULE_MM = 3.0  # a capsule is moved by its ends; longer ones are cut 
 def posed(scene: Scene, lesions: Sequence[Lesion], name: str) -> tuple[Scene, tuple[Lesion, ...]]:
     """Return scene and lesions in the posture `name` of `scene.postures`.
 
-    A lesion that was placed in the body as it is moves and deforms with the tissue around it. Distances of the moved
-    shapes are those of the material: layers (skin under its surface) stretch and thin as the map does.
+    A lesion that was placed in the body as it is moves with the tissue around it, and deforms with it unless it is
+    rigid. Distances of the moved shapes are those of the material: layers (skin under its surface) stretch and thin as
+    the map does.
 
     Raises
     ------
@@ -54,7 +55,8 @@ def posed(scene: Scene, lesions: Sequence[Lesion], name: str) -> tuple[Scene, tu
         scan_range_mm=dict.fromkeys(scene.scan_range_mm, (posture.bounds_mm[0][2], posture.bounds_mm[1][2])),
         postures={},
     )
-    return moved, tuple(_moved_lesion(one, move) for one in lesions)
+    return moved, tuple(_shifted_lesion(one, posture.warp) if one.rigid else _moved_lesion(one, move)
+                        for one in lesions)
 
 
 def pushed(scene: Scene, pushes: Sequence[Push], box: Box) -> Scene:
@@ -95,6 +97,24 @@ def touches(paint: Paint, low_mm: NDArray[np.float64], high_mm: NDArray[np.float
 def _moved_lesion(one: Lesion, move: Mover) -> Lesion:
     paints, changes = (tuple(move.paint(paint) for paint in paints) for paints in (one.paints, one.changes))
     return replace(one, paints=paints, changes=changes)
+
+
+def _shifted_lesion(one: Lesion, warp: Warp) -> Lesion:
+    """Return the lesion moved as a whole: as the warp moves the middle of its box."""
+    boxes = np.array([shape_bounds_mm(paint.shape) for paint in one.paints])
+    middle = 0.5 * (boxes[:, 0].min(0) + boxes[:, 1].max(0))
+    shift = warp.displacement_mm(middle[None])[0]
+    paints, changes = (tuple(_shifted(paint, shift) for paint in paints) for paints in (one.paints, one.changes))
+    return replace(one, paints=paints, changes=changes)
+
+
+def _shifted(paint: Paint, shift: NDArray[np.float64]) -> Paint:
+    shape = paint.shape
+    if isinstance(shape, Tubes):
+        return replace(paint, shape=replace(shape, starts_mm=shape.starts_mm + shift, ends_mm=shape.ends_mm + shift))
+    own = sample(shape, paint.lattice_mm or lattice_step_mm(shape))
+    x, y, z = (np.asarray(own.origin_mm) + shift).tolist()
+    return replace(paint, shape=replace(own, origin_mm=(x, y, z)), lattice_mm=0.0)
 
 
 def moved_point(point_mm: tuple[float, float, float], warp: Warp) -> tuple[float, float, float]:

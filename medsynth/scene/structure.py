@@ -161,6 +161,7 @@ class Lesion:
     pushes : how it moves the anatomy, before anything of it is painted. Its own paints lie where they end up.
     changes : painting steps with anatomical labels, before its paints: a duct that it dilates, say.
     classify : tells from measurements what readers would call it; what it returns joins the attributes.
+    rigid : it is so much stiffer than what is around it that a posture moves it as a whole and does not press it flat.
     attributes : what its family tells about it beyond measurements (JSON values).
     spec : the plain numbers that rebuild it (JSON values).
     """
@@ -176,6 +177,7 @@ class Lesion:
     pushes: tuple[Push, ...] = ()
     changes: tuple[Paint, ...] = ()
     classify: Callable[[Measured], Mapping[str, Any]] | None = None
+    rigid: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,1 @@
+"""Injuries of the knee joint."""
