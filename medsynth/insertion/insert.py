@@ -207,7 +207,7 @@ def draw_lesion(one: Family, scene: Scene, how: Insertion, mask: Volume | None, 
             spec = dict(one.sample_specs(options, scene, rng=rng, taken=())[0])
             if how.at_mm is not None:
                 spec["centre_mm"] = tuple(float(v) for v in how.at_mm)
-            return one.insert(spec, scene, number)
+            return replace(one.insert(spec, scene, number), host=scene.structures[0].name)
         except (PlacementError, RecipeError) as error:
             last = error
     place = f"at {how.at_mm}" if how.at_mm is not None else "in the mask"
