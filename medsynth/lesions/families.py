@@ -9,7 +9,15 @@ import numpy as np
 from pydantic import BaseModel
 
 from medsynth.core.errors import RecipeError, expected
+from medsynth.lesions.brain.epidural import FAMILY as EPIDURAL
+from medsynth.lesions.brain.glioma import FAMILY as GLIOMA
+from medsynth.lesions.brain.intraventricular import FAMILY as INTRAVENTRICULAR
 from medsynth.lesions.brain.metastasis import FAMILY as BRAIN_METASTASIS
+from medsynth.lesions.brain.multiple_sclerosis import FAMILY as MS_PLAQUE
+from medsynth.lesions.brain.parenchymal import FAMILY as INTRAPARENCHYMAL
+from medsynth.lesions.brain.stroke import FAMILY as STROKE
+from medsynth.lesions.brain.subarachnoid import FAMILY as SUBARACHNOID
+from medsynth.lesions.brain.subdural import FAMILY as SUBDURAL
 from medsynth.lesions.family import Family
 from medsynth.lesions.lung_nodule import FAMILY as LUNG_NODULE
 from medsynth.scene.structure import Lesion, Scene
@@ -17,6 +25,14 @@ from medsynth.scene.structure import Lesion, Scene
 FAMILIES: dict[str, Family] = {one.kind: one for one in (
     LUNG_NODULE,
     BRAIN_METASTASIS,
+    INTRAPARENCHYMAL,
+    SUBDURAL,
+    EPIDURAL,
+    SUBARACHNOID,
+    INTRAVENTRICULAR,
+    GLIOMA,
+    MS_PLAQUE,
+    STROKE,
 )}
 
 
