@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from medsynth.core.errors import RecipeError, expected
+from medsynth.lesions.brain.aneurysm import FAMILY as ANEURYSM
 from medsynth.lesions.brain.epidural import FAMILY as EPIDURAL
 from medsynth.lesions.brain.glioma import FAMILY as GLIOMA
 from medsynth.lesions.brain.intraventricular import FAMILY as INTRAVENTRICULAR
@@ -33,6 +34,7 @@ FAMILIES: dict[str, Family] = {one.kind: one for one in (
     GLIOMA,
     MS_PLAQUE,
     STROKE,
+    ANEURYSM,
 )}
 
 

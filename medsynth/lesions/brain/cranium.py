@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from medsynth.core.grid import Vector
-from medsynth.lesions.host import Host, host, names_of, point
+from medsynth.core.grid import Grid, Vector
+from medsynth.lesions.host import Host, host, labels_of, names_of, point
+from medsynth.scene.rasterize import rasterize
 from medsynth.scene.structure import Push, Scene
+from medsynth.shapes.sampled import SampledShape
 from medsynth.shapes.warp import Composed
 
 Array = NDArray[np.float64]
@@ -30,6 +32,8 @@ CORTICAL_VESSELS = ("cortical_veins", "middle_cerebral_artery_*", "anterior_cere
                     "posterior_cerebral_artery_*")
 MIDLINE = ("third_ventricle", "fornix")  # what a shift is read at
 NEAR_MIDLINE_MM = 4.0
+NEAR_CELLS = 30  # along each side of the map around a small lesion
+CLOSED = 3  # voxels: sulci up to twice as wide are filled
 
 
 def present(scene: Scene, *patterns: str) -> tuple[str, ...]:
@@ -134,3 +138,29 @@ def displaced_share(of: Host, pushes: Sequence[Push]) -> NDArray[np.float32]:
     back = Composed(tuple(push.warp for push in pushes)).inverse_displacement_mm(points)
     index = np.moveaxis(of.grid.index_kji(points + back), -1, 0)
     return np.asarray(ndimage.map_coordinates(of.share, index, order=1, mode="nearest"), np.float32)
+
+
+@lru_cache(maxsize=4)
+def closed_brain(scene: Scene) -> SampledShape:
+    """Return the brain with its narrow sulci filled, without ventricles: what a tumour may take the place of."""
+    brain = brain_host(scene)
+    filled = np.pad(brain.share >= 0.5, CLOSED)
+    ball = ndimage.iterate_structure(ndimage.generate_binary_structure(3, 1), CLOSED)
+    inside = ndimage.binary_closing(filled, ball)[(slice(CLOSED, -CLOSED),) * 3]
+    inside &= brain.phantom.occupancy(*labels_of(scene, *present(scene, *VENTRICLES, *PLEXUS))) < 0.5
+    step = brain.grid.spacing_mm[0]
+    within, without = (ndimage.distance_transform_edt(part) * step for part in (inside, ~inside))
+    values = np.where(inside, step / 2 - within, without - step / 2)
+    return SampledShape(np.ascontiguousarray(ndimage.gaussian_filter(values, 0.6), np.float32), brain.grid.origin_mm,
+                        step)
+
+
+@lru_cache(maxsize=64)
+def near_host(scene: Scene, labels: tuple[int, ...], centre_mm: Vector, reach_mm: float) -> SampledShape:
+    """Return what structures fill around a point, closely enough for a small lesion that their border cuts.
+
+    Its distance is half a step at most: right for volumes, whose cells are about as large.
+    """
+    step, centre = 2 * reach_mm / NEAR_CELLS, np.asarray(centre_mm)
+    phantom = rasterize(scene, Grid.covering(centre - reach_mm, centre + reach_mm, (step,) * 3))
+    return SampledShape((0.5 - phantom.occupancy(*labels)) * np.float32(step), phantom.grid.origin_mm, step)

@@ -14,8 +14,11 @@ from medsynth.core.errors import PlacementError
 from medsynth.core.grid import Vector
 from medsynth.core.seed import Seed
 from medsynth.lesions.brain.cranium import (
+    CISTERNS,
+    CORTICAL_VESSELS,
     WHITE,
     brain_host,
+    closed_brain,
     displaced_share,
     lobe_of,
     midline_shift_mm,
@@ -164,7 +167,7 @@ class _Made:
         if one.push_mm > 0.3:
             pushes = (mass_effect(one.centre_mm, max(3.6 * radius, 25.0), one.push_mm,
                                   within=scene.fields["cranial_cavity"]),)
-        brain: Any = brain_host(scene).shape
+        brain: Any = closed_brain(scene)
         moved = Warped(brain, pushes[0].warp) if pushes else brain
         body = blob(one.centre_mm, 1000 * one.core_ml, axes=one.axes, turn=turn_of(one.quaternion), lobulation=0.75,
                     roughness=0.10, fraying=0.03, seed=seed.child("body"), host=moved, cut=True)
@@ -173,7 +176,7 @@ class _Made:
         field = np.asarray(body.distance_mm(np.asarray(lattice.points_mm, float)))
         inside = np.clip(0.5 - np.asarray(moved.distance_mm(lattice.points_mm)) / STEP_MM, 0, 1)
         core, rim = _dead(one, field, inside, lattice, seed) if one.necrosis > 0 else (None, 0.0)
-        shape = lattice.shape_of(field)
+        shape = lattice.shape_of(np.maximum(field, np.asarray(moved.distance_mm(lattice.points_mm))))
         bed = _oedema(one, scene, pushes, shape, seed) if one.oedema_ml > 0 else None
         return cls(pushes, shape, core, rim, bed)
 
@@ -221,7 +224,7 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
     """Build glioma `number` from its spec alone."""
     one = checked_spec(GliomaSpec, spec, number)
     made, parts = _Made.of(one, scene), _structures(one, number)
-    over = brain_host(scene).labels
+    over = (*brain_host(scene).labels, *labels_of(scene, *CISTERNS, *CORTICAL_VESSELS))
     first = parts["rim" if one.enhancing else "solid"].label
     paints: list[Paint] = []
     if made.bed is not None:

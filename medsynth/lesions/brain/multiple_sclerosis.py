@@ -11,7 +11,7 @@ from pydantic import Field
 from medsynth.core.errors import PlacementError
 from medsynth.core.grid import Vector
 from medsynth.core.seed import Seed
-from medsynth.lesions.brain.cranium import WHITE, lobe_of, side_of, structure_at
+from medsynth.lesions.brain.cranium import WHITE, lobe_of, near_host, side_of, structure_at
 from medsynth.lesions.distributions import Distribution, LogNormal, Options, Poisson, choose
 from medsynth.lesions.family import Family, checked_spec
 from medsynth.lesions.form import blob, turn_to
@@ -163,21 +163,22 @@ def _normal(of: Host, at: np.ndarray) -> np.ndarray:
     return slope / size if size > 1e-3 else np.array([1.0, 0.0, 0.0])
 
 
-def _host(one: SclerosisSpec, scene: Scene) -> Host:
-    return host(scene, *(BELOW_TENT if one.place == "infratentorial" else WHITE))
+def _covered(one: SclerosisSpec, scene: Scene) -> tuple[int, ...]:
+    return labels_of(scene, *(BELOW_TENT if one.place == "infratentorial" else WHITE))
 
 
 def _body(one: SclerosisSpec, scene: Scene) -> Any:
+    reach = 1.45 * one.diameter_mm * max(one.axes)
     return blob(one.centre_mm, np.pi / 6 * one.diameter_mm**3, axes=one.axes, turn=turn_to(one.direction),
                 lobulation=0.15, roughness=0.07, seed=Seed(one.shape_seed).child("body"),
-                host=_host(one, scene).shape, cut=True)
+                host=near_host(scene, _covered(one, scene), one.centre_mm, reach), cut=True)
 
 
 def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
     """Build plaque `number` from its spec alone."""
     one = checked_spec(SclerosisSpec, spec, number)
     body, parts = _body(one, scene), _structures(one, number)
-    over = labels_of(scene, *(BELOW_TENT if one.place == "infratentorial" else WHITE))
+    over = _covered(one, scene)
     names = list(parts)
     layers = [Layer(parts[names[0]].label)]
     if len(names) > 1:

@@ -18,7 +18,9 @@ from medsynth.lesions.brain.cranium import (
     CEREBRUM,
     WHITE,
     displaced_share,
+    midline,
     midline_shift_mm,
+    near_host,
     present,
     side_of,
     structure_at,
@@ -33,7 +35,10 @@ from medsynth.lesions.placement import Ball, keeps_apart
 from medsynth.lesions.spreading import front, near_box, shortest_ways
 from medsynth.scene.structure import Code, Layer, Lesion, Paint, Push, Scene, Structure, Texture
 from medsynth.shapes.base import Shape
+from medsynth.shapes.blend import Intersection
 from medsynth.shapes.noise import CoherentNoise
+from medsynth.shapes.sampled import SampledShape
+from medsynth.shapes.warp import Warped
 
 INFARCT = Code("432504007", "Cerebral infarction")
 
@@ -133,7 +138,7 @@ def _sample_one(options: StrokeOptions, scene: Scene, taken: Sequence[Ball], *, 
         places = host(scene, *LACUNES).points(8 * SITES, rng=rng, depth_mm=(0.45 * lacune, 40.0))
         places = places[[side_of(scene, point(p)) == side for p in places]] if len(places) else places
     else:
-        medium, weight = supplied(scene, territory, side)
+        medium, weight, _ = supplied(scene, territory, side)
         places = medium.points(SITES, rng=rng, weight=weight)
     for tried, centre in enumerate(places):
         if not keeps_apart(centre, radius, taken):
@@ -153,8 +158,8 @@ def _sample_one(options: StrokeOptions, scene: Scene, taken: Sequence[Ball], *, 
 
 
 @lru_cache(maxsize=6)
-def supplied(scene: Scene, territory: str, side: str) -> tuple[Host, NDArray[np.float32]]:
-    """Return the cerebrum, and where (k, j, i) it belongs to an artery: its branches are the nearest of this side's."""
+def supplied(scene: Scene, territory: str, side: str) -> tuple[Host, NDArray[np.float32], SampledShape]:
+    """Return the cerebrum, where (k, j, i) it belongs to an artery, and what lies nearest to that artery as a shape."""
     medium = host(scene, *present(scene, *CEREBRUM))
     owner = np.zeros(medium.share.shape, np.uint8)
     names = [(f"{artery}_{s}", key, s) for key, artery in ARTERIES.items() for s in ("left", "right")]
@@ -167,12 +172,14 @@ def supplied(scene: Scene, territory: str, side: str) -> tuple[Host, NDArray[np.
         owner[tuple(at.T)] = number
     nearest = ndimage.distance_transform_edt(owner == 0, return_distances=False, return_indices=True)
     wanted = 1 + [(key, s) for _, key, s in names].index((territory, side))
-    from medsynth.lesions.brain.cranium import midline
-
     k, j, i = np.meshgrid(*(np.arange(n, dtype=float) for n in owner.shape), indexing="ij")
     left = midline(scene).left_mm(medium.grid.world_mm(np.stack([k, j, i], axis=-1)))
     own_side = left > 0 if side == "left" else left < 0
-    return medium, ((owner[tuple(nearest)] == wanted) & own_side & (medium.share > 0.5)).astype(np.float32)
+    own = (owner[tuple(nearest)] == wanted) & own_side
+    step = medium.grid.spacing_mm[0]
+    border = np.where(own, -ndimage.distance_transform_edt(own), ndimage.distance_transform_edt(~own)) * step
+    shape = SampledShape(ndimage.gaussian_filter(border.astype(np.float32), 0.6), medium.grid.origin_mm, step)
+    return medium, (own & (medium.share > 0.5)).astype(np.float32), shape
 
 
 def _pushes(one: StrokeSpec, scene: Scene) -> tuple[Push, ...]:
@@ -187,13 +194,18 @@ def _pushes(one: StrokeSpec, scene: Scene) -> tuple[Push, ...]:
 def _region(one: StrokeSpec, scene: Scene) -> tuple[Shape, tuple[Push, ...], tuple[int, ...]]:
     """Return the infarct, its swelling, and the labels that it covers."""
     if one.territory == "lacunar":
-        medium = host(scene, *LACUNES)
-        return blob(one.centre_mm, 1000 * one.volume_ml, axes=one.axes, turn=turn_of(one.quaternion), lobulation=0.2,
-                    seed=Seed(one.shape_seed), host=medium.shape, cut=True), (), medium.labels
-    medium, own = supplied(scene, one.territory, one.side)
+        labels = labels_of(scene, *present(scene, *LACUNES))
+        reach = 3.5 * float(np.cbrt(750 * one.volume_ml / np.pi)) * max(one.axes)
+        around = near_host(scene, labels, one.centre_mm, reach)
+        body = blob(one.centre_mm, 1000 * one.volume_ml, axes=one.axes, turn=turn_of(one.quaternion), lobulation=0.2,
+                    seed=Seed(one.shape_seed), host=around, cut=True)
+        return body, (), labels
+    medium, _, territory = supplied(scene, one.territory, one.side)
     pushes = _pushes(one, scene)
-    belongs = Host(medium.names, medium.labels, medium.phantom, medium.share * own)
-    share = displaced_share(belongs, pushes)
+    within: Shape = Warped(territory, pushes[0].warp) if pushes else territory
+    inside = np.clip(0.5 - territory.values_mm / territory.step_mm, 0, 1)
+    counted = (medium.share * inside).astype(np.float32)
+    share = displaced_share(Host(medium.names, medium.labels, medium.phantom, counted), pushes)
     centre = medium.grid.index_kji(np.asarray(one.centre_mm))
     at = near_box(share.shape, centre, RANGE_MM / medium.grid.spacing_mm[0])
     open_ = share[at] > OPEN_SHARE
@@ -208,7 +220,8 @@ def _region(one: StrokeSpec, scene: Scene) -> tuple[Shape, tuple[Push, ...], tup
     source[tuple(where[np.argmin(np.linalg.norm(where + offset - centre, axis=1))])] = True
     ways = np.full(share.shape, np.inf)
     ways[at] = shortest_ways(open_, slow, source, medium.grid.spacing_mm[0])
-    return front(ways, share, 1000 * one.volume_ml, medium.grid), pushes, medium.labels
+    cut = Intersection(front(ways, share, 1000 * one.volume_ml, medium.grid), within)
+    return cut, pushes, medium.labels
 
 
 def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
