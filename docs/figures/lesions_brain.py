@@ -39,10 +39,11 @@ RELAXIVITY = 4.5  # per mmol and s at 3 T, about that of gadobutrol
 # Family -> panels: options, seed, and what is shown ("ct", "ct-stroke", or a weighting).
 SHEETS: dict[str, list[tuple[str, dict[str, Any], int, str]]] = {
     "haemorrhage": [
-        ("intraparenchymal_haemorrhage", {"volume_ml": 28, "sites": {"basal_ganglia": 1}}, 1, "ct"),
-        ("subdural_haemorrhage", {"volume_ml": 55, "level": {"probability": 0}}, 1, "ct"),
-        ("subdural_haemorrhage", {"volume_ml": 40, "level": {"probability": 1, "low": 1, "high": 1}}, 8, "ct"),
-        ("epidural_haemorrhage", {"volume_ml": 28}, 3, "ct"),
+        ("intraparenchymal_haemorrhage", {"volume_ml": 28, "sites": {"basal_ganglia": 1}, "fresh_hu": 55}, 1, "ct"),
+        ("subdural_haemorrhage", {"volume_ml": 55, "level": {"probability": 0}, "fresh_hu": 62}, 1, "ct"),
+        ("subdural_haemorrhage", {"volume_ml": 40, "level": {"probability": 1, "low": 1, "high": 1},
+                                   "fresh_hu": 48}, 8, "ct"),
+        ("epidural_haemorrhage", {"volume_ml": 28, "bones": {"temporal": 1, "frontal": 1}}, 3, "ct"),
         ("subarachnoid_haemorrhage", {"volume_ml": 7, "origins": {"anterior_communicating": 1},
                                       "fresh_hu": 60}, 2, "ct"),
         ("intraventricular_haemorrhage", {"volume_ml": 5, "sides": {"both": 1}, "fresh_hu": 58}, 5, "ct"),
@@ -99,8 +100,7 @@ def relaxation(phantom: Phantom, show: str) -> np.ndarray:
             one = MEAN.material(name, 3.0)
             t1, t2 = 1 / (1 / max(one.t1_s, 1e-3) + RELAXIVITY * agent), max(one.t2_s, 1e-4)
             if show in ("t1", "t1ce"):
-                signal = inversion_recovery(t1, t2, tr_s=2.3, te_s=0.005, ti_s=0.9) if show == "t1" else spin_echo(
-                    t1, t2, tr_s=0.6, te_s=0.012)
+                signal = inversion_recovery(t1, t2, tr_s=2.3, te_s=0.005, ti_s=0.9)
             elif show == "flair":
                 signal = inversion_recovery(t1, t2, tr_s=9.0, te_s=0.12, ti_s=2.45)
             else:
@@ -127,7 +127,7 @@ def panel(kind: str, options: dict[str, Any], seed: int, show: str) -> np.ndarra
         cuts = [ndimage.gaussian_filter(relaxation(one, show)[k], 0.45) for one in (ill, healthy)]
         top = np.percentile(cuts[1][cuts[1] > 0.02 * cuts[1].max()], 97 if show != "dwi" else 99.0)
         noise = 0.015 * Seed(5).child(show).rng().standard_normal(cuts[0].shape)
-        cuts = [cut / (top * (1.6 if show == "dwi" else 1.35)) + noise for cut in cuts]
+        cuts = [cut / (top * {"dwi": 1.6, "flair": 2.0, "t1ce": 1.6}.get(show, 1.35)) + noise for cut in cuts]
     return np.vstack([(255 * np.clip(cut, 0, 1)).astype(np.uint8) for cut in cuts])
 
 

@@ -12,6 +12,7 @@ from medsynth.core.errors import RecipeError, expected
 from medsynth.lesions.brain.aneurysm import FAMILY as ANEURYSM
 from medsynth.lesions.brain.epidural import FAMILY as EPIDURAL
 from medsynth.lesions.brain.glioma import FAMILY as GLIOMA
+from medsynth.lesions.brain.hydrocephalus import FAMILY as HYDROCEPHALUS
 from medsynth.lesions.brain.intraventricular import FAMILY as INTRAVENTRICULAR
 from medsynth.lesions.brain.metastasis import FAMILY as BRAIN_METASTASIS
 from medsynth.lesions.brain.multiple_sclerosis import FAMILY as MS_PLAQUE
@@ -35,6 +36,7 @@ FAMILIES: dict[str, Family] = {one.kind: one for one in (
     MS_PLAQUE,
     STROKE,
     ANEURYSM,
+    HYDROCEPHALUS,
 )}
 
 

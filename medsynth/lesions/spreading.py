@@ -75,7 +75,10 @@ def front(ways: Array, share: NDArray[np.floating], volume_mm3: float, grid: Gri
     PlacementError
         If the medium within reach holds less.
     """
-    step, known = grid.spacing_mm[0], np.isfinite(ways)
+    step = grid.spacing_mm[0]
+    away, nearest = ndimage.distance_transform_edt(~np.isfinite(ways), return_indices=True)
+    ways = ways[tuple(nearest)]
+    known = np.isfinite(ways) & (away * step <= BEYOND_MM)  # the medium's thin margins fill with what lies beside them
     way, filled = ways[known], np.asarray(share[known], float)
 
     def volume(reach: float) -> float:
@@ -87,7 +90,5 @@ def front(ways: Array, share: NDArray[np.floating], volume_mm3: float, grid: Gri
     while high - low > 1e-3:
         middle = (low + high) / 2
         low, high = (low, middle) if volume(middle) > volume_mm3 else (middle, high)
-    away, nearest = ndimage.distance_transform_edt(~known, return_indices=True)
-    values = np.minimum(ways[tuple(nearest)] - high, FAR_MM)
-    values = np.where(away * step > BEYOND_MM, FAR_MM, values)
+    values = np.where(known, np.minimum(ways - high, FAR_MM), FAR_MM)
     return SampledShape(np.ascontiguousarray(values, np.float32), grid.origin_mm, step)

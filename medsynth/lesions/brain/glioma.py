@@ -173,10 +173,11 @@ class _Made:
                     roughness=0.10, fraying=0.03, seed=seed.child("body"), host=moved, cut=True)
         low, high = body.bounds_mm()
         lattice = Lattice(point(np.subtract(low, 3)), point(np.add(high, 3)), STEP_MM)
-        field = np.asarray(body.distance_mm(np.asarray(lattice.points_mm, float)))
-        inside = np.clip(0.5 - np.asarray(moved.distance_mm(lattice.points_mm)) / STEP_MM, 0, 1)
+        surface = np.asarray(moved.distance_mm(lattice.points_mm), float)
+        field = np.maximum(np.asarray(body.distance_mm(np.asarray(lattice.points_mm, float))), surface)
+        inside = np.clip(0.5 - surface / STEP_MM, 0, 1)
         core, rim = _dead(one, field, inside, lattice, seed) if one.necrosis > 0 else (None, 0.0)
-        shape = lattice.shape_of(np.maximum(field, np.asarray(moved.distance_mm(lattice.points_mm))))
+        shape = lattice.shape_of(field)
         bed = _oedema(one, scene, pushes, shape, seed) if one.oedema_ml > 0 else None
         return cls(pushes, shape, core, rim, bed)
 
