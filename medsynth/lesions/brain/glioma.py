@@ -48,6 +48,7 @@ Site = Literal["frontal", "temporal", "parietal", "occipital", "callosum"]
 SITE_SHARES: dict[Site, float] = {"frontal": 0.42, "temporal": 0.28, "parietal": 0.2, "occipital": 0.05,
                                   "callosum": 0.05}
 SITES = 250
+FITS = 5  # places where its volumes are tried
 DEPTH_MM = (2.0, 30.0)
 RIM_MM = (0.8, 9.0)
 REACH_MM = 65.0  # farthest oedema from the tumour's middle
@@ -130,6 +131,8 @@ def _sample_one(options: GliomaOptions, scene: Scene, taken: Sequence[Ball], *, 
     places = (host(scene, "corpus_callosum").points(SITES, rng=rng) if butterfly
               else host(scene, *WHITE).points(SITES, rng=rng, depth_mm=DEPTH_MM))
     tried = 0
+    if core * ratio > host(scene, *WHITE).volume_ml / (1 if butterfly else 2):
+        places = places[:0]  # more oedema than white matter
     for centre in places:
         if not (butterfly or lobe_of(scene, point(centre)) == site) or not keeps_apart(centre, 1.3 * radius, taken):
             continue
@@ -142,7 +145,7 @@ def _sample_one(options: GliomaOptions, scene: Scene, taken: Sequence[Ball], *, 
             _Made.of(one, scene)
         except PlacementError:
             tried += 1
-            if tried > 8:
+            if tried >= FITS:
                 break
             continue
         return one

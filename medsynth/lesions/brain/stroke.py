@@ -140,6 +140,8 @@ def _sample_one(options: StrokeOptions, scene: Scene, taken: Sequence[Ball], *, 
     else:
         medium, weight, _ = supplied(scene, territory, side)
         places = medium.points(SITES, rng=rng, weight=weight)
+        if volume > float((weight * medium.share).sum()) * medium.grid.voxel_volume_mm3 / 1000:
+            places = places[:0]  # more than the whole territory
     for tried, centre in enumerate(places):
         if not keeps_apart(centre, radius, taken):
             continue
@@ -149,7 +151,7 @@ def _sample_one(options: StrokeOptions, scene: Scene, taken: Sequence[Ball], *, 
         try:
             _region(one, scene)
         except PlacementError:
-            if tried > 6 and territory != "lacunar":
+            if tried > 4 and territory != "lacunar":
                 break
             continue
         return one
