@@ -120,18 +120,21 @@ def _roots(scene: Scene, name: str) -> list[tuple[NDArray[np.float64], NDArray[n
     """Return the forks of an artery; those of the carotid are where the brain's arteries leave it."""
     if not name.startswith("internal_carotid"):
         return bifurcations(scene.vessels[name], scene)
-    carotid, side = scene.vessels[name], name.rsplit("_", 1)[1]
-    found = []
-    for branch in ("middle_cerebral_artery", "posterior_communicating_artery"):
-        tubes = scene.vessels.get(f"{branch}_{side}")
-        if tubes is None or not len(tubes.parents):
-            continue
-        ends = np.concatenate([tubes.starts_mm[:1], tubes.ends_mm[-1:]])
-        apart = np.linalg.norm(ends[:, None] - carotid.ends_mm, axis=-1)
-        first, n = np.unravel_index(int(apart.argmin()), apart.shape)
-        flow = carotid.ends_mm[n] - carotid.starts_mm[n]
-        found.append((ends[first], flow / max(float(np.linalg.norm(flow)), 1e-6), float(carotid.end_radii_mm[n])))
+    side = name.rsplit("_", 1)[1]
+    outwards = 1.0 if side == "left" else -1.0
+    top = scene.vessels[f"middle_cerebral_artery_{side}"]
+    end, radius = top.starts_mm[0], float(top.start_radii_mm[0])
+    found = [(end, _unit(0.0, -0.2, 1.0), radius)]
+    branch = scene.vessels.get(f"posterior_communicating_artery_{side}")
+    if branch is not None and len(branch.parents):
+        ends = np.concatenate([branch.starts_mm, branch.ends_mm])
+        found.append((ends[np.argmin(np.linalg.norm(ends - end, axis=1))], _unit(0.5 * outwards, 0.8, -0.2), radius))
     return found
+
+
+def _unit(x: float, y: float, z: float) -> NDArray[np.float64]:
+    """Return the direction in which domes on the carotid point: upwards at its end, back at its branch (unverified)."""
+    return np.array([x, y, z]) / np.sqrt(x * x + y * y + z * z)
 
 
 def bifurcations(tubes: Tubes, scene: Scene) -> list[tuple[NDArray[np.float64], NDArray[np.float64], float]]:

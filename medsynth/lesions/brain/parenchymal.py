@@ -83,6 +83,7 @@ class ParenchymalSpec(Options):
     centre_mm: Vector
     reach_mm: float
     host: str
+    nucleus: str
     site: Site
     age_days: float = Field(ge=0)
     hu: float = Field(ge=-10, le=HIGHEST_HU)
@@ -135,7 +136,8 @@ def _sample_one(options: ParenchymalOptions, scene: Scene, taken: Sequence[Ball]
             continue
         one = ParenchymalSpec(
             volume_ml=round(volume, 4), centre_mm=point(centre), reach_mm=round(reach, 3),
-            host=structure_at(scene, point(centre), *patterns), site=site, age_days=age,
+            host=_around(scene, point(centre), site), nucleus=structure_at(scene, point(centre), *patterns), site=site,
+            age_days=age,
             hu=round(faded_hu(fresh, age), 3), push_mm=push * radius * min(1.0, fading + 0.2), **form)
         try:
             _body(one, scene, _push(one, scene))
@@ -144,6 +146,14 @@ def _sample_one(options: ParenchymalOptions, scene: Scene, taken: Sequence[Ball]
         return one
     raise PlacementError(f"lesions.intraparenchymal_haemorrhage found no place for one of volume_ml {volume:.1f} "
                          f"in {site}")
+
+
+def _around(scene: Scene, centre: Vector, site: Site) -> str:
+    """Return what it is measured against: a nucleus may be covered whole, the white matter around it never is."""
+    if site == "pons":
+        return "pons"
+    part = "cerebellar" if site == "cerebellum" else "cerebral"
+    return f"{part}_white_matter_{side_of(scene, centre)}"
 
 
 def _long(rng: np.random.Generator) -> tuple[float, float, float]:
@@ -191,7 +201,7 @@ def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:
         paints = (Paint(bed, (Layer(made["oedema"].label),), soft),
                   Paint(body, tuple(layers), (*over, made["oedema"].label)))
     return Lesion(number, one.kind, HAEMORRHAGE, tuple(made.values()), paints, one.host, {
-        "type": one.site, "side": side_of(scene, one.centre_mm), "stage": stage_of(one.age_days),
+        "type": one.site, "site": one.nucleus, "side": side_of(scene, one.centre_mm), "stage": stage_of(one.age_days),
         "age_days": round(one.age_days, 3), "deep": one.site in ("basal_ganglia", "thalamus"),
         "midline_shift_mm": round(abs(midline_shift_mm(scene, pushes)), 2), "oedema": "oedema" in made},
         one.model_dump(mode="json"), pushes=pushes)
