@@ -43,7 +43,7 @@ SHEETS: dict[str, list[tuple[str, dict[str, Any], int, str]]] = {
         ("subdural_haemorrhage", {"volume_ml": 55, "level": {"probability": 0}, "fresh_hu": 62}, 1, "ct"),
         ("subdural_haemorrhage", {"volume_ml": 40, "level": {"probability": 1, "low": 1, "high": 1},
                                    "fresh_hu": 48}, 8, "ct"),
-        ("epidural_haemorrhage", {"volume_ml": 28, "bones": {"temporal": 1, "frontal": 1}}, 3, "ct"),
+        ("epidural_haemorrhage", {"volume_ml": 28}, 3, "ct"),
         ("subarachnoid_haemorrhage", {"volume_ml": 7, "origins": {"anterior_communicating": 1},
                                       "fresh_hu": 60}, 2, "ct"),
         ("intraventricular_haemorrhage", {"volume_ml": 5, "sides": {"both": 1}, "fresh_hu": 58}, 5, "ct"),

@@ -30,7 +30,8 @@ LENGTH_RATIO = (0.9, 1.4)  # unverified
 LENS = 0.9
 TIPS = 1.15  # its edge runs out thinner than a voxel
 BONE_MM = 0.25  # the bone is drawn so much farther in than the field of the inner table
-FLAT = 0.34  # of the height: no lens is thicker (unverified)
+FATTEST = 0.65  # of the height: thicker ones are refused (unverified)
+FLAT = 0.34  # a seat where the lens is flatter than that is taken at once (unverified)
 SPARED = ("superior_sagittal_sinus",)
 
 
@@ -98,6 +99,7 @@ def _sample_one(options: EpiduralOptions, scene: Scene, taken: Sequence[Ball], *
         bones.append(choose(weights, rng=rng))
         del weights[bones[-1]]
     seats = [at for bone in bones for at in _seats(scene, bone, side, 0.42 * height, rng=rng)]
+    best: tuple[float, EpiduralSpec] | None = None
     for at in seats:
         inwards = (pole(scene) - at) / np.linalg.norm(pole(scene) - at)
         centre, reach = at + 0.15 * height * inwards, 0.5 * height
@@ -114,6 +116,10 @@ def _sample_one(options: EpiduralOptions, scene: Scene, taken: Sequence[Ball], *
             continue
         if thickest <= max(FLAT * height, 6.0):
             return one
+        if best is None or thickest < best[0]:
+            best = thickest, one
+    if best is not None and best[0] <= FATTEST * height:
+        return best[1]  # a large one under a small bone
     raise PlacementError(f"lesions.epidural_haemorrhage found no place for one of volume_ml {volume:.1f} below the "
                          f"{side} {' or '.join(bones)} bone")
 
