@@ -149,7 +149,7 @@ def test_graeb_counts_chambers_and_how_full_they_are():
 @pytest.mark.parametrize(("kind", "options", "words"), [
     ("intraventricular_haemorrhage", {"volume_ml": 140}, "140.0"),
     ("intraparenchymal_haemorrhage", {"volume_ml": 60, "sites": {"pons": 1}}, "pons"),
-    ("subarachnoid_haemorrhage", {"volume_ml": 99, "origins": {"convexity": 1}}, "convexity"),
+    ("subarachnoid_haemorrhage", {"volume_ml": 600, "origins": {"convexity": 1}}, "convexity"),
 ])
 def test_a_bleed_without_a_place_is_refused_by_name(kind, options, words):
     one = family(kind)

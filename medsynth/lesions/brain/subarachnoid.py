@@ -62,7 +62,7 @@ class SubarachnoidSpec(Options):
     """One subarachnoid haemorrhage in plain numbers."""
 
     kind: Literal["subarachnoid_haemorrhage"] = "subarachnoid_haemorrhage"
-    volume_ml: float = Field(gt=0, le=100)
+    volume_ml: float = Field(gt=0, le=1000)
     centre_mm: Vector
     reach_mm: float
     host: str
