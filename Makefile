@@ -41,5 +41,6 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) install --quiet -c constraints.txt -e ".[test,docs]"
+	$(PIP) install --quiet -c constraints.txt torch  # first: the build that this machine has, not its largest one
+	$(PIP) install --quiet -c constraints.txt -e ".[test,docs,cluster,croissant]"
 	@touch $@ $(VENV)/.installed

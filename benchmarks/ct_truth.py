@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import j1
 
+from medsynth.acquire.common.basis import Basis
 from medsynth.acquire.ct.acquire import acquire_ct
 from medsynth.acquire.ct.hu import ct_beam
 from medsynth.acquire.ct.kernel import KERNELS
 from medsynth.acquire.ct.physics import detector, reconstruct, scatter
-from medsynth.acquire.ct.physics.basis import Basis, basis_of
+from medsynth.acquire.ct.physics.basis import basis_of
 from medsynth.acquire.ct.physics.chain import Chain
 from medsynth.acquire.ct.physics.images import scan_phantom
 from medsynth.acquire.ct.physics.options import PhysicsOptions
@@ -505,7 +506,8 @@ def rod_contrast(kvp: float, amount: float, name: str) -> tuple[float, float]:
     names = ("water", "iodine") if name == "iodine" else ("water", name)
     per_cm = amount / 1000 / tissue("iodine").density_g_cm3 if name == "iodine" else amount
     added = np.array([0.0 if name == "iodine" else -amount, per_cm])
-    chain = Chain(machine, options, kvp, Basis(names, np.zeros((2, 2), np.float32)), HEIGHT_MM, TURN_S)
+    basis = Basis(tuple(tissue(one) for one in names), np.zeros((2, 2), np.float32))
+    chain = Chain(machine, options, kvp, basis, HEIGHT_MM, TURN_S)
     water = mean_chord_cm(machine, 0.0, 0.0, 100.0, 1)[:, :, None] * [1.0, 0.0]
     rod = mean_chord_cm(machine, 0.0, 0.0, 6.0, 1)[:, :, None] * added
     stacks = [np.repeat(part, machine.views, axis=0).astype(np.float32) for part in (water, water + rod)]

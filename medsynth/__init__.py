@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from medsynth.dataset.case import Case
-    from medsynth.dataset.pool import Stage
+    from medsynth.dataset.executors import Stage
     from medsynth.dataset.recipe import Recipe
     from medsynth.dataset.run import Summary
 
@@ -62,18 +62,21 @@ def generate_case(recipe: Recipe | str | Path | Mapping[str, Any], seed: int = 0
 
 
 def generate(recipe: Recipe | str | Path | Mapping[str, Any], count: int = 1, out: str | Path = "dataset", *,
-             seed: int = 0, workers: int = 1, formats: str | Sequence[str] | None = None, twin: bool = False,
-             shard: tuple[int, int] | None = None, progress: Callable[[Stage], None] | None = None) -> Summary:
+             seed: int = 0, workers: int | None = 1, formats: str | Sequence[str] | None = None, twin: bool = False,
+             shard: tuple[int, int] | None = None, cluster: str | None = None, retry_failed: bool = False,
+             progress: Callable[[Stage], None] | None = None) -> Summary:
     """Make cases 0 to `count - 1` in the folder `out`; what is finished there already is kept.
 
     Parameters
     ----------
     recipe : as for `load_recipe`.
     seed : >= 0; with a case's number it decides everything that is drawn.
-    workers : processes; the files are the same for any number of them.
+    workers : processes; the files are the same for any number of them. None: what cores and memory bear.
     formats : e.g. `["nifti", "dicom"]` instead of the recipe's own.
     twin : write each case without its lesions too.
     shard : (number from 1, of how many): make that part of the cases alone, e.g. one task of a cluster's job array.
+    cluster : address of a Dask scheduler, e.g. `"tcp://10.0.0.1:8786"`; its workers make the cases, in place of ours.
+    retry_failed : try the cases of failures.jsonl again, which are left alone otherwise.
     progress : called with each stage of each case.
 
     Returns
@@ -86,9 +89,9 @@ def generate(recipe: Recipe | str | Path | Mapping[str, Any], count: int = 1, ou
     RecipeError
         If the recipe or an argument cannot be used.
     DatasetError
-        If `out` holds another dataset, is being written to, or cannot be written.
+        If `out` holds another dataset, is being written to, or cannot be written; or if the cluster cannot be used.
     """
     from medsynth.dataset import run
 
     return run.generate(recipe, count, out, seed=seed, workers=workers, formats=formats, twin=twin, shard=shard,
-                        progress=progress)
+                        cluster=cluster, retry_failed=retry_failed, progress=progress)

@@ -80,13 +80,14 @@ def test_a_generator_is_made_from_a_seed_and_never_from_the_clock() -> None:
 
 def test_no_file_runs_pickled_code_or_opens_the_network() -> None:
     banned = {"pickle", "dill", "joblib", "shelve", "requests", "urllib", "http", "socket", "ftplib"}
+    asked = {"medsynth/export/pacs/stow.py: requests"}  # `medsynth push --stow` is told where to send
     found = []
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             found += [f"{path.relative_to(ROOT)}: {name}" for name in names if name.split(".")[0] in banned]
-    assert not found
+    assert set(found) <= asked
 
 
 def test_the_package_imports_without_its_optional_and_slow_parts() -> None:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from medsynth.annotate.detect import npw_dprime
 from medsynth.annotate.diameters import LEVEL, Axes, axis_ratio, largest_diameter_mm, recist_axes
 from medsynth.annotate.intensity import SHELL_MM, Intensity, measure_intensity
 from medsynth.annotate.masks import crop, filled_box, lesion_box
@@ -67,7 +68,11 @@ def measure_lesion(acquired: Acquired, lesion: Lesion, scene: Scene) -> LesionRe
         mean_hu=in_hu.mean, sd_hu=in_hu.sd, surroundings_mean_hu=in_hu.around_mean, surroundings_sd_hu=in_hu.around_sd,
         contrast_hu=in_hu.contrast, cnr=shown.cnr, twin_contrast_hu=in_hu.twin_contrast,
         parts=parts, attributes=attributes, spec=dict(lesion.spec),
-        signal=None if hu else shown, shadow=shadow, projected=flat)
+        signal=None if hu else shown, shadow=shadow, projected=flat, dprime=_dprime(acquired, here, whole))
+
+
+def _dprime(acquired: Acquired, here: _Crop, whole: Fraction) -> float | None:
+    return None if acquired.probe is None else npw_dprime(acquired.probe, whole, here.low)
 
 
 def _shadow(acquired: Acquired, lesion: Lesion) -> tuple[ShadowRecord | None, Intensity]:

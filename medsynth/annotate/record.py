@@ -81,6 +81,7 @@ class LesionRecord:
     spec : what rebuilds it.
     signal : intensity in an image without HU, in units of the image; None for HU.
     shadow : what a projection shows of it; None for cross-sections, and where it throws none into the image.
+    dprime : detectability of the non-prewhitening observer in this image; None where the scanner cannot tell.
     projected : whether the image is a projection: sizes in mm and ml are then those of the shape.
     """
 
@@ -120,6 +121,7 @@ class LesionRecord:
     signal: Intensity | None = None
     shadow: ShadowRecord | None = None
     projected: bool = False
+    dprime: float | None = None
 
     @property
     def in_image(self) -> bool:
@@ -154,6 +156,7 @@ def record_json(record: LesionRecord) -> dict[str, Any]:
         "box_kji": None if record.box_kji is None else [list(corner) for corner in record.box_kji],
         "box_mm": _points(record.box_mm),
         **_intensity(record),
+        "npw_dprime": _digits(record.dprime),
         "parts": {part: _part(p, hu=record.signal is None) for part, p in record.parts.items()},
         "attributes": dict(record.attributes),
         "spec": dict(record.spec),

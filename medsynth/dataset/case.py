@@ -10,11 +10,14 @@ from medsynth.annotate.annotation import annotate, document, findings
 from medsynth.annotate.masks import lesion_instances
 from medsynth.annotate.projected import ProjectionMasks, lesion_plane
 from medsynth.core.findings import Finding
+from medsynth.core.progress import silent
 from medsynth.core.seed import Seed
 from medsynth.core.volume import Volume
+from medsynth.dataset.course import response_truth
+from medsynth.dataset.design import case_design
+from medsynth.dataset.placed import Placed, placed
 from medsynth.dataset.recipe import Recipe, check_whole
 from medsynth.dataset.tables import MODALITIES
-from medsynth.lesions.families import build_lesions, sample_lesions
 from medsynth.scene.acquired import Acquired
 from medsynth.scene.body import load_body
 from medsynth.scene.population import sample_subject
@@ -36,6 +39,7 @@ class Case:
     masks : acquisition name of a projection -> structure, or `lesion_1` ... -> (1, rows, columns) uint8 mask.
     lesion_labels : acquisition name -> uint16 lesion numbers on that image's grid.
     lesions : the inserted lesions; `case.annotations["lesions"]` is what was measured of them.
+    visit_lesions : acquisition name -> the lesions as they are on its day.
     findings : acquisition name -> the measured lesions of that image.
     annotations : the content of annotations.json.
     acquired : acquisition name -> the image with its full truth (partial volume, scanner record).
@@ -47,6 +51,7 @@ class Case:
     subject: Subject
     scene: Scene
     lesions: tuple[Lesion, ...]
+    visit_lesions: Mapping[str, tuple[Lesion, ...]]
     images: Mapping[str, Volume]
     labels: Mapping[str, Volume]
     masks: Mapping[str, ProjectionMasks]
@@ -75,28 +80,30 @@ def generate_case(recipe: Recipe, seed: int = 0, index: int = 0, *, twin: bool =
     """
     check_whole("seed", seed, 0)
     check_whole("index", index, 0)
-    begin = progress or _silent
+    begin = progress or silent
     case_seed = Seed(seed).child("case", index)
     begin("anatomy")
-    scene, anatomy_spec = _anatomy(recipe, case_seed)
+    design = None if recipe.design is None else case_design(recipe, seed, index)
+    recipe = recipe if design is None else design.recipe
+    scene, anatomy_spec = build_anatomy(recipe, case_seed, None if design is None else design.subject)
     begin("lesions")
-    options = [part.options for part in recipe.lesions]
-    specs = sample_lesions(options, scene, rng=case_seed.child("lesions").rng())
-    lesions = build_lesions(specs, scene)
+    ill = placed(recipe, scene, case_seed)
     acquired = {}
-    for name, protocol in recipe.acquisitions.items():
+    for name, protocol in ill.protocols.items():
         begin(name)
         acquire = MODALITIES[str(protocol.modality)].acquire()  # type: ignore[attr-defined]
-        acquired[name] = acquire(scene, lesions, protocol, seed=case_seed.child(name), twin=twin,
+        acquired[name] = acquire(scene, ill.lesions[name], protocol, seed=case_seed.child(name), twin=twin,
                                  progress=lambda share, name=name: begin(f"{name} {share:.0%}"))  # type: ignore[misc]
     begin("annotations")
-    origin = {"index": index, "seed": seed, "specs": {"anatomy": dict(anatomy_spec), "lesions": specs}}
-    case = _annotated(case_seed, index, scene, lesions, acquired, origin)
+    drawn = {"anatomy": dict(anatomy_spec)} | ({} if design is None else {"design": dict(design.told)})
+    origin: dict[str, Any] = {"index": index, "seed": seed, "specs": {**drawn, **ill.told, "lesions": ill.specs}}
+    case = _annotated(case_seed, index, scene, ill, acquired, origin)
     if not twin:
         return case
     bare = {name: _without_lesions(one) for name, one in acquired.items()}
-    origin["specs"] = {"anatomy": dict(anatomy_spec), "lesions": []}
-    return replace(case, twin=_annotated(case_seed, index, scene, (), bare, origin))
+    origin["specs"] = {**drawn, "lesions": []}
+    none = replace(ill, lesions=dict.fromkeys(ill.lesions, ()))
+    return replace(case, twin=_annotated(case_seed, index, scene, none, bare, origin))
 
 
 def _without_lesions(one: Acquired) -> Acquired:
@@ -106,32 +113,40 @@ def _without_lesions(one: Acquired) -> Acquired:
                     projection=projection)
 
 
-def _silent(stage: str) -> None:
-    """Ignore a stage."""
-
-
-def _anatomy(recipe: Recipe, seed: Seed) -> tuple[Scene, Mapping[str, Any]]:
-    """Sample the subject and the spec of its body, and build the scene."""
-    subject = sample_subject(recipe.subject.constraints(), rng=seed.child("subject").rng())
+def build_anatomy(recipe: Recipe, seed: Seed, subject: Subject | None = None) -> tuple[Scene, Mapping[str, Any]]:
+    """Sample the subject, unless one is given, and the spec of its body, and build the scene."""
+    if subject is None:
+        subject = sample_subject(recipe.subject.constraints(), rng=seed.child("subject").rng())
     body = load_body(recipe.phantom.body)
     spec = {**body.sample_spec(subject, rng=seed.child("anatomy").rng()), **recipe.phantom.spec}
     return body.build(subject, spec), spec
 
 
-def _annotated(seed: Seed, index: int, scene: Scene, lesions: tuple[Lesion, ...], acquired: Mapping[str, Acquired],
+def _annotated(seed: Seed, index: int, scene: Scene, ill: Placed, acquired: Mapping[str, Acquired],
                origin: Mapping[str, Any]) -> Case:
     """Measure the truth and gather the case."""
-    measured = {name: annotate(one, lesions, scene) for name, one in acquired.items()}
+    measured = {name: annotate(one, ill.lesions[name], scene) for name, one in acquired.items()}
+    annotations = document(measured, **origin)
+    if "visits" in ill.told and ill.every:
+        annotations["response"] = response_truth(_by_day(annotations, ill.told["visits"]))
     return Case(
-        index=index, seed=seed, subject=scene.subject, scene=scene, lesions=lesions,
+        index=index, seed=seed, subject=scene.subject, scene=scene, lesions=ill.every, visit_lesions=ill.lesions,
         images={name: one.image for name, one in acquired.items()},
         labels={name: Volume(one.beside.organ_image(), one.image.grid, "label")
                 for name, one in acquired.items() if one.projection is None},
         masks={name: ProjectionMasks(one.projection, one.image.grid)
                for name, one in acquired.items() if one.projection is not None},
-        lesion_labels={name: _lesion_labels(one, lesions) for name, one in acquired.items()},
+        lesion_labels={name: _lesion_labels(one, ill.lesions[name]) for name, one in acquired.items()},
         findings={name: tuple(findings(item)) for name, item in measured.items()},
-        annotations=document(measured, **origin), acquired=acquired)
+        annotations=annotations, acquired=acquired)
+
+
+def _by_day(annotations: Mapping[str, Any], days: Mapping[str, float]) -> dict[str, list[dict[str, Any]]]:
+    """Return the measured lesions of each acquisition, in order of the days."""
+    primary = annotations["primary_acquisition"]
+    of = {name: annotations["lesions"] if name == primary else annotations["acquisitions"][name]["lesions"]
+          for name in days}
+    return {name: of[name] for name in sorted(days, key=lambda name: days[name])}
 
 
 def _lesion_labels(one: Acquired, lesions: tuple[Lesion, ...]) -> Volume:

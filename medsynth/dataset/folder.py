@@ -6,8 +6,9 @@ import contextlib
 import errno
 import json
 import os
+import platform
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -78,12 +79,12 @@ def manifest_lock(out: Path) -> Iterator[None]:
         yield
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file that is there as a whole or not at all, also after a power cut."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+def write_atomically(path: Path, text: str | Iterable[str]) -> None:
+    """Write a text file, whole or in pieces, that is there as a whole or not at all, also after a power cut."""
+    temporary = path.with_name(f".{path.name}.{_writer()}")
     try:
         with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+            file.writelines([text] if isinstance(text, str) else text)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -97,7 +98,7 @@ def write_atomically(path: Path, text: str) -> None:
 @contextlib.contextmanager
 def case_folder(out: Path, index: int, shard: tuple[int, int] | None) -> Iterator[Path]:
     """Give a hidden folder to write a case into; it gets its name only when the block ends well."""
-    temporary = out / f"{_TEMPORARY}{_tag(shard)}-{case_name(index)}-{os.getpid()}"
+    temporary = out / f"{_TEMPORARY}{_tag(shard)}-{case_name(index)}-{_writer()}"
     final = out / case_name(index)
     try:
         temporary.mkdir()
@@ -105,14 +106,29 @@ def case_folder(out: Path, index: int, shard: tuple[int, int] | None) -> Iterato
         _sync_tree(temporary)
         if final.exists():  # left by hand or by another version: what has no valid record starts over
             replaced = temporary.with_name(f"{temporary.name}-replaced")
-            final.rename(replaced)
-            temporary.rename(final)
+            with contextlib.suppress(FileNotFoundError):  # another worker of a cluster was given the same case
+                final.rename(replaced)
+            _name(temporary, final)
             shutil.rmtree(replaced, ignore_errors=True)
         else:
-            temporary.rename(final)
+            _name(temporary, final)
         _sync_folder(out)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _name(temporary: Path, final: Path) -> None:
+    """Give a case its name, unless another worker of a cluster, given the same case, was quicker."""
+    try:
+        temporary.rename(final)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not (final / RECORD).exists():
+            raise
+
+
+def _writer() -> str:
+    """Return what tells this process from all others that write to the folder, also from other machines."""
+    return f"{platform.node()}-{os.getpid()}"
 
 
 def remove_stale(out: Path, shard: tuple[int, int] | None) -> None:
@@ -121,7 +137,7 @@ def remove_stale(out: Path, shard: tuple[int, int] | None) -> None:
     for folder in out.glob(f"{own}*"):
         shutil.rmtree(folder, ignore_errors=True)
     if shard is None:
-        for pattern in (".manifest.jsonl.*", ".dataset.json.*", ".failures.jsonl.*"):
+        for pattern in (".*.jsonl.*", ".*.json.*", ".*.md.*"):
             for file in out.glob(pattern):
                 file.unlink(missing_ok=True)
 
@@ -137,9 +153,16 @@ def record_of(out: Path, index: int, fingerprint: str) -> Mapping[str, Any] | No
     return record if whole else None
 
 
+def record_text(out: Path, index: int) -> str:
+    """Return the line of the manifest that a finished case's folder holds."""
+    return (out / case_name(index) / RECORD).read_text(encoding="utf-8").strip()
+
+
 def finished_indices(out: Path) -> list[int]:
     """Return the indices of the case folders that carry a record, rising."""
-    numbers = (folder.parent.name.removeprefix("case-") for folder in out.glob(f"case-*/{RECORD}"))
+    with os.scandir(out) as entries:
+        names = [entry.name for entry in entries if entry.name.startswith("case-")]
+    numbers = (name.removeprefix("case-") for name in names if (out / name / RECORD).exists())
     return sorted(int(number) for number in numbers if number.isdigit())
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from medsynth.core.errors import MedsynthError
 from medsynth.dataset.case import Case, generate_case
+from medsynth.dataset.executors import Report, Stage
 from medsynth.dataset.folder import (
     RECORD,
     DiskError,
@@ -19,7 +20,7 @@ from medsynth.dataset.folder import (
     disk_errors,
     disk_fault,
 )
-from medsynth.dataset.pool import Report, Stage
+from medsynth.dataset.header import ORIGIN
 from medsynth.dataset.recipe import Recipe
 from medsynth.dataset.write import write_case
 
@@ -62,8 +63,8 @@ class Failure:
     trace: str = ""
 
 
-def run_job(job: Job, report: Report) -> Failure | None:
-    """Make one case and give its folder its name; tell why when it cannot be made.
+def run_job(job: Job, report: Report) -> int | Failure:
+    """Make one case and give its folder its name; return its index, or why it cannot be made.
 
     Raises
     ------
@@ -89,7 +90,13 @@ def run_job(job: Job, report: Report) -> Failure | None:
                 raise fault from None
         return _failed(job, report, f"{type(error).__name__}: {error}", expected=False, trace=traceback.format_exc())
     report(Stage(name, "done"))
-    return None
+    return job.index
+
+
+def lost_job(job: Job, report: Report) -> Failure:
+    """Return the failure of a case whose process died twice."""
+    error = "its worker process died twice, the second time alone: too little memory (see medsynth plan), or a crash"
+    return _failed(job, report, error, expected=False)
 
 
 def _failed(job: Job, report: Report, error: str, *, expected: bool, trace: str = "") -> Failure:
@@ -100,18 +107,22 @@ def _failed(job: Job, report: Report, error: str, *, expected: bool, trace: str 
 
 def _record(case: Case, job: Job, folder: Path) -> dict[str, Any]:
     """Return the case's line of the manifest."""
+    design = case.annotations["specs"].get("design")
+    told = {} if design is None else {"design": design} | ({"split": design["split"]} if "split" in design else {})
     return {
+        **ORIGIN,
+        **told,
         "id": case_name(job.index),
         "index": job.index,
         "seed": job.seed,
         "fingerprint": job.fingerprint,
         "subject": case.annotations["subject"],
         "findings": case.annotations["lesions"],
-        "hashes": _hashes(folder),
+        "hashes": hashes(folder),
     }
 
 
-def _hashes(folder: Path) -> dict[str, str]:
+def hashes(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of every file by its path; the files of a DICOM series count as one, in order of name."""
     sums: dict[str, Any] = {}
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from medsynth.scene.body import Body
     from medsynth.scene.structure import Structure
 
-Listable = Literal["phantoms", "lesions", "recipes", "tissues", "protocols"]
+Listable = Literal["phantoms", "lesions", "recipes", "tissues", "protocols", "layouts"]
 
 
 def listing(kind: str) -> list[dict[str, Any]]:
@@ -98,5 +98,12 @@ def _protocols() -> list[dict[str, Any]]:
     return rows
 
 
+def _layouts() -> list[dict[str, Any]]:
+    from medsynth.export.layouts.table import LAYOUTS
+
+    return [{"name": name, "description": layout.description, "options": list(layout.options)}
+            for name, layout in LAYOUTS.items()]
+
+
 _LISTINGS = {"phantoms": _phantoms, "lesions": _lesions, "recipes": _recipes, "tissues": _tissues,
-             "protocols": _protocols}
+             "protocols": _protocols, "layouts": _layouts}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import re
 from collections.abc import Mapping
 from importlib.resources import files
@@ -121,8 +122,48 @@ def _number_or_text(text: str) -> float | str:
 
 
 def parse_shard(text: str) -> tuple[int, int]:
-    """Return `(2, 8)` of `"2/8"`: the second of eight parts."""
+    """Return `(2, 8)` of `"2/8"`: the second of eight parts; of `"auto"` what the array job's variables tell."""
+    if text == "auto":
+        return shard_of_array_job(os.environ)
     number, _, count = text.partition("/")
     if not (number.isdigit() and count.isdigit() and 1 <= int(number) <= int(count)):
-        raise RecipeError(expected("--shard", text, "I/N with I from 1 to N, e.g. 1/8"))
+        raise RecipeError(expected("--shard", text, "I/N with I from 1 to N, e.g. 1/8, or auto"))
     return int(number), int(count)
+
+
+def shard_of_array_job(variables: Mapping[str, str]) -> tuple[int, int]:
+    """Return this task's number from 1 and the number of tasks of an array job of Slurm, Grid Engine or PBS.
+
+    Slurm and Grid Engine tell the first, the last and the step of the array. PBS tells the task alone: there
+    `MEDSYNTH_SHARDS` says how many there are, and the array begins at 1 (or at 0, with `MEDSYNTH_FIRST=0`).
+    """
+    for task, first, last, step in _ARRAY_JOBS:
+        told = {name: variables.get(name, "") for name in (task, first, last)}
+        if told[task].isdigit():
+            missing = [name for name, value in told.items() if not value.isdigit()]
+            if missing:
+                raise RecipeError(f"--shard auto: {task} is set, but {missing[0]} is not a number")
+            by = int(variables.get(step, "") or 1)
+            low = int(told[first])
+            return _checked_shard((int(told[task]) - low) // by + 1, (int(told[last]) - low) // by + 1)
+    for task in ("PBS_ARRAY_INDEX", "PBS_ARRAYID"):
+        if variables.get(task, "").isdigit():
+            count, begin = variables.get("MEDSYNTH_SHARDS", ""), variables.get("MEDSYNTH_FIRST", "1")
+            if not (count.isdigit() and begin.isdigit()):
+                raise RecipeError(expected("MEDSYNTH_SHARDS", count, "the number of tasks of this array job"))
+            return _checked_shard(int(variables[task]) - int(begin) + 1, int(count))
+    raise RecipeError("--shard auto needs the variables of an array job (SLURM_ARRAY_TASK_ID, SGE_TASK_ID or "
+                      "PBS_ARRAY_INDEX); outside of one name the shard: --shard 1/8")
+
+
+# task, first, last, step
+_ARRAY_JOBS = (
+    ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_MAX", "SLURM_ARRAY_TASK_STEP"),
+    ("SGE_TASK_ID", "SGE_TASK_FIRST", "SGE_TASK_LAST", "SGE_TASK_STEPSIZE"),
+)
+
+
+def _checked_shard(number: int, count: int) -> tuple[int, int]:
+    if not 1 <= number <= count:
+        raise RecipeError(expected("--shard auto", f"{number}/{count}", "I/N with I from 1 to N"))
+    return number, count

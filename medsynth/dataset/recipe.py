@@ -14,6 +14,9 @@ from pydantic import BaseModel, Field, InstanceOf, SerializeAsAny, model_seriali
 
 from medsynth.core.errors import RecipeError, expected
 from medsynth.core.seed import Seed
+from medsynth.dataset.course import CoursePart
+from medsynth.dataset.design_parts import DesignPart, hoisted
+from medsynth.dataset.difficulty import DifficultyPart
 from medsynth.dataset.parts import FormatsPart, NiftiOptions, Part, PhantomPart, SubjectPart, checked
 from medsynth.dataset.reading import apply_overrides, read_recipe
 from medsynth.dataset.tables import MODALITIES
@@ -26,6 +29,7 @@ _ACQUISITION_NAME = re.compile(r"[a-z0-9_-]+")
 # These endings name the files beside an image, e.g. ct_labels.nii.gz.
 _RESERVED_ENDINGS = ("_labels", "_lesions", "_masks", "_lesion_fraction", "_lesion_parts", "_thickness", "_twin")
 _RESERVED_NAMES = ("annotations", "preview")  # of the files of every case
+_BESIDE_OPTIONS = ("course", "difficulty")  # keys of a lesion entry that are not its family's
 
 
 class LesionPart(Part):
@@ -33,10 +37,17 @@ class LesionPart(Part):
 
     kind: str
     options: SerializeAsAny[InstanceOf[BaseModel]]
+    course: CoursePart | None = None
+    difficulty: DifficultyPart | None = None
 
     @model_serializer
     def _flat(self) -> dict[str, Any]:
-        return {"kind": self.kind, **self.options.model_dump(mode="json", exclude={"family"})}
+        flat = {"kind": self.kind, **self.options.model_dump(mode="json", exclude={"family"})}
+        for name in _BESIDE_OPTIONS:
+            part = getattr(self, name)
+            if part is not None:
+                flat[name] = part.model_dump(mode="json", exclude_none=True)
+        return flat
 
 
 class Recipe(Part):
@@ -46,6 +57,7 @@ class Recipe(Part):
     ----------
     name, description : for people; they change nothing in the images.
     acquisitions : protocol by name; the name becomes the file name.
+    visits : day of each acquisition that is not made on the first day; the lesions' `course` goes by it.
     """
 
     name: str = "custom"
@@ -54,7 +66,9 @@ class Recipe(Part):
     subject: SubjectPart = SubjectPart()
     lesions: tuple[InstanceOf[LesionPart], ...] = ()
     acquisitions: Annotated[dict[str, SerializeAsAny[InstanceOf[BaseModel]]], Field(min_length=1)]
+    visits: dict[str, Annotated[float, Field(ge=0)]] = Field(default={})
     refine: None = None
+    design: DesignPart | None = None
     formats: FormatsPart = FormatsPart(nifti=NiftiOptions())
 
     def resolved(self) -> dict[str, Any]:
@@ -64,6 +78,12 @@ class Recipe(Part):
         data["formats"] = {key: value for key, value in data["formats"].items() if value is not None}
         if not data["phantom"]["spec"]:
             del data["phantom"]["spec"]
+        if not self.visits:
+            del data["visits"]
+        if self.design is None:
+            del data["design"]
+        else:
+            data["design"] = self.design.model_dump(mode="json", exclude_defaults=True)
         return data
 
     def fingerprint(self) -> str:
@@ -94,7 +114,12 @@ def load_recipe(source: str | Path | Mapping[str, Any] | Recipe, *,
         data, name = read_recipe(source), Path(str(source)).stem
     data = apply_overrides({"name": name, **data}, overrides or {})
     check_finite(data)
-    return _recipe(data)
+    recipe = _recipe(hoisted(data))
+    if recipe.design is not None:
+        from medsynth.dataset.design import check_design
+
+        check_design(recipe)
+    return recipe
 
 
 def with_formats(recipe: Recipe, names: str | list[str] | tuple[str, ...]) -> Recipe:
@@ -129,10 +154,24 @@ def _recipe(data: Mapping[str, Any]) -> Recipe:
     recipe = checked(Recipe, parts, ())
     _check_body(recipe)
     _check_formats(recipe)
+    _check_visits(recipe)
     someone = sample_subject(recipe.subject.constraints(), rng=Seed(0).rng())  # raises where no adult meets them
     if recipe.phantom.spec:
         _check_spec(recipe.phantom, load_body(recipe.phantom.body).sample_spec(someone, rng=Seed(0).rng()))
     return recipe
+
+
+def _check_visits(recipe: Recipe) -> None:
+    """Check that visits and difficulties are of acquisitions that there are."""
+    names = list(recipe.acquisitions)
+    asked = {f"visits.{name}": name for name in recipe.visits}
+    asked |= {f"lesions.{n}.difficulty.acquisition": part.difficulty.acquisition
+              for n, part in enumerate(recipe.lesions) if part.difficulty is not None}
+    for path, name in asked.items():
+        if name not in names:
+            raise RecipeError(expected(path, name, f"one of the acquisitions {', '.join(names)}"))
+    if any(part.course is not None for part in recipe.lesions) and not recipe.visits:
+        raise RecipeError("lesions: a course needs visits, e.g. visits: {followup: 90}")
 
 
 def _check_formats(recipe: Recipe) -> None:
@@ -186,8 +225,13 @@ def _lesions(entries: object) -> tuple[LesionPart, ...]:
 def _lesion(entry: object, index: int) -> LesionPart:
     path = ("lesions", index)
     kind, options = _named_by("kind", entry, path, list(FAMILIES))
+    beside = {key: options.pop(key) for key in _BESIDE_OPTIONS if key in options}
     options = {key: _uniform_if_bounded(value) for key, value in options.items()}
-    return LesionPart(kind=kind, options=checked(FAMILIES[kind].options, options, path))
+    course, difficulty = beside.get("course"), beside.get("difficulty")
+    return LesionPart(
+        kind=kind, options=checked(FAMILIES[kind].options, options, path),
+        course=None if course is None else checked(CoursePart, course, (*path, "course")),
+        difficulty=None if difficulty is None else checked(DifficultyPart, difficulty, (*path, "difficulty")))
 
 
 def _uniform_if_bounded(value: object) -> object:

@@ -10,11 +10,15 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from medsynth.dataset.course import CoursePart
+from medsynth.dataset.design_parts import DesignPart
+from medsynth.dataset.difficulty import DifficultyPart
 from medsynth.dataset.parts import FormatsPart, PhantomPart, SubjectPart
 from medsynth.dataset.tables import MODALITIES
 from medsynth.lesions.families import FAMILIES
 
-_PARTS: tuple[type[BaseModel], ...] = (PhantomPart, SubjectPart, FormatsPart)
+_PARTS: tuple[type[BaseModel], ...] = (PhantomPart, SubjectPart, DesignPart, FormatsPart, CoursePart,
+                                      DifficultyPart)
 
 
 def build_schema() -> dict[str, Any]:
@@ -28,6 +32,7 @@ def build_schema() -> dict[str, Any]:
     for kind, model in options.items():
         _add_kind(parts[_target(of[model])], kind)
         _add_short_forms(parts[_target(of[model])])
+        parts[_target(of[model])]["properties"] |= {"course": of[CoursePart], "difficulty": of[DifficultyPart]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "medsynth recipe",
@@ -46,7 +51,9 @@ def build_schema() -> dict[str, Any]:
                 "additionalProperties": False,
                 "patternProperties": {"^[a-z0-9_-]+$": _any_of([of[model] for model in protocols.values()])},
             },
+            "visits": {"type": "object", "additionalProperties": {"type": "number", "minimum": 0}},
             "refine": {"type": "null"},
+            "design": _or_null(of[DesignPart]),
             "formats": _or_null({"anyOf": [of[FormatsPart], {"type": "string"}, {
                 "type": "array", "minItems": 1, "items": {"enum": list(FormatsPart.model_fields)}}]}),
         },

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from medsynth.dataset.pool import Stage
+from medsynth.dataset.executors import Stage
 
 _SPEED_PERIOD_S = 3600.0  # a case takes up to a minute: the rate is taken over many
 

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 from pydantic import BaseModel
 
 from medsynth.core.seed import Seed
-from medsynth.scene.acquired import Acquired
+from medsynth.scene.acquired import Acquired, Probe
+from medsynth.scene.phantom import Phantom
 from medsynth.scene.structure import Lesion, Scene, Structure
 
 
@@ -25,6 +26,9 @@ class Acquire(Protocol):
         ...
 
 
+Prober = Callable[[Sequence[Lesion], Any], tuple[Probe, Phantom]]
+
+
 @dataclass(frozen=True)
 class Modality:
     """A scanner. The functions import what they give.
@@ -36,7 +40,9 @@ class Modality:
     acquire : what makes the image.
     structures : what it adds to the label image itself, e.g. the patient table.
     scanners : the presets that a protocol may name, with what they are in words.
+    prober : asks about lesions before an image is made: (scene, protocol) -> (lesions, protocol) -> answer.
     projection : whether its images are projections, in which structures overlap.
+    voxelise : whether `acquire` takes `voxelise`, so that one body's voxels serve several images.
     """
 
     description: str
@@ -45,6 +51,8 @@ class Modality:
     structures: Callable[[], tuple[Structure, ...]]
     scanners: Callable[[], dict[str, str]] = dict
     projection: bool = False
+    prober: Callable[[], Callable[[Scene, Any], Prober]] | None = None
+    voxelise: bool = False
 
 
 def _ct_protocol() -> type[BaseModel]:
@@ -57,6 +65,12 @@ def _ct() -> Acquire:
     from medsynth.acquire.ct.acquire import acquire_ct
 
     return acquire_ct
+
+
+def _ct_prober() -> Callable[[Scene, Any], Prober]:
+    from medsynth.acquire.ct.acquire import ct_prober
+
+    return ct_prober
 
 
 def _ct_structures() -> tuple[Structure, ...]:
@@ -119,8 +133,9 @@ def _mri_presets() -> dict[str, str]:
 
 MODALITIES: dict[str, Modality] = {
     "ct": Modality("computed tomography: HU from composition, density and beam", _ct_protocol, _ct, _ct_structures,
-                   _ct_scanners),
+                   _ct_scanners, voxelise=True, prober=_ct_prober),
     "xray": Modality("radiography and mammography: a point source, scatter, grid, detector, processing", _xray_protocol,
                      _xray, tuple, _xray_presets, projection=True),
-    "mri": Modality("magnetic resonance: tissues, sequence, k-space, coils", _mri_protocol, _mri, tuple, _mri_presets),
+    "mri": Modality("magnetic resonance: tissues, sequence, k-space, coils", _mri_protocol, _mri, tuple, _mri_presets,
+                    voxelise=True),
 }

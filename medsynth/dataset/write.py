@@ -96,7 +96,7 @@ def _write_voxel_truth(case: Case, name: str, folder: Path) -> None:
 
     write_nifti(case.labels[name], folder / f"{name}_labels.nii.gz")
     if case.lesions:
-        fraction, parts = lesion_truth(case.acquired[name].phantom, case.lesions)
+        fraction, parts = lesion_truth(case.acquired[name].phantom, case.visit_lesions[name])
         write_nifti(fraction, folder / f"{name}_lesion_fraction.nii.gz", slope=FRACTION_SLOPE)
         write_nifti(parts, folder / f"{name}_lesion_parts.nii.gz")
 

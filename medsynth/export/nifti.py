@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
@@ -11,6 +11,8 @@ from typing import Any, cast
 import nibabel as nib
 import numpy as np
 from isal import isal_zlib
+from isal.igzip_lib import IsalError
+from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from medsynth.core.errors import DatasetError, expected
@@ -25,6 +27,7 @@ _NOTE = "synthetic (medsynth), no patient; "  # in `descrip`, before the quantit
 _LABEL_INTENT = 1002  # NIFTI_INTENT_LABEL: viewers pick a colour table
 _BLOCK_BYTES = 1 << 22  # the unit of parallel compression; fixed, so that threads do not change the bytes
 _THREADS = 2
+_HEAD_BYTES = 348
 _SHEAR_TOLERANCE = 1e-3  # foreign affines are rounded: nearer to orthonormal than this is repaired
 
 
@@ -113,6 +116,51 @@ def read_nifti(path: Path, *, quantity: str = "HU") -> Volume:
     if note.startswith(_NOTE):
         quantity = note.removeprefix(_NOTE)
     return Volume(array, grid_of_affine(array.shape, np.asarray(image.affine)), quantity)
+
+
+def stored_voxels(path: Path) -> NDArray[Any]:
+    """Return the numbers (k, j, i) that a file of ours holds, as they are stored: nothing is scaled or turned.
+
+    Raises
+    ------
+    DatasetError
+        If it is no file that `write_nifti` wrote.
+    """
+    return _stored(path)[1]
+
+
+def rewrite_nifti(source: Path, target: Path, change: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
+    """Write a file of ours with other voxels on the same grid; its affine stays equal to the bit.
+
+    Parameters
+    ----------
+    change : gives the new voxels (k, j, i) of the stored ones, of a type that `write_nifti` takes.
+    """
+    head, voxels = _stored(source)
+    changed = change(voxels)
+    if changed.shape != voxels.shape or changed.dtype.name not in DTYPES:
+        raise DatasetError(expected("changed voxels", (changed.shape, changed.dtype.name), f"{voxels.shape} as before"))
+    header = nib.Nifti1Header(head[:_HEAD_BYTES], endianness="<")
+    header.set_data_dtype(changed.dtype)
+    whole = bytes(header.binaryblock) + b"\0\0\0\0"
+    with target.open("wb") as file:
+        for piece in _gzipped(whole, np.ascontiguousarray(changed, dtype=changed.dtype.newbyteorder("<")), 3):
+            file.write(piece)
+
+
+def _stored(path: Path) -> tuple[bytes, NDArray[Any]]:
+    """Return the header of a file of ours and its voxels (k, j, i)."""
+    try:
+        raw = path.read_bytes()
+        data = isal_zlib.decompress(raw, 31) if path.name.endswith(".gz") else raw
+        if len(data) < _HEAD_BYTES:
+            raise ValueError("no whole header")
+        header = nib.Nifti1Header(data[:_HEAD_BYTES], endianness="<")
+        first = int(header["vox_offset"])
+        array = np.frombuffer(data, header.get_data_dtype(), offset=first).reshape(header.get_data_shape()[::-1])
+    except (OSError, ValueError, IsalError, HeaderDataError) as error:  # type: ignore[misc]
+        raise DatasetError(expected("path", str(path), f"a NIfTI file of medsynth ({error})")) from error
+    return data[:first], array
 
 
 def ras_affine(grid: Grid) -> NDArray[np.float64]:

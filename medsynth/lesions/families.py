@@ -47,13 +47,20 @@ def family(kind: str) -> Family:
     return FAMILIES[kind]
 
 
-def sample_lesions(entries: Sequence[BaseModel], scene: Scene, *, rng: np.random.Generator) -> list[dict[str, Any]]:
+def sample_entries(entries: Sequence[BaseModel], scene: Scene, *, rng: np.random.Generator
+                   ) -> list[list[dict[str, Any]]]:
     """Draw the lesions of every recipe entry, given as its family's options; none overlaps another."""
-    specs: list[dict[str, Any]] = []
+    found: list[list[dict[str, Any]]] = []
     for options, stream in zip(entries, rng.spawn(len(entries)), strict=True):
         kind = next((name for name, known in FAMILIES.items() if type(options) is known.options), "")
-        specs += family(kind).sample_specs(options, scene, rng=stream, taken=tuple(specs))
-    return specs
+        taken = tuple(spec for specs in found for spec in specs)
+        found.append(list(family(kind).sample_specs(options, scene, rng=stream, taken=taken)))
+    return found
+
+
+def sample_lesions(entries: Sequence[BaseModel], scene: Scene, *, rng: np.random.Generator) -> list[dict[str, Any]]:
+    """Draw the lesions of every recipe entry as one list."""
+    return [spec for specs in sample_entries(entries, scene, rng=rng) for spec in specs]
 
 
 def build_lesions(specs: Sequence[Mapping[str, Any]], scene: Scene) -> tuple[Lesion, ...]:

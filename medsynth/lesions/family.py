@@ -15,6 +15,22 @@ Spec = TypeVar("Spec", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
+class Site:
+    """What stands for the body where a family is put into somebody's own image: one structure.
+
+    Attributes
+    ----------
+    structure : a name that the family looks for, e.g. `"lobe_right_upper"`.
+    tissue : its row of the tissue table: what the lesion's contrast is relative to in MR and in radiographs.
+    mixture : what is finely mixed into it, as of a `Structure`.
+    """
+
+    structure: str
+    tissue: str
+    mixture: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Family:
     """A lesion family. A module of its own makes it; `medsynth.lesions.families` lists it.
 
@@ -26,6 +42,8 @@ class Family:
     sample_specs : (options, scene, *, rng, taken) -> specs of JSON values; each has `kind`, `centre_mm`, `reach_mm`.
     insert : (spec, scene, number) -> Lesion; deterministic.
     bodies : bodies that it can grow in.
+    contrast : key of the spec that holds its CT number, and the host's usual one: what a dial of contrast turns.
+    site : how it is put into an image that has no anatomy; None where it needs a whole body.
     """
 
     kind: str
@@ -34,6 +52,8 @@ class Family:
     sample_specs: Callable[..., Sequence[dict[str, Any]]]
     insert: Callable[[Mapping[str, Any], Scene, int], Lesion]
     bodies: tuple[str, ...]
+    site: Site | None = None
+    contrast: tuple[str, float] | None = None
 
 
 def checked_spec(model: type[Spec], spec: Mapping[str, Any], number: int) -> Spec:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -19,6 +20,7 @@ from medsynth.shapes.sampled import SampledShape
 
 Array = NDArray[np.float64]
 
+OWN_IMAGE = "image"  # the body's name where somebody's own image stands for it: it has one structure alone
 MARGIN_MM = 6.0
 KEPT = 16  # maps kept for the lesions that follow
 WHOLE_FROM_MM = 2.0  # voxel size from which on the whole body is mapped at once
@@ -112,14 +114,14 @@ def labels_of(scene: Scene, *patterns: str) -> tuple[int, ...]:
 @lru_cache(maxsize=64)
 def names_of(scene: Scene, *patterns: str) -> tuple[str, ...]:
     """Return the names of the structures that match, or count to an organ that does."""
-    from fnmatch import fnmatchcase
-
     found: dict[str, None] = {}
     for pattern in patterns:
         hit = [s.name for s in scene.structures if fnmatchcase(s.name, pattern) or fnmatchcase(s.part_of, pattern)]
-        if not hit:
+        if not hit and scene.body != OWN_IMAGE:
             raise PlacementError(f"host must be a structure of body {scene.body!r}, got {pattern!r}")
         found |= dict.fromkeys(hit)
+    if not found and patterns:
+        raise PlacementError(f"host must be a structure of body {scene.body!r}, got {', '.join(patterns)}")
     return tuple(found)
 
 

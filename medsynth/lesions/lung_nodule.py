@@ -10,7 +10,7 @@ import numpy as np
 
 from medsynth.core.errors import PlacementError
 from medsynth.lesions.distributions import choose
-from medsynth.lesions.family import Family, checked_spec
+from medsynth.lesions.family import Family, Site, checked_spec
 from medsynth.lesions.lung_nodule_options import LungNoduleOptions as LungNoduleOptions
 from medsynth.lesions.lung_nodule_options import LungNoduleSpec as LungNoduleSpec
 from medsynth.lesions.lung_rads import nodule_classes
@@ -133,7 +133,7 @@ def _draw_form(options: LungNoduleOptions, *, rng: np.random.Generator) -> dict[
 def solid_mixture(hu: float) -> tuple[tuple[str, float], ...]:
     """Return what to mix into nodule tissue so that it has about this CT number at 120 kVp."""
     if hu <= NODULE_TISSUE_HU:
-        return (("water", min(1.0, 1 - hu / NODULE_TISSUE_HU)),) if hu >= 0 else (("water", 0.95), ("adipose", 0.05))
+        return (("water", min(1.0, 1 - hu / NODULE_TISSUE_HU)),) if hu >= 0 else (("air", air_share(hu)),)
     return (("hydroxyapatite", (hu - NODULE_TISSUE_HU) / (HYDROXYAPATITE_HU - NODULE_TISSUE_HU)),)
 
 
@@ -223,4 +223,5 @@ def _attributes(spec: LungNoduleSpec) -> dict[str, Any]:
 
 
 FAMILY = Family("lung_nodule", "Lung nodules: solid, part-solid and ground-glass", LungNoduleOptions, sample_specs,
-                insert, ("thorax", "torso"))
+                insert, ("thorax", "torso"), Site("lobe_right_upper", "lung_tissue", (("air", 0.75),)),
+                        contrast=("solid_hu", -850.0))

@@ -4,14 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from medsynth.core.scanner import ScannerRecord
 from medsynth.core.volume import Volume
+from medsynth.scene.extent import Index
 from medsynth.scene.phantom import Phantom
 from medsynth.scene.projection import Projection
+
+
+class Probe(Protocol):
+    """A scanner that can be asked what lesions add to a part of its image, and what noise there does to an observer."""
+
+    @property
+    def shape_kji(self) -> Index:
+        """Of the image."""
+        ...
+
+    @property
+    def reach_kji(self) -> Index:
+        """How many voxels beyond its own a lesion changes the image."""
+        ...
+
+    def difference(self, low: Index, high: Index) -> NDArray[np.float32]:
+        """Return what the lesions add between two corners of the image, without noise, in the image's unit."""
+        ...
+
+    def template_sd(self, template: NDArray[np.floating], low: Index) -> float:
+        """Return the standard deviation of the sum of template times noise, its first voxel at `low`."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +54,7 @@ class Acquired:
     raw : what the image was made of, by name, e.g. a sinogram and its geometry; empty unless asked for.
     projection : the truth in the image's plane where the image is a projection, None for cross-sections. `phantom` and
         `healthy` are then the voxels that the rays crossed, on a grid of their own, and `image` has one slice.
+    probe : the scanner, to be asked about lesions; None where it cannot answer.
     anatomy : the displaced and changed anatomy where lesions push or change it; None where that is `healthy`.
     """
 
@@ -43,6 +68,7 @@ class Acquired:
     raw: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     projection: Projection | None = None
     anatomy: Phantom | None = None
+    probe: Probe | None = None
 
     @property
     def beside(self) -> Phantom:

@@ -7,7 +7,7 @@ Height is normal, and body mass index follows its published percentiles; both by
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -80,10 +80,24 @@ def sample_subject(constraints: SubjectConstraints | None = None, *, rng: np.ran
     RecipeError
         If no adult meets the constraints together.
     """
-    asked = constraints or SubjectConstraints()
+    draws = rng.random(4)  # always as many, so that fixing one number leaves the other draws alone
+    return subject_at(constraints or SubjectConstraints(), draws.tolist())
+
+
+def subject_at(asked: SubjectConstraints, draws: Sequence[float]) -> Subject:
+    """Return the adult at these places of the population within `asked`.
+
+    Parameters
+    ----------
+    draws : age, sex, height and body mass index, each as a share of 0 to 1 of its (conditional) distribution.
+
+    Raises
+    ------
+    RecipeError
+        If no adult meets the constraints together.
+    """
     low_cm, high_cm = _possible_heights(asked)
     heights = np.linspace(low_cm, high_cm, _HEIGHT_STEPS if high_cm > low_cm else 1)
-    draws = rng.random(4)  # always as many, so that fixing one number leaves the other draws alone
     age = _between(*asked.interval("age_years"), draws[0])
     by_sex = {sex: _height_log_density(heights, sex, age, asked) for sex in SEXES if asked.sex in (None, sex)}
     sex = _choose_sex({s: _log_integral(density) for s, density in by_sex.items()}, draws[1])

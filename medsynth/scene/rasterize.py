@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -28,6 +28,8 @@ from medsynth.shapes.warp import Composed
 TEXTURE_OVERSAMPLING = 2
 STILL_MM = 0.01  # what a mass effect moves less than this stays as it was
 STILL_STEP_MM = 3.0  # how closely that is asked
+
+Voxelise = Callable[[Scene, Grid], Phantom]  # `rasterize`, or what stands in for it
 
 
 def rasterize(scene: Scene, grid: Grid) -> Phantom:

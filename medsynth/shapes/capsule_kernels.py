@@ -9,6 +9,12 @@ import numpy as np
 CELL_MM = 6.0  # edge of the cells
 
 
+@numba.njit(inline="always")
+def dot(x, y):
+    """Return the scalar product of two vectors (3,): a BLAS rounds as its machine likes, and a call is slow."""
+    return x[0] * y[0] + x[1] * y[1] + x[2] * y[2]
+
+
 @numba.njit(cache=True, nogil=True)
 def sort_into_cells(first_cell, last_cell, cells, middle, ball):
     """Return CSR lists (starts, members) of the capsules per cell; `middle` and `ball` bound each in cell units."""
@@ -57,8 +63,8 @@ def distance_to_capsules(points, reach, a, b, ra, rb, origin, cells, first, memb
                 for c in range(first[row + k0], first[row + k1]):
                     m = members[c]
                     ab = b[m] - a[m]
-                    length = ab @ ab
-                    t = 0.0 if length == 0.0 else min(1.0, max(0.0, ((p - a[m]) @ ab) / length))
+                    length = dot(ab, ab)
+                    t = 0.0 if length == 0.0 else min(1.0, max(0.0, dot(p - a[m], ab) / length))
                     gap = np.sqrt(np.sum((p - a[m] - t * ab) ** 2)) - (ra[m] + t * (rb[m] - ra[m]))
                     out[n] = min(out[n], gap)
     return out
@@ -78,9 +84,9 @@ def step_aside(p, clearance, a, b, ra, rb, origin, cells, first, members):
             for c in range(first[row + k0], first[row + max(k0, k1)]):
                 m = members[c]
                 ab = b[m] - a[m]
-                t = min(1.0, max(0.0, ((p - a[m]) @ ab) / max(ab @ ab, 1e-9)))
+                t = min(1.0, max(0.0, dot(p - a[m], ab) / max(dot(ab, ab), 1e-9)))
                 apart = p - a[m] - t * ab
-                distance = np.sqrt(apart @ apart)
+                distance = np.sqrt(dot(apart, apart))
                 gap = distance - (ra[m] + t * (rb[m] - ra[m]))
                 if gap < least and distance > 1e-6:
                     least = gap
@@ -88,43 +94,51 @@ def step_aside(p, clearance, a, b, ra, rb, origin, cells, first, members):
     p += move
 
 
+@numba.njit(inline="always")
+def _within(x):
+    return min(1.0, max(0.0, x))
+
+
 @numba.njit(cache=True, nogil=True)
-def closest_parameters(p, q, a, b):
-    """Return (s, t) in 0..1 of the closest points p + s (q - p) and a + t (b - a) of two line pieces."""
-    d1, d2, r = q - p, b - a, p - a
-    len1, len2, f = d1 @ d1, d2 @ d2, d2 @ r
+def closest_parameters(d1, d2, r):
+    """Return (s, t) in 0..1 of the closest points p + s d1 and a + t d2 of two line pieces, r = p - a."""
+    len1, len2, f = dot(d1, d1), dot(d2, d2), dot(d2, r)
     if len1 < 1e-12:
-        return 0.0, 0.0 if len2 < 1e-12 else min(1.0, max(0.0, f / len2))
-    c = d1 @ r
+        return 0.0, 0.0 if len2 < 1e-12 else _within(f / len2)
+    c = dot(d1, r)
     if len2 < 1e-12:
-        return min(1.0, max(0.0, -c / len1)), 0.0
-    e = d1 @ d2
+        return _within(-c / len1), 0.0
+    e = dot(d1, d2)
     denominator = len1 * len2 - e * e
-    s = 0.0 if denominator < 1e-9 else min(1.0, max(0.0, (e * f - c * len2) / denominator))
+    s = 0.0 if denominator < 1e-9 else _within((e * f - c * len2) / denominator)
     t = (e * s + f) / len2
     if t < 0.0:
-        return min(1.0, max(0.0, -c / len1)), 0.0
+        return _within(-c / len1), 0.0
     if t > 1.0:
-        return min(1.0, max(0.0, (e - c) / len1)), 1.0
+        return _within((e - c) / len1), 1.0
     return s, t
 
 
 @numba.njit(cache=True, nogil=True)
-def _push_edge(points, p, i, radius, gap, a, b, ra, rb, moves):
-    """Note how one edge must move off one capsule; return whether they are too close."""
-    s, t = closest_parameters(points[p], points[i], a, b)
-    apart = points[p] + s * (points[i] - points[p]) - a - t * (b - a)
-    distance = np.sqrt(apart @ apart)
-    lack = radius + ra + t * (rb - ra) + gap - distance
+def _push_edge(points, p, i, radius, gap, a, b, m, ra, rb, moves):
+    """Note how one edge must move off capsule m; return whether they are too close."""
+    d1 = (points[i, 0] - points[p, 0], points[i, 1] - points[p, 1], points[i, 2] - points[p, 2])
+    d2 = (b[m, 0] - a[m, 0], b[m, 1] - a[m, 1], b[m, 2] - a[m, 2])
+    r = (points[p, 0] - a[m, 0], points[p, 1] - a[m, 1], points[p, 2] - a[m, 2])
+    s, t = closest_parameters(d1, d2, r)
+    apart = (r[0] + s * d1[0] - t * d2[0], r[1] + s * d1[1] - t * d2[1], r[2] + s * d1[2] - t * d2[2])
+    distance = np.sqrt(dot(apart, apart))
+    lack = radius + ra[m] + t * (rb[m] - ra[m]) + gap - distance
     if lack <= 0:
         return False
     if distance < 1e-6:
-        apart = np.cross(points[i] - points[p], b - a)
-        distance = max(np.sqrt(apart @ apart), 1e-6)
-    move = apart * (min(lack + 0.05, 1.0) / distance)
-    share = (1 - s) * (1 - s) + s * s  # so that the closest point itself moves by `move`
-    moves[p] += move * ((1 - s) / share)
-    moves[i] += move * (s / share)
+        apart = (d1[1] * d2[2] - d1[2] * d2[1], d1[2] * d2[0] - d1[0] * d2[2], d1[0] * d2[1] - d1[1] * d2[0])
+        distance = max(np.sqrt(dot(apart, apart)), 1e-6)
+    scale = min(lack + 0.05, 1.0) / distance
+    share = (1 - s) * (1 - s) + s * s  # so that the closest point itself moves by `scale` times `apart`
+    for axis in range(3):
+        moves[p, axis] += apart[axis] * scale * ((1 - s) / share)
+        moves[i, axis] += apart[axis] * scale * (s / share)
     return True
 
 
@@ -164,8 +178,8 @@ def push_off_capsules(points, parents, radii, gap, a, b, ra, rb, origin, cells, 
                     dx, dy, dz = middle[m, 0] - x, middle[m, 1] - y, middle[m, 2] - z
                     if dx * dx + dy * dy + dz * dz >= (ball[m] + own) ** 2:
                         continue
-                    if _push_edge(points, p, n, radii[n], gap, a[m], b[m], ra[m], rb[m], moves):
+                    if _push_edge(points, p, n, radii[n], gap, a, b, m, ra, rb, moves):
                         bad[n] = True
     for n in range(1, len(points)):  # no more than 1 mm at a time: sums would fling nodes out of a crowd
-        points[n] += moves[n] / max(1.0, np.sqrt(moves[n] @ moves[n]))
+        points[n] += moves[n] / max(1.0, np.sqrt(dot(moves[n], moves[n])))
     return bad

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from medsynth.shapes.capsule_kernels import step_aside
+from medsynth.shapes.capsule_kernels import dot, step_aside
 
 
 @numba.njit(cache=True, nogil=True)
@@ -123,28 +123,28 @@ def companion_side(points, parents, first_side):
     for i in range(m - 1, 0, -1):  # children first: the next fork's plane is handed up to the parents
         p = parents[i]
         step = points[i] - points[p]
-        step = step / max(np.sqrt(step @ step), 1e-9)
+        step = step / max(np.sqrt(dot(step, step)), 1e-9)
         ahead = step + (onward[i] if children[i] > 0 else step)
         if children[p] == 0:
             onward[p], normal[p] = ahead, normal[i]
         else:
             normal[p] = np.cross(onward[p], ahead)
-            normal[p] /= max(np.sqrt(normal[p] @ normal[p]), 1e-9)
+            normal[p] /= max(np.sqrt(dot(normal[p], normal[p])), 1e-9)
             onward[p] = onward[p] + ahead
         children[p] += 1
-        onward[p] /= max(np.sqrt(onward[p] @ onward[p]), 1e-9)
+        onward[p] /= max(np.sqrt(dot(onward[p], onward[p])), 1e-9)
     side = np.zeros((m, 3))
     for i in range(m):
         along = onward[i] if children[i] > 0 else points[i] - points[parents[i]]
-        along = along / max(np.sqrt(along @ along), 1e-9)
-        carried = first_side / max(np.sqrt(first_side @ first_side), 1e-9) if i == 0 else side[parents[i]]
-        sign = 1.0 if carried @ normal[i] >= 0 else -1.0
+        along = along / max(np.sqrt(dot(along, along)), 1e-9)
+        carried = first_side / max(np.sqrt(dot(first_side, first_side)), 1e-9) if i == 0 else side[parents[i]]
+        sign = 1.0 if dot(carried, normal[i]) >= 0 else -1.0
         carried = carried + 0.35 * sign * normal[i]
-        carried = carried - (carried @ along) * along
-        size = np.sqrt(carried @ carried)
+        carried = carried - dot(carried, along) * along
+        size = np.sqrt(dot(carried, carried))
         if size < 1e-6:
             carried = np.cross(along, np.array([0.31, 0.87, 0.38]))
-            size = np.sqrt(carried @ carried)
+            size = np.sqrt(dot(carried, carried))
         side[i] = carried / size
     return side
 
@@ -160,7 +160,7 @@ def grow_to_targets(points, parents, closed, targets, bends, step, path_weight, 
     pos[:m], par[:m] = points, parents
     for i in range(1, m):
         d = pos[i] - pos[par[i]]
-        length = np.sqrt(d @ d)
+        length = np.sqrt(dot(d, d))
         heading[i], path[i] = d / max(length, 1e-9), path[par[i]] + length
         children[par[i]] += 1
     for i in range(m):
@@ -184,7 +184,7 @@ def grow_to_targets(points, parents, closed, targets, bends, step, path_weight, 
         stalled = 0
         while stalled < 3:
             to = targets[t] - pos[node]
-            distance = np.sqrt(to @ to)
+            distance = np.sqrt(dot(to, to))
             if distance < 0.3 * step:
                 break
             if m + 1 >= room:
@@ -193,15 +193,15 @@ def grow_to_targets(points, parents, closed, targets, bends, step, path_weight, 
                 heading, path, children = _longer(heading, room), _longer_1d(path, room), _longer_1d(children, room)
             last = distance < 1.5 * step
             course = to / distance if last else 0.5 * course + 0.5 * to / distance
-            course /= max(np.sqrt(course @ course), 1e-9)
+            course /= max(np.sqrt(dot(course, course)), 1e-9)
             pos[m] = pos[node] + (distance if last else step) * course
             step_aside(pos[m], clearance, a, b, ra, rb, origin, cells, first, members)
             gone = pos[m] - pos[node]
-            length = np.sqrt(gone @ gone)
+            length = np.sqrt(dot(gone, gone))
             if length < 0.3 * step:
                 break
             to = targets[t] - pos[m]
-            stalled += 1 if np.sqrt(to @ to) > distance - 0.2 * step else 0
+            stalled += 1 if np.sqrt(dot(to, to)) > distance - 0.2 * step else 0
             par[m], heading[m], path[m] = node, gone / length, path[node] + length
             children[node] += 1
             children[m] = 0

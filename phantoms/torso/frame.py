@@ -47,7 +47,6 @@ SPINE_MEAN_Y_MM = 25.0  # a round back is rounder about this line
 # 25 mm in front of the sacral endplate (pelvic tilt 13 degrees), heads 176 mm apart.
 HIP_CENTRE_MM = (88.0, 22.0, -389.0)
 SYMPHYSIS_TOP_MM, SYMPHYSIS_BOTTOM_MM = (0.0, -34.0, -388.0), (0.0, -16.0, -424.0)
-CREST_Z_MM = -236.0  # top of the iliac crests, at L4
 BIFURCATION_Z_MM = -236.0  # of the aorta, at L4; the veins join one vertebra lower
 PERINEUM_Z_MM = -468.0  # skin between the thighs
 RIB_LAYER_MM = 10.0  # ribs and intercostal muscles, just outside the cavity

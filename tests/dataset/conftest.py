@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import os
 from pathlib import Path
 
 import pytest
@@ -12,15 +14,23 @@ from medsynth.dataset.tables import MODALITIES
 STUB = Path(__file__).parent / "stub"
 
 
+@contextlib.contextmanager
+def stubbed():
+    """Install the stub distribution, here and in child processes, which use this checkout."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(STUB))
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(STUB), str(STUB.parents[2])]))
+        module = importlib.import_module("two_balls")
+        for name in ("stub", "flat", "echo"):
+            patch.setitem(MODALITIES, name, getattr(module, name.upper()))
+        yield module
+
+
 @pytest.fixture
-def two_balls(monkeypatch):
-    """Install the stub distribution, here and in child processes."""
-    monkeypatch.syspath_prepend(str(STUB))
-    monkeypatch.setenv("PYTHONPATH", f"{STUB}")
-    module = importlib.import_module("two_balls")
-    for name in ("stub", "flat", "echo"):
-        monkeypatch.setitem(MODALITIES, name, getattr(module, name.upper()))
-    return module
+def two_balls():
+    """Install the stub distribution for one test."""
+    with stubbed() as module:
+        yield module
 
 
 @pytest.fixture

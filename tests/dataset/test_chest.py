@@ -79,7 +79,7 @@ def test_fractions_hold_the_volumes_that_annotations_tell(case):
     total_ml = fraction.array.sum(dtype=float) / 255 * fraction.grid.voxel_volume_mm3 / 1000
     told_ml = sum(lesion["volume_ml"] for lesion in case.annotations["lesions"])
     assert total_ml == pytest.approx(told_ml, rel=0.02)
-    np.testing.assert_array_equal(parts.array // 10, case.lesion_labels["ct"].array)
+    np.testing.assert_array_equal(parts.array // 20, case.lesion_labels["ct"].array)
 
 
 def test_annotations_obey_their_schema_and_are_plain_json(case):
@@ -112,10 +112,10 @@ def test_zero_nodules_work_and_a_nodule_larger_than_the_lung_is_one_line():
 
 def test_chest_files_are_the_same_bytes_for_one_and_two_workers(tmp_path):
     recipe = ms.load_recipe("chest-ct-nodules-small", overrides=NODULES)
-    for workers, shard in ((1, (2, 2)), (2, None)):  # one worker makes the second case alone
-        summary = generate(recipe, 2, tmp_path / str(workers), seed=6, workers=workers, shard=shard)
+    for workers, shard in ((1, (1, 2)), (2, None)):  # one worker makes the first case alone, of the person built here
+        summary = generate(recipe, 2, tmp_path / str(workers), seed=2, workers=workers, shard=shard)
         assert not summary.failures
-    one, two = ({name: data for name, data in tree(tmp_path / str(workers)).items() if name.startswith("case-00001")}
+    one, two = ({name: data for name, data in tree(tmp_path / str(workers)).items() if name.startswith("case-00000")}
                 for workers in (1, 2))
     assert len(one) > 4
     assert one.keys() == two.keys()

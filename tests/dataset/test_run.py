@@ -146,12 +146,16 @@ def test_failures_for_bad_input_carry_one_line_and_no_trace(stub_recipe, tmp_pat
     assert "diameter_mm must be smaller than its host" in failure.error
 
 
-def test_failures_are_tried_again_and_forgotten_when_they_succeed(stub_recipe, two_balls, tmp_path, monkeypatch):
+def test_failures_are_left_alone_until_they_are_asked_for_and_forgotten_when_they_succeed(
+        stub_recipe, two_balls, tmp_path, monkeypatch):
     recipe = with_ct(stub_recipe, fails="fault")
     assert generate(recipe, 2, tmp_path).failures
-    assert (tmp_path / "failures.jsonl").exists()
+    before = (tmp_path / "failures.jsonl").read_bytes()
     monkeypatch.setattr(two_balls, "_fail", lambda how: None)
-    assert not generate(recipe, 2, tmp_path).failures
+    again = generate(recipe, 2, tmp_path)
+    assert (again.made, again.kept, [f.case for f in again.failures]) == (0, 1, ["case-00001"])
+    assert (tmp_path / "failures.jsonl").read_bytes() == before
+    assert not generate(recipe, 2, tmp_path, retry_failed=True).failures
     assert not (tmp_path / "failures.jsonl").exists()
     assert manifest_ids(tmp_path) == ["case-00000", "case-00001"]
 
@@ -190,12 +194,61 @@ def test_an_unwritable_place_is_one_line(stub_recipe, tmp_path):
         assert "\n" not in str(caught.value)
 
 
-def test_a_dead_worker_is_one_line_and_finished_cases_stay(stub_recipe, tmp_path):
-    with pytest.raises(DatasetError, match="worker process died"):
-        generate(with_ct(stub_recipe, fails="death", failing_index=3), 4, tmp_path, workers=2)
-    assert "case-00003" not in case_names(tmp_path)
-    assert manifest_ids(tmp_path) == case_names(tmp_path)
-    assert hidden_leftovers(tmp_path) == []
+def test_a_case_that_kills_its_worker_is_tried_again_alone_and_then_recorded_as_failed(stub_recipe, tmp_path):
+    summary = generate(with_ct(stub_recipe, fails="death", failing_index=1), 5, tmp_path / "dead", workers=2)
+    failure, = summary.failures
+    assert failure.case == "case-00001"
+    assert "died twice" in failure.error
+    assert case_names(tmp_path / "dead") == [f"case-0000{i}" for i in (0, 2, 3, 4)] == manifest_ids(tmp_path / "dead")
+    assert hidden_leftovers(tmp_path / "dead") == []
+    row, = (json.loads(line) for line in (tmp_path / "dead" / "failures.jsonl").read_text().splitlines())
+    assert row["index"] == 1
+
+
+def test_a_worker_killed_once_costs_no_case(stub_recipe, tmp_path):
+    generate(stub_recipe, 4, tmp_path / "whole")
+    mark = tmp_path / "mark"
+    recipe = with_ct(stub_recipe, fails="death once", mark=str(mark), failing_index=2)
+    summary = generate(recipe, 4, tmp_path / "killed", workers=2)
+    assert mark.exists()
+    assert (summary.made, summary.failures) == (4, ())
+    images = [[(folder / name / "ct.nii.gz").read_bytes() for name in case_names(folder)]
+              for folder in (tmp_path / "whole", tmp_path / "killed")]
+    assert images[0] == images[1]
+
+
+def test_a_script_without_a_main_guard_is_one_line(stub_recipe, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text("import json, two_balls\nfrom medsynth.dataset.run import generate\n"
+                      f"generate(json.loads({json.dumps(stub_recipe)!r}), 2, {str(tmp_path / 'data')!r}, workers=2)\n")
+    done = subprocess.run([sys.executable, str(script)], env={**os.environ, "TWO_BALLS_STUB": "1"}, text=True,
+                          capture_output=True, timeout=120)
+    last = done.stderr.strip().splitlines()[-1]
+    assert done.returncode == 1
+    assert "a worker process died as it started" in last
+    assert "__main__" in last
+
+
+def test_a_line_that_a_power_cut_left_half_written_is_made_whole(stub_recipe, tmp_path):
+    generate(stub_recipe, 3, tmp_path)
+    before, manifest = tree(tmp_path), tmp_path / "manifest.jsonl"
+    lines = manifest.read_bytes().splitlines(keepends=True)
+    manifest.write_bytes(lines[2] + lines[0] + lines[1][:50])
+    assert generate(stub_recipe, 3, tmp_path).kept == 3
+    assert tree(tmp_path) == before
+
+
+def test_lines_are_there_while_a_run_goes_on(stub_recipe, tmp_path):
+    seen = []
+
+    def look(stage):
+        if stage.name == "anatomy":
+            seen.append(len(manifest_ids(tmp_path)) if (tmp_path / "manifest.jsonl").exists() else 0)
+
+    generate(with_ct(stub_recipe, fails="fault", failing_index=1), 4, tmp_path, progress=look)
+    assert seen == [0, 1, 1, 2]
+    generate(with_ct(stub_recipe, fails="fault", failing_index=1), 5, tmp_path, progress=look)
+    assert seen[4:] == [3]
 
 
 def test_a_second_run_in_the_same_folder_is_refused(stub_recipe, tmp_path):

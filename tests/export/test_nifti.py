@@ -13,7 +13,7 @@ from medsynth.core.errors import DatasetError, GeometryError
 from medsynth.core.grid import Grid
 from medsynth.core.volume import Volume
 from medsynth.export import nifti
-from medsynth.export.nifti import FRACTION_SLOPE, read_nifti, write_nifti
+from medsynth.export.nifti import FRACTION_SLOPE, read_nifti, rewrite_nifti, stored_voxels, write_nifti
 
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -138,3 +138,31 @@ def test_left_handed_grids_keep_their_handedness(tmp_path):
     image = nib.load(tmp_path / "x.nii.gz")
     np.testing.assert_allclose(image.get_qform(), image.get_sform(), atol=1e-5)
     assert read_nifti(tmp_path / "x.nii.gz").grid.is_close(replace(grid))
+
+
+@pytest.mark.parametrize("ending", ["nii", "nii.gz"])
+def test_voxels_are_exchanged_on_an_affine_that_is_equal_to_the_bit(case, ending, tmp_path):
+    before, after = tmp_path / f"before.{ending}", tmp_path / "after.nii.gz"
+    write_nifti(case.organs, before)
+    np.testing.assert_array_equal(stored_voxels(before), case.organs.array)
+    rewrite_nifti(before, after, lambda voxels: (voxels > 100).astype(np.uint8))
+    one, two = nib.load(before), nib.load(after)
+    assert two.get_data_dtype() == np.uint8
+    np.testing.assert_array_equal(np.asarray(two.dataobj).T, case.organs.array > 100)
+    for name in ("sform", "qform"):
+        np.testing.assert_array_equal(*(getattr(image, f"get_{name}")(coded=True)[0] for image in (one, two)))
+    assert two.header["descrip"] == one.header["descrip"]
+    with pytest.raises(DatasetError, match="changed voxels"):
+        rewrite_nifti(before, after, lambda voxels: voxels[1:])
+    with pytest.raises(DatasetError, match="changed voxels"):
+        rewrite_nifti(before, after, lambda voxels: voxels.astype(np.int64))
+
+
+def test_a_damaged_file_is_one_clear_error(axial_case, tmp_path):
+    write_nifti(axial_case.organs, tmp_path / "whole.nii.gz")
+    whole = (tmp_path / "whole.nii.gz").read_bytes()
+    for number, content in enumerate((whole[:-200], b"xx" + whole, b"", gzip.compress(b"no header"))):
+        path = tmp_path / f"{number}.nii.gz"
+        path.write_bytes(content)
+        with pytest.raises(DatasetError, match=f"{number}.nii.gz"):
+            stored_voxels(path)

@@ -13,7 +13,7 @@ from phantoms.head import BODY
 
 PEOPLE = [
     Subject("female", 18.0, 140.0, 34.0), Subject("male", 95.0, 200.0, 180.0), Subject("female", 95.0, 150.0, 100.0),
-    Subject("male", 18.0, 215.0, 80.0), Subject("female", 60.0, 165.0, 122.0), Subject("male", 70.0, 160.0, 44.0),
+    Subject("male", 18.0, 215.0, 80.0),
 ]
 HARD = ("frontal_bone", "parietal", "occipital_bone", "temporal_bone", "mandible", "maxilla", "zygoma", "vertebra")
 

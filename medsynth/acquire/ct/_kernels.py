@@ -10,6 +10,8 @@ import numpy as np
 
 from medsynth.scene.phantom import FRACTION_UNIT, TEXTURE_UNIT
 
+LANES = 8  # slices that a loop takes side by side: no sum runs over them, so that their number changes no value
+
 
 @numba.njit(cache=True, nogil=True, inline="always")
 def _row_between_blocks(coarse, j, block, line):
@@ -110,36 +112,71 @@ def coarse(labels, neighbour, fraction, table, block):
 
 @numba.njit(parallel=True, cache=True, nogil=True)
 def project(coarse, directions, out):
+    """Add the parallel projections of every slice to `out` (k, angle, bin), `LANES` slices side by side."""
     slices, rows, columns = coarse.shape
     half = np.float32((out.shape[2] - 1) / 2)
-    for k in numba.prange(slices):
+    for group in numba.prange((slices + LANES - 1) // LANES):
+        first, last = group * LANES, min((group + 1) * LANES, slices)
+        values = np.zeros((rows, columns, LANES), np.float32)
+        _to_lanes(coarse, first, last, values)
+        sums = np.empty((out.shape[2], LANES), np.float32)
         for a in range(len(directions)):
+            sums[:] = np.float32(0.0)
             for j in range(rows):
                 y = np.float32(j - (rows - 1) / 2) * directions[a, 1] + half
                 for i in range(columns):
                     place = np.float32(i - (columns - 1) / 2) * directions[a, 0] + y
                     b = int(place)
                     share = place - b
-                    out[k, a, b] += (1 - share) * coarse[k, j, i]
-                    out[k, a, b + 1] += share * coarse[k, j, i]
+                    for n in range(LANES):
+                        sums[b, n] += (1 - share) * values[j, i, n]
+                    for n in range(LANES):
+                        sums[b + 1, n] += share * values[j, i, n]
+            for k in range(first, last):
+                for b in range(out.shape[2]):
+                    out[k, a, b] += sums[b, k - first]
+
+
+@numba.njit(cache=True, nogil=True)
+def _to_lanes(values, first, last, out):
+    """Write slices `first` to `last` of (k, a, b) to (a, b, lane)."""
+    for k in range(first, last):
+        for a in range(values.shape[1]):
+            for b in range(values.shape[2]):
+                out[a, b, k - first] = values[k, a, b]
 
 
 @numba.njit(parallel=True, cache=True, nogil=True)
 def back_project(variance, directions, shares, out):
+    """Add the weighted back-projections of (k, angle, bin) to `out` (k, sector, j, i), `LANES` slices side by side."""
     slices, sectors, rows, columns = out.shape
     half = np.float32((variance.shape[2] - 1) / 2)
-    for k in numba.prange(slices):
-        for s in range(sectors):
+    for group in numba.prange((slices + LANES - 1) // LANES):
+        first, last = group * LANES, min((group + 1) * LANES, slices)
+        values = np.zeros((variance.shape[1], variance.shape[2], LANES), np.float32)
+        _to_lanes(variance, first, last, values)
+        line = np.empty((columns, LANES), np.float64)
+        sums = np.empty((sectors, columns, LANES), np.float32)
+        for j in range(rows):
+            sums[:] = np.float32(0.0)
             for a in range(len(directions)):
-                share = shares[s, a]
-                if share > np.float32(0.0):
-                    for j in range(rows):
-                        y = np.float32(j - (rows - 1) / 2) * directions[a, 1] + half
+                y = np.float32(j - (rows - 1) / 2) * directions[a, 1] + half
+                for i in range(columns):
+                    place = np.float32(i - (columns - 1) / 2) * directions[a, 0] + y
+                    b = int(place)
+                    t = place - b
+                    for n in range(LANES):
+                        line[i, n] = (1 - t) * values[a, b, n] + t * values[a, b + 1, n]
+                for s in range(sectors):
+                    share = shares[s, a]
+                    if share > np.float32(0.0):
                         for i in range(columns):
-                            place = np.float32(i - (columns - 1) / 2) * directions[a, 0] + y
-                            b = int(place)
-                            t = place - b
-                            out[k, s, j, i] += share * ((1 - t) * variance[k, a, b] + t * variance[k, a, b + 1])
+                            for n in range(LANES):
+                                sums[s, i, n] += share * line[i, n]
+            for k in range(first, last):
+                for s in range(sectors):
+                    for i in range(columns):
+                        out[k, s, j, i] += sums[s, i, k - first]
 
 
 @numba.njit(cache=True, nogil=True)

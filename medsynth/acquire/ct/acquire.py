@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,8 +15,11 @@ from medsynth.core.grid import Grid
 from medsynth.core.seed import Seed
 from medsynth.scene.acquired import Acquired
 from medsynth.scene.phantom import Phantom
-from medsynth.scene.rasterize import rasterize, with_lesions
+from medsynth.scene.rasterize import Voxelise, rasterize, with_lesions
 from medsynth.scene.structure import Lesion, Scene
+
+if TYPE_CHECKING:
+    from medsynth.acquire.ct.probe import CtProbe
 
 FOV_MARGIN_MM = 12.0
 FOV_STEP_MM = 5.0
@@ -23,7 +27,7 @@ BODY_PIXEL_MM = 0.5  # the least where a small field of view would make the body
 
 
 def acquire_ct(scene: Scene, lesions: Sequence[Lesion], protocol: CtProtocol, *, seed: Seed, twin: bool = False,
-               progress: Callable[[float], None] | None = None) -> Acquired:
+               progress: Callable[[float], None] | None = None, voxelise: Voxelise = rasterize) -> Acquired:
     """Scan a scene.
 
     Parameters
@@ -32,6 +36,8 @@ def acquire_ct(scene: Scene, lesions: Sequence[Lesion], protocol: CtProtocol, *,
     seed : of this acquisition; noise of slice k comes from `seed.child("noise", k)`.
     twin : also give the image of the same scan without the lesions.
     progress : called with the share of the work that is done, where it takes long.
+    voxelise : what puts the healthy scene on a grid; it may keep what it made, or lay the body askew in the scanner,
+        and the image lies on the grid that it gives.
 
     Returns
     -------
@@ -46,7 +52,7 @@ def acquire_ct(scene: Scene, lesions: Sequence[Lesion], protocol: CtProtocol, *,
     whole = with_couch(scene) if protocol.table else scene
 
     def on(where: Grid) -> tuple[Phantom, Phantom, Phantom]:
-        healthy = rasterize(whole, where)
+        healthy = voxelise(whole, where)
         ill, anatomy = with_lesions(healthy, whole, lesions) if lesions else (healthy, healthy)
         return ill, healthy, anatomy
 
@@ -61,6 +67,26 @@ def acquire_ct(scene: Scene, lesions: Sequence[Lesion], protocol: CtProtocol, *,
     seen, bare, _ = (ill, healthy, anatomy) if wide is grid else on(wide)
     return replace(scan_phantom(ill, healthy, seen, bare, protocol, seed=seed, twin=twin, progress=progress),
                    anatomy=anatomy)
+
+
+def ct_prober(scene: Scene, protocol: CtProtocol
+              ) -> Callable[[Sequence[Lesion], CtProtocol], tuple[CtProbe, Phantom]]:
+    """Return what asks the fast tier about lesions before any image is made; the body is voxelised once.
+
+    Parameters
+    ----------
+    protocol : its geometry holds; its dose may change from question to question.
+    """
+    from medsynth.acquire.ct.probe import CtProbe
+
+    whole = with_couch(scene) if protocol.table else scene
+    healthy = rasterize(whole, scan_grid(scene, protocol))
+
+    def ask(lesions: Sequence[Lesion], asked: CtProtocol) -> tuple[CtProbe, Phantom]:
+        ill, _ = with_lesions(healthy, whole, lesions)
+        return CtProbe.of(ill, healthy, asked), ill
+
+    return ask
 
 
 def scan_grid(scene: Scene, protocol: CtProtocol) -> Grid:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
 from medsynth.core.errors import RecipeError
 from medsynth.scene.structure import BACKGROUND, Code, Layer, Paint, Scene, Structure
 from medsynth.shapes.base import Box, Distances, Points
+from medsynth.shapes.sampled import SampledShape, sample
 
 # Labels above anatomy and lesions, the same in every body. SNOMED CT 86407004 is "Table, device (physical object)".
 SHELL, CORE, MATTRESS = 65001, 65002, 65003
@@ -84,6 +86,12 @@ def _thickness_mm() -> float:
     return float(lower - upper)
 
 
+@lru_cache(maxsize=4)
+def _lattice(trough: Trough) -> SampledShape:
+    """Return a part of the table as it is painted; the scans of one person share it."""
+    return sample(trough, LATTICE_MM)
+
+
 def with_couch(scene: Scene) -> Scene:
     """Return the scene with the table under the back; it covers air only, and the back lies in the mattress.
 
@@ -103,6 +111,6 @@ def with_couch(scene: Scene) -> Scene:
     mattress = Trough(back, top, UPPER_RADIUS_MM - MATTRESS_MM, UPPER_RADIUS_MM, MATTRESS_HALF_WIDTH_MM, z_mm)
     slab = Trough(top, top + _thickness_mm(), UPPER_RADIUS_MM, LOWER_RADIUS_MM, HALF_WIDTH_MM, z_mm)
     air = (BACKGROUND,)
-    paints = (Paint(mattress, (Layer(MATTRESS),), air, LATTICE_MM),
-              Paint(slab, (Layer(SHELL), Layer(CORE, SHELL_MM)), air, LATTICE_MM))
+    paints = (Paint(_lattice(mattress), (Layer(MATTRESS),), air),
+              Paint(_lattice(slab), (Layer(SHELL), Layer(CORE, SHELL_MM)), air))
     return replace(scene, structures=scene.structures + COUCH_STRUCTURES, paints=scene.paints + paints)

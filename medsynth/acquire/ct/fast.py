@@ -11,6 +11,7 @@ from medsynth.acquire.ct.level import NoiseLevel, noise_level
 from medsynth.acquire.ct.mean_image import mean_hu, optics
 from medsynth.acquire.ct.noise import noise_filter, noise_run
 from medsynth.acquire.ct.paths import hardening
+from medsynth.acquire.ct.probe import CtProbe
 from medsynth.acquire.ct.protocol import CtProtocol
 from medsynth.acquire.ct.record import dose_parameters, protocol_parameters, scanner_record
 from medsynth.core.seed import Seed
@@ -44,7 +45,9 @@ def image_phantom(phantom: Phantom, healthy: Phantom, protocol: CtProtocol, *, s
     volume = Volume(image, grid, "HU")
     record = scanner_record(protocol, grid.shape_kji[2] * grid.spacing_mm[2], current=level.current.tolist())
     parameters = _parameters(phantom, protocol, level) | {"dose": dose_parameters(protocol, volume, healthy)}
-    return Acquired(volume, phantom, healthy, Volume(other, grid, "HU") if twin else None, record, parameters)
+    probe = CtProbe(phantom, healthy, protocol, hard, level) if healthy is not phantom else None
+    return Acquired(volume, phantom, healthy, Volume(other, grid, "HU") if twin else None, record, parameters,
+                    probe=probe)
 
 
 def stored(hu: NDArray[np.float32]) -> NDArray[np.int16]:

@@ -9,11 +9,12 @@ from functools import cache, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from medsynth.acquire.common.basis import structure_tissue
 from medsynth.scene.structure import BACKGROUND, Structure
 from medsynth.tissues.attenuation import linear_attenuation
 from medsynth.tissues.contrast import Phase, iodine_mg_per_ml
 from medsynth.tissues.spectra import ct_spectrum
-from medsynth.tissues.table import Tissue, mixed, tissue
+from medsynth.tissues.table import Tissue, tissue
 
 # The beam that forms the image has passed about this much tissue; a scanner's water calibration makes HU refer to it.
 WATER_CM = 20.0
@@ -87,15 +88,7 @@ def ct_beam(tube_kV: float, water_cm: float = WATER_CM) -> Beam:
     return Beam(tube_kV, energies, weights, water, air, _effective_energy_keV(water), quanta, float(signal.sum()))
 
 
-def structure_tissue(structure: Structure) -> Tissue:
-    """Return what a structure is made of, its finely mixed parts included."""
-    rest = 1 - sum(part for _, part in structure.mixture)
-    if not structure.mixture:
-        return tissue(structure.tissue)
-    parts = [(tissue(structure.tissue), rest), *((tissue(name), part) for name, part in structure.mixture)]
-    return mixed(structure.name, parts)
-
-
+@lru_cache(maxsize=4096)
 def structure_hu(structure: Structure, tube_kV: float, phase: Phase, water_cm: float = WATER_CM) -> float:
     """Return the HU of a structure without texture, behind `water_cm` of water in all."""
     beam = ct_beam(tube_kV, water_cm)
@@ -175,10 +168,15 @@ def water_table(structures: Sequence[Structure], tube_kV: float, phase: Phase) -
     """Return the (65536,) cm of water that harden the beam as much as 1 cm of each label (`hardening_per_cm`)."""
     table = np.zeros(65536, np.float32)
     for structure in structures:
-        table[structure.label] = hardening_per_cm(structure_tissue(structure), tube_kV,
-                                                  iodine_mg_per_ml(structure.enhancement, phase))
+        table[structure.label] = _hardening_of(structure, tube_kV, phase)
     table[BACKGROUND] = 0.0
     return table
+
+
+@lru_cache(maxsize=4096)
+def _hardening_of(structure: Structure, tube_kV: float, phase: Phase) -> float:
+    """Return `hardening_per_cm` of a structure; every scan asks for the same hundreds of them."""
+    return hardening_per_cm(structure_tissue(structure), tube_kV, iodine_mg_per_ml(structure.enhancement, phase))
 
 
 def hardness(water_cm: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -23,14 +23,14 @@ from medsynth.core.seed import Seed
 from medsynth.core.volume import Volume
 from medsynth.scene.acquired import Acquired
 from medsynth.scene.phantom import Phantom
-from medsynth.scene.rasterize import rasterize, with_lesions
+from medsynth.scene.rasterize import Voxelise, rasterize, with_lesions
 from medsynth.scene.structure import Lesion, Scene
 
 Pairs = Mapping[str, tuple[Volume, ScannerRecord]]
 
 
 def acquire_mri(scene: Scene, lesions: Sequence[Lesion], protocol: MriProtocol, *, seed: Seed, twin: bool = False,
-                progress: Callable[[float], None] | None = None) -> Acquired:
+                progress: Callable[[float], None] | None = None, voxelise: Voxelise = rasterize) -> Acquired:
     """Scan a scene.
 
     Parameters
@@ -39,6 +39,8 @@ def acquire_mri(scene: Scene, lesions: Sequence[Lesion], protocol: MriProtocol, 
     seed : of this acquisition. The person's tissue values come from the scene, so that all acquisitions share them.
     twin : also give the image of the same scan without the lesions.
     progress : called with the share of the work that is done, where it takes long.
+    voxelise : what puts the healthy scene on a grid; it may keep what it made, or lay the body askew in the scanner,
+        and the image lies on the grid that it gives.
 
     Returns
     -------
@@ -52,7 +54,7 @@ def acquire_mri(scene: Scene, lesions: Sequence[Lesion], protocol: MriProtocol, 
     grid = scan_grid(scene, protocol)
 
     def beside(where: Grid) -> tuple[Phantom, Phantom, Phantom]:
-        healthy = rasterize(scene, where)
+        healthy = voxelise(scene, where)
         ill, anatomy = with_lesions(healthy, scene, lesions) if lesions else (healthy, healthy)
         return ill, healthy, anatomy
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -12,17 +10,6 @@ from medsynth.acquire.mri.noise import lower_root
 
 Complex = NDArray[np.complex64]
 PATCH = 5  # pixels over which an adaptive combination looks for the coils' pattern
-
-
-def sum_of_squares(images: Iterator[Complex] | list[Complex]) -> NDArray[np.float32]:
-    """Return the root of the summed squares (k, j, i) of coil images."""
-    total: NDArray[np.float32] | None = None
-    for image in images:
-        square = image.real**2 + image.imag**2
-        total = square if total is None else np.add(total, square, out=total)
-    if total is None:
-        raise ValueError("no coil image to combine")
-    return np.sqrt(total)
 
 
 def whitened(images: Complex, covariance: NDArray[np.complex128]) -> Complex:

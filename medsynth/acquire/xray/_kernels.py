@@ -96,6 +96,17 @@ def filled_box(values, low, high):
 
 
 @numba.njit(inline="always")
+def _main_axis(d):
+    """Return the axis that a ray runs along most; the first of equals has it, so that none is lost or counted twice."""
+    main = 0
+    if abs(d[1]) > abs(d[main]):
+        main = 1
+    if abs(d[2]) > abs(d[main]):
+        main = 2
+    return main
+
+
+@numba.njit(inline="always")
 def _add(plane, iu, iv, u, v, lanes, weight, out):
     one = np.float32(1.0)
     g, h = weight * (one - u), weight * u
@@ -128,15 +139,9 @@ def add_planes(planes, first, axis, source, origin, row_step, column_step, lengt
         for c in range(columns):
             for a in range(3):
                 d[a] = origin[a] + r * row_step[a] + c * column_step[a] - source[a]
-            # The first of equal axes takes the ray, so that none is left out or counted twice.
-            main = 0
-            if abs(d[1]) > abs(d[main]):
-                main = 1
-            if abs(d[2]) > abs(d[main]):
-                main = 2
             weight[c] = zero
             u0[c] = v0[c] = du[c] = dv[c] = zero
-            if main != axis:
+            if _main_axis(d) != axis:
                 continue
             t = 1 / d[axis]
             u0[c] = source[p] + (middle - source[axis]) * d[p] * t + 1.0
@@ -202,12 +207,7 @@ def organ_lengths(labels, neighbour, fraction, low, high, organ, organs, axis, s
         for c in range(columns):
             for a in range(3):
                 d[a] = origin[a] + r * row_step[a] + c * column_step[a] - source[a]
-            main = 0
-            if abs(d[1]) > abs(d[main]):
-                main = 1
-            if abs(d[2]) > abs(d[main]):
-                main = 2
-            if main != axis:
+            if _main_axis(d) != axis:
                 continue
             t = 1 / d[axis]
             u0, v0 = source[p] - source[axis] * d[p] * t, source[q] - source[axis] * d[q] * t

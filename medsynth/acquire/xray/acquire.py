@@ -25,12 +25,13 @@ from medsynth.acquire.xray.source import Technique, beam_of, fluence
 from medsynth.acquire.xray.truth import Readings, projected_truth
 from medsynth.core.errors import RecipeError, expected
 from medsynth.core.grid import AXIAL, Grid, as_direction
+from medsynth.core.progress import silent
 from medsynth.core.scanner import ScannerRecord
 from medsynth.core.seed import Seed
 from medsynth.core.volume import Volume
 from medsynth.scene.acquired import Acquired
 from medsynth.scene.posture import posed
-from medsynth.scene.rasterize import rasterize, with_lesions
+from medsynth.scene.rasterize import Voxelise, rasterize, with_lesions
 from medsynth.scene.structure import Lesion, Posture, Scene
 
 MARGIN_MM = 6.0  # of the voxels beyond the beam
@@ -66,7 +67,7 @@ class _Setup:
 
 
 def acquire_xray(scene: Scene, lesions: Sequence[Lesion], protocol: XrayProtocol, *, seed: Seed, twin: bool = False,
-                 progress: Callable[[float], None] | None = None) -> Acquired:
+                 progress: Callable[[float], None] | None = None, voxelise: Voxelise = rasterize) -> Acquired:
     """Take a radiograph of a scene.
 
     Parameters
@@ -75,6 +76,7 @@ def acquire_xray(scene: Scene, lesions: Sequence[Lesion], protocol: XrayProtocol
     seed : of this acquisition: `positioning`, `marker` and the noise have streams of their own below it.
     twin : also give the image of the same exposure without the lesions.
     progress : called with the share of the work that is done.
+    voxelise : what puts the healthy scene on a grid; it may give voxels that somebody else made, on a grid of theirs.
 
     Returns
     -------
@@ -87,10 +89,10 @@ def acquire_xray(scene: Scene, lesions: Sequence[Lesion], protocol: XrayProtocol
     GeometryError
         If it does not fit between source and detector.
     """
-    done = progress or _silent
+    done = progress or silent
     setup, scene, lesions = _set_up(scene, lesions, protocol, seed)
     grid = beam_grid(scene, setup.stand.geometry, protocol.voxel_mm or protocol.preset.voxel_mm, setup.between_mm)
-    healthy = rasterize(scene, grid)
+    healthy = voxelise(scene, grid)
     phantom, anatomy = with_lesions(healthy, scene, lesions) if lesions else (healthy, healthy)
     done(0.3)
     targets = protocol.pairs.targets
@@ -275,7 +277,3 @@ def _parameters(setup: _Setup, shot: Exposure, field: Field) -> dict[str, Any]:
         "value_of_interest": field.interest,
         "marker": None if marker is None else {"letter": marker.letter, "box_ji": list(marker.box_ji)},
     }
-
-
-def _silent(share: float) -> None:
-    """Ignore the progress."""

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from medsynth.acquire.ct.physics._detector import detected
+from medsynth.acquire.common.basis import Basis
+from medsynth.acquire.common.detection_kernels import detected
 from medsynth.acquire.xray import detector as sensor
 from medsynth.acquire.xray import exposure, scatter
 from medsynth.acquire.xray.detector import Detector
 from medsynth.acquire.xray.geometry import Geometry, check_corners
-from medsynth.acquire.xray.materials import Basis, basis_of, fit, material
+from medsynth.acquire.xray.materials import basis_of, boneless, fit, material
 from medsynth.acquire.xray.project import Device, body_corners, difference_lengths, path_lengths, tube_paths
 from medsynth.acquire.xray.source import Technique, beam_of, fluence, full_beam, hvl_mm, shutters, water_energies
 from medsynth.core.seed import Seed
@@ -94,7 +95,8 @@ def expose(phantom: Phantom, geometry: Geometry, technique: Technique, detector:
     """
     check_corners(geometry, body_corners(phantom))
     energies, weights = water_energies(technique)
-    basis = basis_of(_structures(phantom, healthy, patches), energies, weights, technique.phase,
+    structures = _structures(phantom, healthy, patches)
+    basis = basis_of(structures, energies, weights, technique.phase,
                      further=tuple(dict.fromkeys(d.tissue for d in devices)))
     chain = _Chain(geometry, technique, detector, basis, phantom)
     paths = path_lengths(phantom, geometry, basis.table, patches=patches)
@@ -114,7 +116,7 @@ def expose(phantom: Phantom, geometry: Geometry, technique: Technique, detector:
         first, change = difference_lengths(phantom, healthy, geometry, basis.table)
         twin = chain.values(noise.changed(signal, per_mas, ratio, paths, first, change))
     if bone_suppressed:
-        soft = path_lengths(phantom, geometry, basis.soft, patches=patches)
+        soft = path_lengths(phantom, geometry, boneless(basis, structures, energies, weights), patches=patches)
         bare, bare_ratio = chain.primary(soft if things is None else soft + things)
         suppressed = chain.values(noise.read_out(chain.total(chain.focused(bare), scattered), bare_ratio))
     expected = [chain.expected(mas * image) if pairs else None

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import fft
 from scipy.interpolate import PchipInterpolator
 
-from medsynth.acquire.ct.physics._detector import quanta
+from medsynth.acquire.common.detection_kernels import quanta
 from medsynth.acquire.xray.materials import material, read_data
 from medsynth.acquire.xray.source import Beam, spectrum
 from medsynth.core.errors import RecipeError, expected

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
 from types import MappingProxyType
@@ -13,17 +12,15 @@ import numpy as np
 import yaml
 from numpy.typing import ArrayLike, NDArray
 
-from medsynth.acquire.ct.hu import structure_tissue
+from medsynth.acquire.common.basis import COMMON, IODINE, Basis, iodine_cm_per_cm, structure_tissue
 from medsynth.scene.structure import Structure
 from medsynth.tissues.attenuation import linear_attenuation
-from medsynth.tissues.contrast import Phase, iodine_mg_per_ml
+from medsynth.tissues.contrast import Phase
 from medsynth.tissues.table import Tissue, tissue
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
-COMMON = ("water", "cortical_bone")  # span photoelectric and Compton interactions of light elements
-IODINE = "iodine"
 # A tissue whose attenuation the basis misses by more than this share of water's, root mean square over the beam, adds
 # a basis material: its iodine, or the densest of its parts (metals).
 TOLERANCE = 0.005
@@ -56,27 +53,6 @@ def transmission(layers_mm: Mapping[str, float], energies_keV: ArrayLike) -> Flo
     return np.exp(-depth)
 
 
-@dataclass(frozen=True, eq=False)
-class Basis:
-    """Basis materials and what every label holds of them.
-
-    Attributes
-    ----------
-    names : (B,) tissue-table names, water first.
-    table : (65536, B) float32: cm of each basis material per cm of the label, less those of air, so that paths count
-        from the empty beam.
-    soft : the same with every bone replaced by soft tissue.
-    """
-
-    names: tuple[str, ...]
-    table: Float32
-    soft: Float32
-
-    def linear_per_cm(self, energies_keV: Float64) -> Float64:
-        """Return (B, E): the attenuation of the basis materials."""
-        return np.stack([linear_attenuation(material(name), energies_keV) for name in self.names])
-
-
 def basis_of(structures: Sequence[Structure], energies_keV: Float64, weights: Float64, phase: Phase, *,
              further: Sequence[str] = ()) -> Basis:
     """Return the smallest basis that represents all structures, and their coefficients.
@@ -103,15 +79,21 @@ def basis_of(structures: Sequence[Structure], energies_keV: Float64, weights: Fl
             break
         names.append(max(left, key=lambda name: material(name).density_g_cm3))
     air = fit(names, linear_attenuation(tissue("air"), energies_keV), energies_keV, weights)[0]
-    soft_tissue = fit(names, linear_attenuation(tissue(SOFT), energies_keV), energies_keV, weights)[0]
     table = np.zeros((65536, len(names)), np.float32)
     for label, (key, _) in wanted.items():
         table[label] = fits[key][0] - air
         if key[-1]:
             table[label, names.index(IODINE)] += key[-1]
-    soft = table.copy()
-    soft[bone_labels(structures)] = soft_tissue - air
-    return Basis(tuple(names), table, soft)
+    return Basis(tuple(material(name) for name in names), table)
+
+
+def boneless(basis: Basis, structures: Sequence[Structure], energies_keV: Float64, weights: Float64) -> Float32:
+    """Return the table of `basis` with every bone replaced by soft tissue."""
+    soft, air = (fit(basis.names, linear_attenuation(tissue(name), energies_keV), energies_keV, weights)[0]
+                 for name in (SOFT, "air"))
+    table = basis.table.copy()
+    table[bone_labels(structures)] = soft - air
+    return table
 
 
 def _wanted(structures: Sequence[Structure], phase: Phase
@@ -123,7 +105,7 @@ def _wanted(structures: Sequence[Structure], phase: Phase
     found: dict[int, tuple[tuple[Any, ...], tuple[Tissue, tuple[str, ...]]]] = {}
     made: dict[tuple[Any, ...], tuple[Tissue, tuple[str, ...]]] = {}
     for one in structures:
-        iodine = iodine_mg_per_ml(one.enhancement, phase) / 1000 / tissue(IODINE).density_g_cm3
+        iodine = iodine_cm_per_cm(one, phase)
         key = (one.tissue, one.mixture, iodine)
         if key not in made:
             made[key] = structure_tissue(one), (one.tissue, *(name for name, _ in one.mixture))

@@ -65,7 +65,7 @@ def path_lengths(phantom: Phantom, geometry: Geometry, table: Float32, *, patche
     Parameters
     ----------
     phantom : the body; beyond its grid there is nothing.
-    table : (65536, B) float32: cm of each basis material per cm of a label (`medsynth.acquire.xray.materials.Basis`).
+    table : (65536, B) float32: cm of each basis material per cm of a label (`medsynth.acquire.common.basis.Basis`).
     patches : finer phantoms of parts of the same body: within their grids they replace `phantom`. They do not overlap.
     lattice_voxels : distance of rays in voxels; pixels between them are interpolated, larger pixels get several rays.
     sharpen : take the blur away that voxels and interpolation between them make, as far as voxels hold anything.

@@ -12,7 +12,6 @@ from medsynth.acquire.xray.views import View, ViewName, view
 Point = tuple[Annotated[float, Field(ge=-2000, le=2000)], Annotated[float, Field(ge=-2000, le=2000)],
               Annotated[float, Field(ge=-2000, le=2000)]]
 Target = Literal["for_processing", "noise_free", "scatter_free", "bone_suppressed"]
-LARGEST_PIXELS = 4096
 
 
 class Strict(BaseModel):

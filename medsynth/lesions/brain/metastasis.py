@@ -12,7 +12,7 @@ from medsynth.core.errors import PlacementError
 from medsynth.core.seed import Seed
 from medsynth.lesions.distributions import Distribution, LogNormal, Options, Poisson, Uniform
 from medsynth.lesions.effect import mass_effect
-from medsynth.lesions.family import Family, checked_spec
+from medsynth.lesions.family import Family, Site, checked_spec
 from medsynth.lesions.form import blob, random_axes, random_quaternion, turn_of
 from medsynth.lesions.host import host, labels_of, point
 from medsynth.lesions.matter import lesion_part, mixture_for_hu
@@ -160,4 +160,5 @@ def _structures(one: BrainMetastasisSpec, number: int, necrotic: bool) -> dict[s
 
 
 FAMILY = Family("brain_metastasis", "Brain metastases with necrosis, oedema and mass effect", BrainMetastasisOptions,
-                sample_specs, insert, ("head",))
+                sample_specs, insert, ("head",), Site("cerebral_white_matter_right", "white_matter"),
+                contrast=("tumour_hu", 29.0))

@@ -103,11 +103,13 @@ def test_slices_are_independent_of_their_run_and_of_threads_and_a_map_of_noise_d
     parts = [reduced(before[k:k + 1], level[k:k + 1], 0.7, 0.54) for k in range(4)]
     assert np.array_equal(np.concatenate(parts), whole)
     assert np.array_equal(reduced(before, np.broadcast_to(level[:, None, None], before.shape), 0.7, 0.54), whole)
-    numba.set_num_threads(1)
+    threads = numba.get_num_threads()
     try:
-        assert np.array_equal(reduced(before, level, 0.7, 0.54), whole)
+        for count in (1, numba.config.NUMBA_NUM_THREADS):
+            numba.set_num_threads(count)
+            assert np.array_equal(reduced(before, level, 0.7, 0.54), whole)
     finally:
-        numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
+        numba.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("sigma", [0.2, 0.4, 0.5, 0.64, 0.66, 0.8, 2.0])

@@ -2,7 +2,8 @@
 
 import pytest
 
-from medsynth.acquire.ct.hu import attenuation_table, ct_beam, structure_hu, structure_tissue, water_level
+from medsynth.acquire.common.basis import structure_tissue
+from medsynth.acquire.ct.hu import attenuation_table, ct_beam, structure_hu, water_level
 from medsynth.scene.structure import Code, Structure
 from medsynth.tissues.table import iodine_solution, mixed, tissue
 

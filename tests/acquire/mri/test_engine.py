@@ -31,7 +31,7 @@ def everything(seed=1, **parts):
 def test_the_same_seed_gives_the_same_bits_for_any_number_of_threads():
     threads = numba.get_num_threads()
     results = []
-    for count in (threads, 1):
+    for count in (numba.config.NUMBA_NUM_THREADS, 1):
         numba.set_num_threads(count)
         results.append(everything())
     numba.set_num_threads(threads)

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -62,14 +63,18 @@ class StubProtocol(BaseModel):
     voxel_mm: float = Field(default=4, gt=0)
     noise_hu: float = Field(default=20, ge=0)
     slow_s: float = 0
-    fails: Literal["", "input", "fault", "death", "space"] = ""
+    fails: Literal["", "input", "fault", "death", "death once", "space"] = ""
+    mark: str = ""
     failing_index: int = 1
 
 
 def acquire(scene: Scene, lesions, protocol: StubProtocol, *, seed, twin: bool = False, progress=None) -> Acquired:
     time.sleep(protocol.slow_s)
     if protocol.fails and str(protocol.failing_index) == seed.path[1]:
-        _fail(protocol.fails)
+        if protocol.fails == "death once":
+            _die_once(Path(protocol.mark))
+        else:
+            _fail(protocol.fails)
     grid = Grid.covering(*scene.bounds_mm, (protocol.voxel_mm,) * 3)
     points = grid.points_mm()
     labels = np.zeros(grid.shape_kji, np.uint16)
@@ -145,6 +150,12 @@ def acquire_echo(scene: Scene, lesions, protocol: EchoProtocol, *, seed, twin: b
     pairs = {"echo_2": echo(50.0), "map_t2": (t2, record)}
     return Acquired(image, phantom, phantom, image if twin else None, record, protocol.model_dump(mode="json"),
                     pairs=pairs)
+
+
+def _die_once(mark: Path) -> None:
+    if not mark.exists():
+        mark.write_text("")
+        os.kill(os.getpid(), 9)
 
 
 def _fail(how: str) -> None:

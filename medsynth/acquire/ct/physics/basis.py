@@ -1,59 +1,28 @@
-"""Basis materials: the few of which everything is a linear combination, as far as X-rays can tell."""
+"""Basis materials of a CT scan: the fewest that represent its structures to 5 HU, and maps of them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medsynth.acquire.ct.hu import ct_beam, structure_tissue
+from medsynth.acquire.common.basis import COMMON, IODINE, Basis, iodine_cm_per_cm, structure_tissue
+from medsynth.acquire.ct.hu import ct_beam
 from medsynth.acquire.ct.kernel import KERNELS
 from medsynth.acquire.ct.physics import _kernels as kernels
 from medsynth.scene.phantom import Phantom
 from medsynth.scene.structure import Structure
 from medsynth.tissues.attenuation import linear_attenuation
-from medsynth.tissues.contrast import Phase, iodine_mg_per_ml
+from medsynth.tissues.contrast import Phase
 from medsynth.tissues.table import Tissue, tissue
 
-# Photoelectric and Compton interactions of light elements are spanned by these two.
-COMMON = ("water", "cortical_bone")
-IODINE = "iodine"
 # A tissue whose attenuation the basis misses by more than this, root mean square over the beam, asks for a basis
 # material more: its iodine, or itself (metals).
 TOLERANCE_HU = 5.0
 LOWEST_KEV = 25.0
 SHARPENING_TAPS = 4  # on either side
-
-
-@dataclass(frozen=True, eq=False)
-class Basis:
-    """Basis materials and what every label holds of them.
-
-    Attributes
-    ----------
-    names : (B,) tissue-table names, water first.
-    table : (65536, B) float32: cm of each basis material per cm of the label, less those of air, so that paths count
-        from the air in which a scanner is calibrated.
-    """
-
-    names: tuple[str, ...]
-    table: NDArray[np.float32]
-
-    def linear_per_cm(self, energies_keV: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return (B, E): the attenuation of the basis materials."""
-        return np.stack([linear_attenuation(tissue(name), energies_keV) for name in self.names])
-
-    def maps(self, phantom: Phantom, first: int, last: int) -> NDArray[np.float32]:
-        """Return (j, i, lane) of the slices from `first` up to `last`; lane = slice x B + basis material.
-
-        Beyond the ends of the phantom the outermost slice goes on.
-        """
-        out = np.empty((*phantom.grid.shape_kji[1:], (last - first) * len(self.names)), np.float32)
-        kernels.basis_maps(phantom.labels, phantom.neighbour, phantom.fraction, phantom.texture, self.table, first, out)
-        return out
 
 
 def basis_of(structures: Sequence[Structure], tube_kV: float, phase: Phase) -> Basis:
@@ -71,7 +40,7 @@ def basis_of(structures: Sequence[Structure], tube_kV: float, phase: Phase) -> B
     for structure in structures:
         materials[structure.label] = structure_tissue(structure)
         parts[structure.label] = (structure.tissue, *(name for name, _ in structure.mixture))
-        iodine[structure.label] = iodine_mg_per_ml(structure.enhancement, phase) / 1000 / tissue(IODINE).density_g_cm3
+        iodine[structure.label] = iodine_cm_per_cm(structure, phase)
     names = [*COMMON, *([IODINE] if any(iodine.values()) else [])]
     spectra = {label: linear_attenuation(material, energies) for label, material in materials.items()}
     while True:
@@ -86,7 +55,17 @@ def basis_of(structures: Sequence[Structure], tube_kV: float, phase: Phase) -> B
         table[label] = coefficients - fits[background][0]
         if iodine.get(label):
             table[label, names.index(IODINE)] += iodine[label]
-    return Basis(tuple(names), table)
+    return Basis(tuple(tissue(name) for name in names), table)
+
+
+def basis_maps(basis: Basis, phantom: Phantom, first: int, last: int) -> NDArray[np.float32]:
+    """Return (j, i, lane) of the slices from `first` up to `last`; lane = slice x B + basis material.
+
+    Beyond the ends of the phantom the outermost slice goes on.
+    """
+    out = np.empty((*phantom.grid.shape_kji[1:], (last - first) * len(basis.materials)), np.float32)
+    kernels.basis_maps(phantom.labels, phantom.neighbour, phantom.fraction, phantom.texture, basis.table, first, out)
+    return out
 
 
 def sharpened(maps: NDArray[np.float32], kernel: str, pixel_mm: float) -> NDArray[np.float32]:

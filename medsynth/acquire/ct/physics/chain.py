@@ -8,9 +8,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from medsynth.acquire.common.basis import Basis
 from medsynth.acquire.ct.hu import WATER_CM
 from medsynth.acquire.ct.physics import detector, scatter
-from medsynth.acquire.ct.physics.basis import Basis
 from medsynth.acquire.ct.physics.calibration import water_correction
 from medsynth.acquire.ct.physics.options import PhysicsOptions
 from medsynth.acquire.ct.physics.scanner import Scanner

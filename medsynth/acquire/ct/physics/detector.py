@@ -10,6 +10,7 @@ from math import erf
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from medsynth.acquire.common.detection_kernels import detected, quanta
 from medsynth.acquire.ct.physics import _detector as kernels
 from medsynth.acquire.ct.physics.scanner import Scanner
 from medsynth.acquire.ct.physics.source import Beam
@@ -112,9 +113,9 @@ def expected(paths_cm: Float32, linear_per_cm: Float64, beam: Beam, response: Re
     scale = np.broadcast_to(np.asarray(mas, float) * height_mm, (views,))
     bins = len(response.signal)
     mean, square = (np.empty((bins, views, channels), np.float32) for _ in range(2))
-    kernels.detected(np.ascontiguousarray(paths_cm, np.float32), (linear_per_cm / np.log(2)).astype(np.float32),
-                     np.ascontiguousarray(beam.photons.T, np.float32), response.signal.astype(np.float32),
-                     response.square.astype(np.float32), scale.astype(np.float32), mean, square)
+    detected(np.ascontiguousarray(paths_cm, np.float32), (linear_per_cm / np.log(2)).astype(np.float32),
+             np.ascontiguousarray(beam.photons.T, np.float32), response.signal.astype(np.float32),
+             response.square.astype(np.float32), scale.astype(np.float32), mean, square)
     return mean, square
 
 
@@ -263,8 +264,8 @@ def readings(mean: Float32, square: Float32, scanner: Scanner, *, quantum: bool,
 
 def _quanta(mean: Float32, square: Float32, rng: np.random.Generator) -> Float32:
     out: Float32 = np.empty(mean.shape, np.float32)
-    kernels.quanta(np.ascontiguousarray(mean).ravel(), np.ascontiguousarray(square).ravel(),
-                   rng.standard_normal(mean.size, dtype=np.float32), out.reshape(-1))
+    quanta(np.ascontiguousarray(mean).ravel(), np.ascontiguousarray(square).ravel(),
+           rng.standard_normal(mean.size, dtype=np.float32), out.reshape(-1))
     return out
 
 

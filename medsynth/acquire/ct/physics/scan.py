@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from medsynth.acquire.common.basis import Basis
 from medsynth.acquire.ct.kernel import KernelName
 from medsynth.acquire.ct.level import noise_level
 from medsynth.acquire.ct.paths import ANGLES, coarse_paths, current_along, current_around
-from medsynth.acquire.ct.physics.basis import Basis, basis_of
+from medsynth.acquire.ct.physics.basis import basis_of
 from medsynth.acquire.ct.physics.chain import Chain
 from medsynth.acquire.ct.physics.detector import gain_errors
 from medsynth.acquire.ct.physics.options import PhysicsOptions

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsynth.acquire.ct.physics import reconstruct
-from medsynth.acquire.ct.physics.basis import sharpened
+from medsynth.acquire.ct.physics.basis import basis_maps, sharpened
 from medsynth.acquire.ct.physics.helix import Helix, project_helix
 from medsynth.acquire.ct.physics.helix_recon import reconstruct_helix
 from medsynth.acquire.ct.physics.scan import Output, Scan
 from medsynth.acquire.ct.physics.source import heel
 from medsynth.acquire.ct.physics.tier import chain_of, readings_of, smoothed, to_hu
+from medsynth.core.progress import silent
 from medsynth.scene.phantom import Phantom
 
 Float32 = NDArray[np.float32]
@@ -33,7 +34,7 @@ def volumes(scan: Scan, body: Phantom, outputs: tuple[Output, ...], *,
     """
     helix = helix_of(scan)
     shares = {one.readings: one.dose_share for one in outputs}
-    told = progress or _silent
+    told = progress or silent
     lines = read(scan, body, helix, shares, progress=lambda share: told(READING_SHARE * share))
     found: dict[str, Float32] = {}
     for n, one in enumerate(outputs):
@@ -74,7 +75,7 @@ def read(scan: Scan, body: Phantom, helix: Helix, shares: dict[str, float], *,
     names = len(scan.basis.names)
 
     def slab(first: int, last: int) -> Float32:
-        maps = sharpened(scan.basis.maps(body, first, last), scan.protocol.kernel, scan.spacing_mm)
+        maps = sharpened(basis_maps(scan.basis, body, first, last), scan.protocol.kernel, scan.spacing_mm)
         return maps.reshape(*maps.shape[:2], last - first, names)
 
     for number, begin in enumerate(range(0, helix.views, VIEWS_AT_ONCE)):
@@ -95,8 +96,3 @@ def charge(scan: Scan, helix: Helix) -> NDArray[np.float64]:
     order = np.argsort(z)
     at = np.interp(helix.z_mm(), z[order], np.arange(len(z))[order])
     return np.asarray(scan.mas[np.rint(at).astype(int), np.arange(helix.views) % scan.scanner.views] * helix.pitch)
-
-
-def _silent(share: float) -> None:
-    """Ignore how far it is."""
-

@@ -14,7 +14,7 @@ from medsynth.acquire.ct.hu import ct_beam
 from medsynth.acquire.ct.kernel import KERNELS, SCANNER_VARIANCE_MM2, KernelName, relative_variance, slice_taps
 from medsynth.acquire.ct.physics import reconstruct
 from medsynth.acquire.ct.physics._kernels import LANES
-from medsynth.acquire.ct.physics.basis import sharpened
+from medsynth.acquire.ct.physics.basis import basis_maps, sharpened
 from medsynth.acquire.ct.physics.chain import Chain
 from medsynth.acquire.ct.physics.motion import bounds_of, moved, phases
 from medsynth.acquire.ct.physics.projector import project
@@ -104,7 +104,7 @@ def paths_of(scan: Scan, body: Phantom, first: int, *, still: bool = False) -> F
     What moves does so between groups of views, each of which sees a body at rest. With `still` nothing moves.
     """
     last = min(first + LANES, len(body.labels))
-    maps = sharpened(scan.basis.maps(body, first, last), scan.protocol.kernel, scan.spacing_mm)
+    maps = sharpened(basis_maps(scan.basis, body, first, last), scan.protocol.kernel, scan.spacing_mm)
     motion = scan.options.motion
     if motion.still or still:
         return project(maps, scan.spacing_mm, scan.corner_mm, scan.scanner)

@@ -129,11 +129,13 @@ def test_motion_does_not_depend_on_threads_nor_on_how_slices_are_cut_into_runs()
     maps, bounds = run()
     motion = Motion(breathing_mm=9, heart_percent=15, shift_mm=(2.5, 1.0))
     whole = moved(maps, MM, 0.3, motion, bounds)
-    numba.set_num_threads(1)
+    before = numba.get_num_threads()
     try:
-        assert np.array_equal(moved(maps, MM, 0.3, motion, bounds), whole)
+        for threads in (1, numba.config.NUMBA_NUM_THREADS):
+            numba.set_num_threads(threads)
+            assert np.array_equal(moved(maps, MM, 0.3, motion, bounds), whole)
     finally:
-        numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
+        numba.set_num_threads(before)
     for k in (0, 1):
         part = Bounds(bounds.front[k:k + 1], bounds.back[k:k + 1], bounds.heart[k:k + 1])
         lanes = np.ascontiguousarray(maps[..., 2 * k:2 * k + 2])

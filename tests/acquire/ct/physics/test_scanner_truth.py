@@ -7,11 +7,11 @@ import pytest
 from scipy import ndimage
 from scipy.special import j1, ndtr
 
+from medsynth.acquire.common.basis import Basis
 from medsynth.acquire.ct.acquire import acquire_ct
 from medsynth.acquire.ct.hu import ct_beam
 from medsynth.acquire.ct.kernel import KERNELS
 from medsynth.acquire.ct.physics import detector, reconstruct
-from medsynth.acquire.ct.physics.basis import Basis
 from medsynth.acquire.ct.physics.chain import Chain
 from medsynth.acquire.ct.physics.images import scan_phantom
 from medsynth.acquire.ct.physics.options import PhysicsOptions
@@ -47,7 +47,8 @@ def mean_chord_cm(x_mm, y_mm, radius_mm):
 
 def chain(*names, kvp=120.0, **options):
     settings = PhysicsOptions(scatter=False, **QUIET, **options)
-    return Chain(MACHINE, settings, kvp, Basis(names, np.zeros((2, len(names)), np.float32)), 3.0, 0.5)
+    materials = tuple(tissue(name) for name in names)
+    return Chain(MACHINE, settings, kvp, Basis(materials, np.zeros((2, len(names)), np.float32)), 3.0, 0.5)
 
 
 def image(made, paths_cm, kernel, matrix, pixel_mm, centre_mm=(0.0, 0.0)):

@@ -181,8 +181,9 @@ def test_neither_neighbours_nor_threads_change_a_ray():
     np.testing.assert_allclose(decomposed(lines[:, order], inverse), got[:, order], rtol=1e-4, atol=1e-5)
     threads = numba.get_num_threads()
     try:
-        numba.set_num_threads(1)
-        np.testing.assert_array_equal(decomposed(lines, inverse), got)
+        for count in (1, numba.config.NUMBA_NUM_THREADS):
+            numba.set_num_threads(count)
+            np.testing.assert_array_equal(decomposed(lines, inverse), got)
     finally:
         numba.set_num_threads(threads)
 

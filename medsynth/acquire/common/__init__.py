@@ -1,0 +1,1 @@
+"""What more than one modality needs: materials of structures, basis materials, how photons are detected."""

@@ -1,0 +1,1 @@
+"""What `medsynth validate` checks, one module each."""
