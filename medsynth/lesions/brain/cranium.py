@@ -133,7 +133,7 @@ def displaced_share(of: Host, pushes: Sequence[Push]) -> NDArray[np.float32]:
     """Return how much of each voxel (k, j, i) a host fills once pushes have moved it."""
     if not pushes:
         return of.share
-    k, j, i = np.meshgrid(*(np.arange(n, dtype=float) for n in of.share.shape), indexing="ij")
+    k, j, i = np.meshgrid(*[np.arange(n, dtype=float) for n in of.share.shape], indexing="ij")
     points = of.grid.world_mm(np.stack([k, j, i], axis=-1))
     back = Composed(tuple(push.warp for push in pushes)).inverse_displacement_mm(points)
     index = np.moveaxis(of.grid.index_kji(points + back), -1, 0)

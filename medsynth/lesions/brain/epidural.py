@@ -22,7 +22,8 @@ from medsynth.scene.structure import Code, Layer, Lesion, Paint, Scene
 
 EPIDURAL = Code("1386000", "Intracranial hemorrhage")  # no narrower concept is certain
 
-BONE_SHARES = {"temporal": 0.55, "parietal": 0.25, "frontal": 0.13, "occipital": 0.07}  # unverified
+Bone = Literal["temporal", "parietal", "frontal", "occipital"]
+BONE_SHARES: dict[Bone, float] = {"temporal": 0.55, "parietal": 0.25, "frontal": 0.13, "occipital": 0.07}  # unverified
 SITES = 200
 FITS = 4  # seats tried below each bone
 HEIGHT_MM = (10.23, 19.09)  # extent up and down: a ln(ml) + b (fitted to BHSD by InSilicoICH)
@@ -52,7 +53,7 @@ class EpiduralOptions(Options):
     volume_ml: Distribution = VOLUME_ML["epidural"]
     fresh_hu: Distribution = MEAN_HU["epidural"]
     age_days: Distribution = Uniform(low=0.1, high=2.0)
-    bones: dict[Literal["temporal", "parietal", "frontal", "occipital"], float] = Field(default=BONE_SHARES)
+    bones: dict[Bone, float] = Field(default=BONE_SHARES)
     sides: dict[Literal["left", "right"], float] = Field(default={"left": 1.0, "right": 1.0})
 
 
@@ -94,7 +95,7 @@ def _sample_one(options: EpiduralOptions, scene: Scene, taken: Sequence[Ball], *
     height = TIPS * float(np.clip(HEIGHT_MM[0] * np.log(volume) + HEIGHT_MM[1], 12, 75))
     length, seed = height * float(rng.uniform(*LENGTH_RATIO)), int(rng.integers(2**53))
     side, weights = choose(dict(options.sides), rng=rng), {b: w for b, w in options.bones.items() if w > 0}
-    bones: list[str] = []
+    bones: list[Bone] = []
     while weights:  # the bone drawn, then the others: a small bone holds no large lens
         bones.append(choose(weights, rng=rng))
         del weights[bones[-1]]

@@ -193,7 +193,8 @@ def push_inwards(scene: Scene, patch: Patch, thickness_mm: float) -> Push:
     inwards /= np.linalg.norm(inwards)
     below = (points - at) @ inwards
     deep = _smooth((depth - 0.3 * thickness_mm) / 45)
-    slope = np.stack(np.gradient(ndimage.gaussian_filter(depth, NORMAL_NODES), PUSH_STEP_MM)[::-1], axis=-1)
+    smooth = ndimage.gaussian_filter(depth, NORMAL_NODES)
+    slope: Array = np.stack(list(np.gradient(smooth, PUSH_STEP_MM))[::-1], axis=-1)
     turned = _smooth(depth / TURNED_MM)[..., None]
     direction = (1 - turned) * slope + turned * inwards
     direction /= np.maximum(np.linalg.norm(direction, axis=-1, keepdims=True), 0.3)
@@ -260,7 +261,7 @@ def _bone(scene: Scene) -> tuple[Host, NDArray[np.bool_]]:
     whole = _whole(scene)
     bone = whole.phantom.occupancy(*(s.label for s in scene.structures if s.tissue in ("cortical_bone", "red_marrow")))
     cavity = scene.fields["cranial_cavity"]
-    k, j, i = np.meshgrid(*(np.arange(n) for n in bone.shape), indexing="ij")
+    k, j, i = np.meshgrid(*[np.arange(n) for n in bone.shape], indexing="ij")
     deep = np.asarray(cavity.distance_mm(whole.grid.world_mm(np.stack([k, j, i], axis=-1)))) < -1.5
     return whole, (bone > 0.5) & deep
 

@@ -124,7 +124,7 @@ def _sample_one(options: GliomaOptions, scene: Scene, taken: Sequence[Ball], *, 
     enhancing, site = options.enhancing.sample(rng=rng) > 0, choose(dict(options.sites), rng=rng)
     radius = float(np.cbrt(750 * core / np.pi))
     butterfly = site == "callosum"
-    form = {"axes": (1.35, 0.9, 1 / (1.35 * 0.9)) if butterfly else random_axes(0.15, rng=rng),
+    form: dict[str, Any] = {"axes": (1.35, 0.9, 1 / (1.35 * 0.9)) if butterfly else random_axes(0.15, rng=rng),
             "quaternion": (1.0, 0.0, 0.0, 0.0) if butterfly else random_quaternion(rng=rng),
             "tumour_hu": float(rng.uniform(28, 42)), "oedema_hu": float(rng.uniform(16, 22)),
             "shape_seed": int(rng.integers(2**53))}
@@ -206,7 +206,7 @@ def _oedema(one: GliomaSpec, scene: Scene, pushes: tuple[Push, ...], body: Sampl
     share = displaced_share(white, pushes)
     centre = white.grid.index_kji(np.asarray(one.centre_mm))
     at = near_box(share.shape, centre, REACH_MM / white.grid.spacing_mm[0])
-    k, j, i = np.meshgrid(*(np.arange(s.start, s.stop, dtype=float) for s in at), indexing="ij")
+    k, j, i = np.meshgrid(*[np.arange(s.start, s.stop, dtype=float) for s in at], indexing="ij")
     points = white.grid.world_mm(np.stack([k, j, i], axis=-1))
     from_body = np.asarray(body.distance_mm(points), float)
     slow = np.exp(0.3 * CoherentNoise(seed.child("oedema").integer(32), 18.0).at(points))

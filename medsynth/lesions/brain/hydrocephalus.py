@@ -111,7 +111,8 @@ def opened(scene: Scene, opening_mm: float) -> Push:
     points = np.asarray(Lattice(*bounds, STEP_MM).points_mm, float)
     distance = np.asarray(shape.distance_mm(points), float)
     # The slope is small in the middle of a ventricle, where opposite walls part: nothing is torn.
-    slope = np.stack(np.gradient(ndimage.gaussian_filter(distance, 0.8), STEP_MM)[::-1], axis=-1)
+    smooth = ndimage.gaussian_filter(distance, 0.8)
+    slope: NDArray[np.float64] = np.stack(list(np.gradient(smooth, STEP_MM))[::-1], axis=-1)
     slope /= np.maximum(np.linalg.norm(slope, axis=-1, keepdims=True), 1.0)
     share = np.clip(1 - np.maximum(distance, 0) / GIVES_WAY_MM, 0, 1) ** 2
     depth = np.clip(-np.asarray(cavity.distance_mm(points), float) / FADE_MM, 0, 1)

@@ -146,7 +146,7 @@ def _places(scene: Scene, place: Place, half_mm: float, rng: np.random.Generator
 
 def _distance(ventricles: Host, white: Host) -> np.ndarray:
     """Return how far each voxel (k, j, i) of white matter is from the ventricles, mm."""
-    k, j, i = np.meshgrid(*(np.arange(n, dtype=float) for n in white.share.shape), indexing="ij")
+    k, j, i = np.meshgrid(*[np.arange(n, dtype=float) for n in white.share.shape], indexing="ij")
     points = white.grid.world_mm(np.stack([k, j, i], axis=-1))
     low, high = (np.asarray(end) for end in (ventricles.grid.origin_mm, ventricles.grid.world_mm(
         np.subtract(ventricles.share.shape, 1).astype(float))))

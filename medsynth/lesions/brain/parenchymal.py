@@ -127,7 +127,8 @@ def _sample_one(options: ParenchymalOptions, scene: Scene, taken: Sequence[Ball]
     # Blood splits the fibres of the capsules, from front to back.
     axes = random_axes(0.12, rng=rng) if site == "lobar" else _long(rng)
     reach = 1.35 * radius + rim
-    form = {"axes": axes, "quaternion": random_quaternion(rng=rng) if site == "lobar" else _nearly_straight(rng),
+    turn = random_quaternion(rng=rng) if site == "lobar" else _nearly_straight(rng)
+    form: dict[str, Any] = {"axes": axes, "quaternion": turn,
             "lobulation": float(rng.uniform(0.25, 0.9)), "shape_seed": int(rng.integers(2**53)),
             "oedema_hu": float(rng.uniform(*BED_HU)), "oedema_mm": round(rim, 3)}
     patterns, depth, _ = SEEDS[site]

@@ -132,7 +132,7 @@ def _sample_one(options: StrokeOptions, scene: Scene, taken: Sequence[Ball], *, 
     territory, side = choose(dict(options.territories), rng=rng), choose(dict(options.sides), rng=rng)
     volume = np.pi / 6000 * lacune**3 if territory == "lacunar" else volume
     radius = float(np.cbrt(750 * volume / np.pi))
-    form = {"axes": random_axes(0.15, rng=rng), "quaternion": random_quaternion(rng=rng),
+    form: dict[str, Any] = {"axes": random_axes(0.15, rng=rng), "quaternion": random_quaternion(rng=rng),
             "shape_seed": int(rng.integers(2**53))}
     if territory == "lacunar":
         places = host(scene, *LACUNES).points(8 * SITES, rng=rng, depth_mm=(0.45 * lacune, 40.0))
@@ -165,16 +165,16 @@ def supplied(scene: Scene, territory: str, side: str) -> tuple[Host, NDArray[np.
     medium = host(scene, *present(scene, *CEREBRUM))
     owner = np.zeros(medium.share.shape, np.uint8)
     names = [(f"{artery}_{s}", key, s) for key, artery in ARTERIES.items() for s in ("left", "right")]
-    for number, (name, _, _) in enumerate(names, start=1):
+    for index, (name, _, _) in enumerate(names, start=1):
         tubes = scene.vessels[name]
         t = np.linspace(0, 1, 5)[:, None, None]
         cloud = (tubes.starts_mm + t * (tubes.ends_mm - tubes.starts_mm)).reshape(-1, 3)
         at = np.rint(medium.grid.index_kji(cloud)).astype(int)
         at = at[np.all((at >= 0) & (at < owner.shape), axis=1)]
-        owner[tuple(at.T)] = number
+        owner[tuple(at.T)] = index
     nearest = ndimage.distance_transform_edt(owner == 0, return_distances=False, return_indices=True)
     wanted = 1 + [(key, s) for _, key, s in names].index((territory, side))
-    k, j, i = np.meshgrid(*(np.arange(n, dtype=float) for n in owner.shape), indexing="ij")
+    k, j, i = np.meshgrid(*[np.arange(n, dtype=float) for n in medium.share.shape], indexing="ij")
     left = midline(scene).left_mm(medium.grid.world_mm(np.stack([k, j, i], axis=-1)))
     own_side = left > 0 if side == "left" else left < 0
     own = (owner[tuple(nearest)] == wanted) & own_side
