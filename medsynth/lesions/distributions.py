@@ -141,9 +141,38 @@ def _number_is_fixed(value: Any) -> Any:
     return {"distribution": "fixed", "value": value} if isinstance(value, int | float) else value
 
 
+class Quantiles(Options):
+    """Any distribution, by its quantiles: `values` at the probabilities `at`, between them straight (or in the log)."""
+
+    distribution: Literal["quantiles"] = "quantiles"
+    at: tuple[float, ...] = Field(min_length=2)
+    values: tuple[float, ...] = Field(min_length=2)
+    scale: Literal["linear", "log"] = "linear"
+
+    @model_validator(mode="after")
+    def _rising(self) -> Quantiles:
+        if len(self.at) != len(self.values) or self.at[0] != 0 or self.at[-1] != 1 or np.any(np.diff(self.at) <= 0):
+            raise ValueError(f"at must rise from 0 to 1, one for each of values, got {self.at}")
+        if np.any(np.diff(self.values) < 0) or (self.scale == "log" and self.values[0] <= 0):
+            raise ValueError(f"values must not fall, and be > 0 with scale log, got {self.values}")
+        return self
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Smallest and largest value."""
+        return self.values[0], self.values[-1]
+
+    def sample(self, *, rng: np.random.Generator) -> float:
+        """Return one draw."""
+        u = rng.uniform()
+        if self.scale == "log":
+            return float(np.exp(np.interp(u, self.at, np.log(self.values))))
+        return float(np.interp(u, self.at, self.values))
+
+
 # A plain number means itself: `diameter_mm: 8`.
-Distribution = Annotated[Annotated[Fixed | Uniform | LogNormal | Normal | Poisson, Field(discriminator="distribution")],
-                         BeforeValidator(_number_is_fixed)]
+_Any = Annotated[Fixed | Uniform | LogNormal | Normal | Poisson | Quantiles, Field(discriminator="distribution")]
+Distribution = Annotated[_Any, BeforeValidator(_number_is_fixed)]
 
 
 class Trait(Options):

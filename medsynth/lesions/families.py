@@ -28,7 +28,17 @@ from medsynth.lesions.bone.enostosis import FAMILY as ENOSTOSIS
 from medsynth.lesions.bone.long_bone_fracture import FAMILY as LONG_BONE_FRACTURE
 from medsynth.lesions.bone.metastasis import FAMILY as BONE_METASTASIS
 from medsynth.lesions.bone.vertebral_fracture import FAMILY as VERTEBRAL_FRACTURE
+from medsynth.lesions.brain.aneurysm import FAMILY as ANEURYSM
+from medsynth.lesions.brain.epidural import FAMILY as EPIDURAL
+from medsynth.lesions.brain.glioma import FAMILY as GLIOMA
+from medsynth.lesions.brain.hydrocephalus import FAMILY as HYDROCEPHALUS
+from medsynth.lesions.brain.intraventricular import FAMILY as INTRAVENTRICULAR
 from medsynth.lesions.brain.metastasis import FAMILY as BRAIN_METASTASIS
+from medsynth.lesions.brain.multiple_sclerosis import FAMILY as MS_PLAQUE
+from medsynth.lesions.brain.parenchymal import FAMILY as INTRAPARENCHYMAL
+from medsynth.lesions.brain.stroke import FAMILY as STROKE
+from medsynth.lesions.brain.subarachnoid import FAMILY as SUBARACHNOID
+from medsynth.lesions.brain.subdural import FAMILY as SUBDURAL
 from medsynth.lesions.breast.calcifications import FAMILY as BREAST_CALCIFICATIONS
 from medsynth.lesions.breast.cyst import FAMILY as BREAST_CYST
 from medsynth.lesions.breast.mass import FAMILY as BREAST_MASS
@@ -97,6 +107,16 @@ FAMILIES: dict[str, Family] = {one.kind: one for one in (
     ACL_TEAR,
     BONE_MARROW_OEDEMA,
     JOINT_EFFUSION,
+    INTRAPARENCHYMAL,
+    SUBDURAL,
+    EPIDURAL,
+    SUBARACHNOID,
+    INTRAVENTRICULAR,
+    GLIOMA,
+    MS_PLAQUE,
+    STROKE,
+    ANEURYSM,
+    HYDROCEPHALUS,
 )}
 
 

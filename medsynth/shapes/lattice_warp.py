@@ -28,6 +28,7 @@ class LatticeWarp:
     moves_mm : (3, z, y, x) float32 displacement along x, y, z; zero at the outermost nodes.
     origin_mm : LPS position of node (0, 0, 0), as (x, y, z).
     step_mm : distance of neighbouring nodes.
+    least_squeeze : volume may shrink to this share at most.
 
     Raises
     ------
@@ -38,6 +39,7 @@ class LatticeWarp:
     moves_mm: NDArray[np.float32]
     origin_mm: tuple[float, float, float]
     step_mm: float
+    least_squeeze: float = LEAST_SQUEEZE
 
     def __post_init__(self) -> None:
         if self.moves_mm.ndim != 4 or self.moves_mm.shape[0] != 3 or min(self.moves_mm.shape[1:]) < 3:
@@ -46,9 +48,9 @@ class LatticeWarp:
         if np.count_nonzero(self.moves_mm) != np.count_nonzero(inner):
             raise GeometryError("moves_mm must be 0 at the outermost nodes")
         least = least_volume_ratio(self.moves_mm, self.step_mm)
-        if not least > LEAST_SQUEEZE:
+        if not least > self.least_squeeze:
             raise GeometryError(f"the warp would fold: volume shrinks to {least:.2f} of itself somewhere, "
-                                f"expected more than {LEAST_SQUEEZE}")
+                                f"expected more than {self.least_squeeze}")
 
     @cached_property
     def reach_mm(self) -> float:
@@ -91,21 +93,57 @@ class LatticeWarp:
         return back.reshape(np.shape(points_mm))
 
 
-def lattice_warp(displacement_mm: Callable[[Points], Points], bounds_mm: Box, step_mm: float) -> LatticeWarp:
+@dataclass(frozen=True, eq=False)
+class Backwards:
+    """The inverse of a lattice warp: for maps that are known by where each point comes from.
+
+    Such a map may tear the body apart as wide as it likes (blood between skull and brain), which the forward form of a
+    lattice warp cannot follow.
+    """
+
+    warp: LatticeWarp
+
+    @property
+    def reach_mm(self) -> float:
+        """No point moves farther than this."""
+        return self.warp.reach_mm
+
+    @property
+    def bounds_mm(self) -> Box:
+        """LPS box outside which nothing moves."""
+        return self.warp.bounds_mm
+
+    def displacement_mm(self, points_mm: Points) -> Points:
+        """Return how far (..., 3) the map moves LPS points (..., 3)."""
+        return self.warp.inverse_displacement_mm(points_mm)
+
+    def inverse_displacement_mm(self, points_mm: Points) -> Points:
+        """Return the displacement (..., 3) that takes mapped points (..., 3) back."""
+        return self.warp.displacement_mm(points_mm)
+
+
+def lattice_warp(displacement_mm: Callable[[Points], Points], bounds_mm: Box, step_mm: float,
+                 least_squeeze: float = LEAST_SQUEEZE) -> LatticeWarp:
     """Return a displacement field as a warp: asked at the nodes of a lattice over a box, still at its border."""
     lattice = Lattice(*bounds_mm, step_mm)
     moves = np.moveaxis(np.asarray(displacement_mm(lattice.points_mm)), -1, 0).astype(np.float32)
     still = np.zeros_like(moves)
     still[:, 1:-1, 1:-1, 1:-1] = moves[:, 1:-1, 1:-1, 1:-1]
-    return LatticeWarp(still, lattice.origin_mm, lattice.step_mm)
+    return LatticeWarp(still, lattice.origin_mm, lattice.step_mm, least_squeeze)
 
 
 def least_volume_ratio(moves_mm: NDArray[np.floating], step_mm: float) -> float:
     """Return the least determinant of the map's Jacobian over the cells of the lattice."""
+    return float(volume_ratios(moves_mm, step_mm).min())
+
+
+def volume_ratios(moves_mm: NDArray[np.floating], step_mm: float) -> NDArray[np.float64]:
+    """Return the determinant of the map's Jacobian in each cell, (z - 1, y - 1, x - 1)."""
     slopes = [[np.diff(moves_mm[a].astype(np.float64), axis=2 - b) / step_mm for b in range(3)] for a in range(3)]
     jacobian = np.empty((*(n - 1 for n in moves_mm.shape[1:]), 3, 3))
     k, j, i = jacobian.shape[:3]
     for a in range(3):
         for b in range(3):
             jacobian[..., a, b] = slopes[a][b][:k, :j, :i] + (a == b)
-    return float(np.linalg.det(jacobian).min())
+    ratios: NDArray[np.float64] = np.linalg.det(jacobian)
+    return ratios
