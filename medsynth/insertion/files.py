@@ -25,6 +25,7 @@ from medsynth.insertion.insert import Inserted, InsertedShadow, Insertion
 from medsynth.scene.lesion_parts import PART_INDEX
 
 HU_MODALITIES = ("CT",)
+AIRY_HU = -500.0  # an image that goes below this holds HU; resampled MR images dip below 0 too
 # What a family says of its place in a body, which an image without anatomy cannot know.
 PLACES = ("segment", "lobe", "side", "zone", "sector", "level", "site", "territory", "laterality", "region", "posture")
 FLAT_MODALITIES = ("DX", "CR", "MG", "RG")
@@ -53,7 +54,7 @@ def read_image(path: Path, *, hu: bool | None = None) -> Source:
 
     Parameters
     ----------
-    hu : whether a NIfTI file holds HU; None guesses: a least value below -200.
+    hu : whether a NIfTI file holds HU; None guesses: a least value below -500.
 
     Raises
     ------
@@ -66,7 +67,7 @@ def read_image(path: Path, *, hu: bool | None = None) -> Source:
         return _read_series(path)
     volume = read_nifti(path, quantity="signal")
     if hu is None and volume.quantity == "signal":
-        hu = bool(np.min(volume.array) < -200)
+        hu = bool(np.min(volume.array) < AIRY_HU)
     return Source(replace(volume, quantity="HU") if hu else volume, "", ())
 
 

@@ -12,6 +12,7 @@ from medsynth.core.errors import PlacementError, RecipeError, expected
 from medsynth.core.seed import Seed
 from medsynth.core.volume import Volume
 from medsynth.export.nifti import grid_of_affine
+from medsynth.insertion.files import AIRY_HU
 from medsynth.insertion.insert import Insertion, insert_lesion
 from medsynth.lesions.families import family
 
@@ -94,7 +95,7 @@ class RandInsertLesiond:
         if affine is None:
             raise RecipeError("the image has no affine: give a MetaTensor, or affine= to the transform")
         kji = np.ascontiguousarray(values[0].T)
-        quantity = "HU" if self.modality == "ct" or (self.modality is None and float(kji.min()) < -200) else "signal"
+        quantity = "HU" if self.modality == "ct" or (self.modality is None and float(kji.min()) < AIRY_HU) else "signal"
         return Volume(kji, grid_of_affine(kji.shape, np.asarray(affine, float)), quantity)
 
 

@@ -17,6 +17,7 @@ from medsynth.shapes.primitives import RoundBox
 Modality = Literal["ct", "mri", "xray"]
 BLOCK_MM = 30.0  # of each material in the little scan that tells MR signals
 VOXEL_MM = 3.0
+LINES = 64  # more than a single shot needs to reach its echo time
 
 
 def ct_numbers(structures: Sequence[Structure], *, kvp: float, phase: str) -> dict[int, float]:
@@ -44,18 +45,21 @@ def mr_ratios(structures: Sequence[Structure], host: Structure, scene: Scene, pr
     protocol = MriProtocol.model_validate({"preset": preset, "kspace": {"targets": ["noise_free"]}})
     blocks = (host, *structures)
     reach = BLOCK_MM * len(blocks) / 2
-    paints = tuple(Paint(RoundBox((BLOCK_MM * (n + 0.5) - reach, 0.0, 0.0), (BLOCK_MM / 2,) * 3), (Layer(s.label),))
+    half = BLOCK_MM / 2, LINES * VOXEL_MM / 2, BLOCK_MM / 2
+    paints = tuple(Paint(RoundBox((BLOCK_MM * (n + 0.5) - reach, 0.0, 0.0), half), (Layer(s.label),))
                    for n, s in enumerate(blocks))
-    grid = Grid.centred((10, 10, 10 * len(blocks)), (VOXEL_MM,) * 3)
-    row = Scene("blocks", "middle", scene.subject, blocks, paints, {}, {}, {}, ((-reach, -15.0, -15.0),
-                                                                               (reach, 15.0, 15.0)), {})
+    each = round(BLOCK_MM / VOXEL_MM)
+    grid = Grid.centred((each, LINES, LINES), (VOXEL_MM,) * 3)  # whichever way the sequence encodes
+    row = Scene("blocks", "middle", scene.subject, blocks, paints, {}, {}, {}, ((-reach, -half[1], -15.0),
+                                                                               (reach, half[1], 15.0)), {})
     phantom = rasterize(row, grid)
     scan = prepare(row, phantom, phantom, protocol, seed=Seed(0))
     made = fast_images(scan, phantom, phantom, twin=False)
     name = next(n for n in ("image", "magnitude", "in") if n in made.targets["noise_free"])
     image = np.abs(made.targets["noise_free"][name])
-    inner = image[3:7, 3:7]
-    signals = [float(inner[..., 10 * n + 3:10 * n + 7].mean()) for n in range(len(blocks))]
+    inner = image[3:7, LINES // 4:-LINES // 4]
+    left = (LINES - each * len(blocks)) // 2
+    signals = [float(inner[..., left + each * n + 3:left + each * n + 7].mean()) for n in range(len(blocks))]
     if not signals[0] > 1e-6 * max(signals):
         raise RecipeError(f"{host.tissue} gives no signal with the preset {preset!r}: give --contrast instead")
     return {s.label: signal / signals[0] for s, signal in zip(structures, signals[1:], strict=True)}

@@ -180,3 +180,19 @@ def test_files_hold_what_was_inserted_and_nothing_is_left_when_it_fails(tmp_path
     with pytest.raises(RecipeError, match="diameter"):
         run_insert(tmp_path / "scan.nii.gz", "lung_nodule", tmp_path / "bad", **{**call, "diameter_mm": -1.0})
     assert sorted(p.name for p in tmp_path.iterdir()) == ["lung.nii.gz", "out", "scan.nii.gz"]
+
+
+def test_a_presets_weighting_tells_what_a_lesion_is_worth():
+    from medsynth.insertion.site import ball_site, site_scene
+    from medsynth.insertion.worth import mr_ratios
+    from medsynth.lesions.families import family
+    from medsynth.lesions.matter import lesion_part
+    from medsynth.scene.structure import Code
+
+    scene = site_scene(family("brain_metastasis"), ball_site((0.0, 0.0, 0.0), 60.0), seed=1)
+    part = lesion_part(1, "core", "necrosis", Code("1", "x"), whole=True)
+    ratios = {name: mr_ratios([part], scene.structures[0], scene, name)[part.label]
+              for name in ("brain-t1w", "brain-t2w", "abdomen-t2-haste")}
+    assert ratios["brain-t2w"] > 1.5  # fluid is bright on T2 and dark on T1 beside white matter
+    assert ratios["abdomen-t2-haste"] > 1.5
+    assert ratios["brain-t1w"] < 0.8
