@@ -95,8 +95,10 @@ def test_input_that_cannot_be_used_is_told_in_one_line(dataset, tmp_path):
         export_dataset(dataset, "nnUNet", tmp_path / "out")
     with pytest.raises(DatasetError, match=r"acquisition must be one of coarse, ct, dwi.*'t1'"):
         export_dataset(dataset, "bids", tmp_path / "out", ExportOptions(("t1",)))
+    undescribed = shutil.copytree(dataset, tmp_path / "undescribed", ignore=shutil.ignore_patterns("croissant.json"))
     with pytest.raises(DatasetError, match=r"no croissant\.json"):
-        export_dataset(dataset, "croissant", tmp_path / "out")
+        export_dataset(undescribed, "croissant", tmp_path / "out")
+    shutil.rmtree(undescribed)
     for wrong in ("window=deep", "window=40,-1", "every=0", "masks=holes", "masks", "colour=red"):
         with pytest.raises(DatasetError, match=wrong.split("=")[0]):
             parse_options([], None, [wrong], LAYOUTS["coco"].options)
