@@ -63,7 +63,7 @@ def measure_lesion(place: Place, gain_of: Mapping[int, float]) -> dict[str, floa
     found = {f"contrast_{name}": float((template * image).sum())
              for name, image in (("before", place.before), ("after", place.after))}
     found["contrast_change"] = found["contrast_after"] - found["contrast_before"]
-    inner = _inner(place.labels == host)
+    inner = inner_part(place.labels == host)
     free = inner & (ndimage.distance_transform_edt(~place.lesions, sampling=place.spacing_mm)
                                      > RING_MM[1])
     change = _spread(place.after - place.before, template, free)
@@ -71,7 +71,7 @@ def measure_lesion(place: Place, gain_of: Mapping[int, float]) -> dict[str, floa
     bare = [image if twin is None else twin for image, twin in ((place.before, place.bare_before),
                                                                 (place.after, place.bare_after))]
     signals = _signals(place, away, ring)
-    noise = [_high(image, inner) for image in bare]
+    noise = [fine_texture(image, inner) for image in bare]
     found |= _ratio("cnr", [found["contrast_before"], found["contrast_after"]],
                     [_spread(one, np.ones((1, 1, 1)), free) for one in noise], gain)
     reach = away <= 2 * max(place.spacing_mm)
@@ -125,13 +125,13 @@ def _spread(field: Floats, template: Floats, free: NDArray[np.bool_]) -> tuple[f
     return 1.4826 * float(np.median(np.abs(values - np.median(values)))), max(apart, 4.0)
 
 
-def _inner(host: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def inner_part(host: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return a structure without its outermost voxels, which its neighbours are blurred into; all of a thin one."""
     inner: NDArray[np.bool_] = ndimage.binary_erosion(host)
     return inner if inner.sum() >= 10 * FEWEST_PLACES else host
 
 
-def _high(image: Floats, host: NDArray[np.bool_]) -> Floats:
+def fine_texture(image: Floats, host: NDArray[np.bool_]) -> Floats:
     """Return an image less its smooth part, both within the host alone: noise and fine texture."""
     inside = host.astype(np.float64)
     share = ndimage.gaussian_filter(inside, SMOOTH_VOXELS, mode="constant")

@@ -8,7 +8,6 @@ import pytest
 from medsynth.core.grid import Grid
 from medsynth.core.seed import Seed
 from medsynth.core.volume import Volume
-from medsynth.refine.gate import Images, judge
 from medsynth.refine.pair import Anchors, refine_pair
 from medsynth.refine.refiner import RefineError, Truth
 from medsynth.refine.texture import PATCH, TextureRefiner, radial_power, texture_statistics
@@ -40,13 +39,6 @@ def test_a_quiet_image_gets_the_noise_power_and_the_histogram_of_the_reference()
     off = [np.abs(one / np.array(reference.power) - 1)[1:].mean() for one in (before, after)]
     assert off[0] > 0.9
     assert off[1] < 0.15
-
-
-def test_added_noise_passes_the_gate_when_it_was_meant():
-    image, twin, truth = chest(seed=3, noise_hu=4.0)
-    refiner = TextureRefiner(texture_statistics([water(1, 1.0)]), noise_gain={"": 2.8})
-    found = refine_pair(refiner, image, twin, truth, strength=0.5, seed=Seed(5))
-    assert judge(Images(image, twin, found, refiner.noise_gain), truth).failed == ()
 
 
 def test_equal_seeds_give_equal_bytes_and_others_do_not():
