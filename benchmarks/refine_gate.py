@@ -21,6 +21,7 @@ def area(bad: list[float], good: list[float]) -> float:
 
 
 def main() -> None:
+    """Print the table."""
     pairs = [chest(seed=0) for _ in range(CASES)]
     controls = [renoised(*pair, 100 + n) for n, pair in enumerate(pairs)]
     good = [verdict(after, *pair) for after, pair in zip(controls, pairs, strict=True)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -59,7 +60,7 @@ def euler(network: torch.nn.Module, planes: Float32, noise: Float32, *, strength
              for b, w in starts(padded_shape[1], side, overlap)]
     times = np.linspace(strength, 0.0, steps + 1)
     with torch.inference_mode():
-        for now, then in zip(times[:-1], times[1:], strict=True):
+        for now, then in pairwise(times):
             x = x + float(then - now) * _velocity(network, told, x, float(now), boxes)
     return np.asarray(x.numpy()[:rows, :columns])
 

@@ -97,9 +97,9 @@ def card_of(data: object, source: str) -> ModelCard:
         numbers = [planes.centre, planes.scale, planes.residual_scale, *card.spread.values(),
                    *card.noise_gain.values(), *spacing]
         if not all(isinstance(n, int | float) and abs(n) < 1e9 for n in numbers) or len(spacing) != 3:
-            raise ValueError("its numbers are not finite")  # noqa: TRY301 - told with the others
+            raise ValueError("its numbers are not finite")
         if not (isinstance(card.generation, int) and isinstance(planes.neighbours, int) and 0 <= planes.neighbours < 9):
-            raise ValueError("its generation or neighbours are no whole numbers")  # noqa: TRY301
+            raise ValueError("its generation or neighbours are no whole numbers")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RefineError(f"model {source} has no usable card: {type(error).__name__}: {error}") from error
     return card
@@ -150,7 +150,7 @@ def read_card(path: Path) -> ModelCard:
         with path.open("rb") as file:
             size = int.from_bytes(file.read(8), "little")
             if not 2 <= size <= LARGEST_CARD_BYTES:
-                raise ValueError("it is no safetensors file")  # noqa: TRY301 - told with the others
+                raise ValueError("it is no safetensors file")
             head = json.loads(file.read(size).decode("utf-8"))
         text = head["__metadata__"]["medsynth"]
         data = json.loads(text)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from medsynth.core.errors import expected
 from medsynth.core.seed import Seed
 from medsynth.core.volume import Volume
+from medsynth.refine.gate_lesion import fine_texture, inner_part
 from medsynth.refine.refiner import RefineError, Truth
 
 Float32 = NDArray[np.float32]
@@ -23,6 +25,7 @@ FREQUENCIES = PATCH // 2 - 1  # rings, each one step of a patch's frequencies wi
 QUANTILES = 65
 PATCHES_MAX = 4000
 LEAST_PATCHES = 8
+LEAST_FILLED = 0.5  # of a patch, by structures
 SAME_PIXEL = 0.1  # relative difference of pixel sizes that is no other size
 
 
@@ -101,6 +104,31 @@ def flat_patches(array: Float32) -> Float32:
     return chosen[order[: min(PATCHES_MAX, max(1, int(FLAT_SHARE * len(order))))]]
 
 
+def labelled_patches(array: Float32, truth: Truth) -> Float32:
+    """Return (n, PATCH, PATCH) patches of the texture inside structures, whose edges the labels tell.
+
+    In every structure what is smooth in it is taken away; a patch that structures fill in part is scaled to the power
+    that it would have whole.
+    """
+    texture, inside = np.zeros(array.shape, np.float32), np.zeros(array.shape, bool)
+    for label, box in enumerate(ndimage.find_objects(truth.labels.astype(np.int32)), start=1):
+        if box is None:
+            continue
+        inner = inner_part(truth.labels[box] == label) & (truth.lesions[box] == 0)
+        if inner.sum() < PATCH**2:
+            continue
+        texture[box] += fine_texture(array[box].astype(np.float64), inner).astype(np.float32)
+        inside[box] |= inner
+    if min(array.shape[1:]) < PATCH:
+        return np.zeros((0, PATCH, PATCH), np.float32)
+    step = PATCH // 2
+    cut = [np.lib.stride_tricks.sliding_window_view(one, (PATCH, PATCH), axis=(1, 2))[:, ::step, ::step].reshape(
+        -1, PATCH, PATCH) for one in (texture, inside)]
+    share = cut[1].mean(axis=(1, 2))
+    full = share >= LEAST_FILLED
+    return np.asarray(cut[0][full] / np.sqrt(share[full])[:, None, None], np.float32)
+
+
 def _detrended(patches: Float32) -> Float32:
     """Return patches less the plane that fits each best."""
     axis = (np.arange(PATCH) - (PATCH - 1) / 2).astype(np.float32)
@@ -147,9 +175,20 @@ class TextureRefiner:
         """What files say of it."""
         return {"kind": "texture", "generation": self.reference.generation + 1}
 
+    def meant_for(self, image: Volume, truth: Truth, strength: float) -> TextureRefiner:
+        """Return the same refiner, which says what it is meant to do to the noise of this image."""
+        own = labelled_patches(image.array.astype(np.float32), truth)
+        target = np.array(self.reference.power)
+        present = radial_power(own, image.grid.spacing_mm[2])[1] if len(own) else np.zeros_like(target)
+        rings = np.array(self.reference.frequency_per_mm) * self.reference.frequency_per_mm[0]
+        missing = float((np.maximum(target - present, 0) * rings).sum()) * strength**2 * 2 * np.pi
+        there = float((present * rings).sum()) * 2 * np.pi
+        gain = float(np.sqrt(1 + missing / there)) if there > 0 else 1.0
+        return replace(self, spread={"": float(np.sqrt(missing)) or 1e-6}, noise_gain={"": gain})
+
     def residual(self, image: Volume, truth: Truth, *, strength: float, seed: Seed) -> Float32:
         """Return noise with the missing power; air outside the body (label 0) gets none."""
-        own = flat_patches(image.array.astype(np.float32))
+        own = labelled_patches(image.array.astype(np.float32), truth)
         pixel_mm = image.grid.spacing_mm[2]
         frequency, target = np.array(self.reference.frequency_per_mm), np.array(self.reference.power)
         wanted_mm = 1 / (PATCH * frequency[0])

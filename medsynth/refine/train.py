@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ class TrainingOptions:
     average: float = 0.995
     every: int = 200
     neighbours: int = 1
-    shape: NetworkShape = NetworkShape()
+    shape: NetworkShape = field(default_factory=NetworkShape)
     seed: int = 0
     device: str = "cpu"
 
@@ -163,10 +163,11 @@ class _Run:
         with torch.no_grad():
             for name, value in self.network.state_dict().items():
                 self.averaged[name].lerp_(value, 1 - keep)
-        if not np.isfinite(float(loss)):
+        value = float(loss.detach())
+        if not np.isfinite(value):
             raise RefineError(f"the training became unstable at step {number + 1}; choose a lower rate than "
                               f"{self.options.rate:g}")
-        return float(loss)
+        return value
 
     def _batch(self, number: int) -> tuple[NDArray[np.float32], ...]:
         """Return planes, residuals, noise and times of a batch: a function of seed and number."""

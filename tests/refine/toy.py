@@ -49,8 +49,8 @@ def chest(seed: int = 0, noise_hu: float = NOISE_HU, blur: float = 0.6) -> tuple
 def painted_out(image: Volume, twin: Volume, truth: Truth, amount: float) -> RefinedPair:
     """Fade the smallest lesion into its twin."""
     near = ndimage.gaussian_filter(ndimage.binary_dilation(truth.lesions == 2, iterations=2).astype(float), 0.7)
-    return RefinedPair(volume(image.array - amount * np.clip(1.3 * near, 0, 1) * (image.array - twin.array.astype(float))),
-                       twin)
+    added = image.array - twin.array.astype(float)
+    return RefinedPair(volume(image.array - amount * np.clip(1.3 * near, 0, 1) * added), twin)
 
 
 def blob(image: Volume, twin: Volume, truth: Truth, amount: float) -> RefinedPair:
