@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,7 +151,8 @@ def _marked(path: Path) -> bool:
     import nibabel as nib
 
     try:
-        return MARK in bytes(nib.load(path).header["descrip"]).lower()  # type: ignore[attr-defined]
+        header: Any = cast(nib.Nifti1Image, nib.load(path)).header
+        return MARK in bytes(header["descrip"]).lower()
     except (OSError, KeyError, ValueError, nib.filebasedimages.ImageFileError):
         return False
 

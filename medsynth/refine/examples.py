@@ -88,7 +88,9 @@ def spreads(examples: Sequence[Example]) -> tuple[dict[str, float], dict[str, fl
     spread: dict[str, float] = {}
     gain: dict[str, float] = {}
     for name in ["", *structures_of(examples)]:
-        residuals, quick, full = [], [], []
+        residuals: list[Float32] = []
+        quick: list[NDArray[np.float64]] = []
+        full: list[NDArray[np.float64]] = []
         for one in examples:
             labels = [label for label, own in one.truth.names.items() if own == name]
             where = np.isin(one.truth.labels, labels) if name else one.truth.labels > 0
@@ -100,10 +102,10 @@ def spreads(examples: Sequence[Example]) -> tuple[dict[str, float], dict[str, fl
             if name and inner.any():
                 for array, found in ((one.quick, quick), (one.full, full)):
                     found.append(fine_texture(array[box].astype(np.float64), inner)[inner])
-        if sum(map(len, residuals)) < LEAST_SHARE_VOXELS:
+        if sum(len(part) for part in residuals) < LEAST_SHARE_VOXELS:
             continue
         spread[name] = round(float(np.concatenate(residuals).std()), 5)
-        if quick and sum(map(len, quick)) >= LEAST_SHARE_VOXELS:
+        if quick and sum(len(part) for part in quick) >= LEAST_SHARE_VOXELS:
             before, after = (_robust_sd(np.concatenate(found)) for found in (quick, full))
             if before > 0:
                 gain[name] = round(after / before, 5)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 FORMAT = 1  # of model files
 LARGEST_CARD_BYTES = 10_000_000
 LARGEST_CHANNELS = 1024
+MOST_NEIGHBOURS = 8  # slices on either side
 GROUPS = 8  # of the norms; each number of channels is a multiple
 INSTALL = "needs torch, monai, einops and safetensors: pip install medsynth-toolkit[diffusion]"
 
@@ -31,9 +32,9 @@ class NetworkShape:
     blocks: int = 1
 
     def __post_init__(self) -> None:
-        good = (1 <= len(self.channels) <= 6 and all(
-            isinstance(c, int) and 0 < c <= LARGEST_CHANNELS and c % GROUPS == 0 for c in self.channels)
-            and isinstance(self.blocks, int) and 1 <= self.blocks <= 8)
+        numbers: tuple[object, ...] = (*self.channels, self.blocks)  # of a file, they may be anything
+        good = all(type(n) is int for n in numbers) and 1 <= len(self.channels) <= 6 and 1 <= self.blocks <= 8 and all(
+            0 < c <= LARGEST_CHANNELS and c % GROUPS == 0 for c in self.channels)
         if not good:
             raise RefineError(expected("network", [list(self.channels), self.blocks],
                                        f"1 to 6 levels of multiples of {GROUPS} channels, and 1 to 8 blocks"))
@@ -91,30 +92,37 @@ def card_of(data: object, source: str) -> ModelCard:
     try:
         planes = Planes(**{**values["planes"], "structures": tuple(str(s) for s in values["planes"]["structures"])})
         shape = NetworkShape(tuple(values["shape"]["channels"]), values["shape"]["blocks"])
-        spacing = tuple(float(step) for step in values["spacing_mm"])
-        card = ModelCard(**{**values, "planes": planes, "shape": shape, "spacing_mm": spacing,
+        k, j, i = (float(step) for step in values["spacing_mm"])
+        card = ModelCard(**{**values, "planes": planes, "shape": shape, "spacing_mm": (k, j, i),
                             "trained_on": tuple(values["trained_on"])})
-        numbers = [planes.centre, planes.scale, planes.residual_scale, *card.spread.values(),
-                   *card.noise_gain.values(), *spacing]
-        if not all(isinstance(n, int | float) and abs(n) < 1e9 for n in numbers) or len(spacing) != 3:
-            raise ValueError("its numbers are not finite")
-        if not (isinstance(card.generation, int) and isinstance(planes.neighbours, int) and 0 <= planes.neighbours < 9):
-            raise ValueError("its generation or neighbours are no whole numbers")
+        _check_numbers(card)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RefineError(f"model {source} has no usable card: {type(error).__name__}: {error}") from error
     return card
+
+
+def _check_numbers(card: ModelCard) -> None:
+    """Raise ValueError unless the numbers of a card are finite, and whole where they count."""
+    planes = card.planes
+    numbers: tuple[object, ...] = (planes.centre, planes.scale, planes.residual_scale, *card.spread.values(),
+                                   *card.noise_gain.values(), *card.spacing_mm)
+    if not all(isinstance(n, int | float) and abs(n) < 1e9 for n in numbers):
+        raise ValueError("its numbers are not finite")
+    whole: tuple[object, ...] = (card.generation, planes.neighbours)
+    if not all(type(n) is int for n in whole) or not 0 <= planes.neighbours <= MOST_NEIGHBOURS:
+        raise ValueError("its generation or neighbours are no whole numbers")
 
 
 def build_network(card: ModelCard) -> torch.nn.Module:
     """Return the network of a card, its weights as they were drawn."""
     try:
         import torch
-        from monai.networks.nets import DiffusionModelUNet
+        from monai.networks.nets import DiffusionModelUNet  # type: ignore[attr-defined]
     except ImportError as error:
         raise RefineError(f"the diffusion refiner {INSTALL} ({error})") from error
     torch.set_num_threads(1)  # sums of convolutions depend on how they are shared out: the bytes shall not
     channels = card.shape.channels
-    return DiffusionModelUNet(  # type: ignore[no-any-return]
+    return DiffusionModelUNet(
         spatial_dims=2, in_channels=1 + card.planes.count, out_channels=1, channels=channels,
         num_res_blocks=(card.shape.blocks,) * len(channels), attention_levels=(False,) * len(channels),
         norm_num_groups=GROUPS, num_head_channels=GROUPS)
@@ -134,6 +142,7 @@ def save_model(path: Path, weights: Mapping[str, torch.Tensor], card: ModelCard)
     kept = {name: tensor.detach().contiguous().cpu() for name, tensor in sorted(weights.items())}
     temporary = path.with_name(f".{path.name}.part")
     save_file(kept, temporary, metadata={"medsynth": text})
+    temporary.chmod(0o644)
     temporary.replace(path)
     card_path(path).write_text(text + "\n", encoding="utf-8")
 

@@ -211,6 +211,7 @@ class _Run:
         kept = {name: value.detach().clone().contiguous().cpu() for name, value in tensors.items()}
         temporary = self.checkpoint_path.with_name(f".{self.checkpoint_path.name}.part")
         save_file(kept, temporary, metadata={"same": self.same, "done": str(done)})
+        temporary.chmod(0o644)
         temporary.replace(self.checkpoint_path)
         network = build_network(self.card)
         network.load_state_dict({name: value.cpu() for name, value in self.averaged.items()})
@@ -221,7 +222,7 @@ class _Run:
         """Read a checkpoint back."""
         path = self.checkpoint_path
         try:
-            with safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
+            with safe_open(path, framework="pt") as file:
                 told = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
             if told.get("same") != self.same:
