@@ -149,8 +149,10 @@ def report(refiner, train, held: Path, slices: int) -> None:
     print(f"full images: {len(reference)} patches; halves of them {apart:.3f} apart; "
           f"lesion Dice {segmenter.dice(full, truth):.3f} (the ceiling)\n"
           "NPS: error of the power of image, and of what is added to the quick image, inside structures")
-    print(f"{'':<22}{'FRD-like':>10}{'NPS image':>11}{'NPS added':>11}{'Dice':>8}{'accepted':>10}{'fidelity':>10}{'lesions':>9}  failed")
-    reference_texture = texture_statistics([Volume(e.full, Grid(e.full.shape, e.spacing_mm), "HU") for e in train])
+    print(f"{'':<22}{'FRD-like':>10}{'NPS image':>11}{'NPS added':>11}{'Dice':>8}"
+          f"{'accepted':>10}{'fidelity':>10}{'lesions':>9}  failed")
+    reference_texture = texture_statistics((Volume(e.full, Grid(e.full.shape, e.spacing_mm), "HU"), e.truth)
+                                           for e in train)
     tries = [("quick, unrefined", None, 0.0), ("texture, s = 1", TextureRefiner(reference_texture), 1.0)]
     tries += [(f"diffusion, s = {s:g}", refiner, s) for s in (0.5, 1.0)]
     for name, tool, strength in tries:

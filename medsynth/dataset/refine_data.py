@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsynth.core.errors import DatasetError, expected
+from medsynth.core.volume import Volume
 from medsynth.dataset.folder import case_name, finished_indices
 from medsynth.dataset.header import HEADER, read_header
 from medsynth.export.nifti import read_nifti
@@ -99,6 +100,16 @@ def reference_images(folder: Path) -> tuple[list[Path], int]:
     if not found:
         raise DatasetError(f"reference {folder} holds no image NAME.nii.gz")
     return found, generation
+
+
+def reference_pair(path: Path) -> tuple[Volume, Truth | None]:
+    """Return an image of a reference folder, and its truth where NAME_labels.nii.gz lies beside it."""
+    volume, stem = read_nifti(path), path.name.removesuffix(".nii.gz")
+    if not (path.parent / f"{stem}_labels.nii.gz").exists():
+        return volume, None
+    labels, lesions = (_mask(path.parent / f"{stem}_{kind}.nii.gz", volume.array.shape, needed=False)
+                       for kind in ("labels", "lesions"))
+    return volume, Truth(labels, lesions, {})
 
 
 def _pair_of(folder: Path, acquisitions: Mapping[str, Any], quick: str | None, full: str | None) -> tuple[str, str]:

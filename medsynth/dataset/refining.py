@@ -96,9 +96,8 @@ def refiner_of(part: RefinePart) -> Refiner:
 
         return DiffusionRefiner.load(Path(part.model), steps=part.steps)
     if part.reference is not None:
-        from medsynth.dataset.refine_data import reference_images
-        from medsynth.export.nifti import read_nifti
+        from medsynth.dataset.refine_data import reference_images, reference_pair
 
         paths, generation = reference_images(Path(part.reference))
-        return TextureRefiner(texture_statistics((read_nifti(path) for path in paths), generation=generation))
+        return TextureRefiner(texture_statistics(map(reference_pair, paths), generation=generation))
     return IdentityRefiner()

@@ -45,7 +45,7 @@ class Limits:
     dprime: float = 1.25
     edge_voxels: float = 0.5
     volume: float = 0.10
-    blob_sd: float = 9.0
+    blob_sd: float = 7.5
     confined: float = 0.95
     drift_voxels: float = 0.25
     organ_sd: float = 0.25

@@ -53,8 +53,13 @@ class TextureStatistics:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
 
-def texture_statistics(images: Iterable[Volume], *, generation: int = 0) -> TextureStatistics:
-    """Return the texture of flat places inside the bodies of some images, which must have one pixel size.
+def texture_statistics(images: Iterable[tuple[Volume, Truth | None]], *, generation: int = 0) -> TextureStatistics:
+    """Return the texture of some images, which must have one pixel size.
+
+    Parameters
+    ----------
+    images : with what is true of each. Texture is then looked for inside structures; without a truth in the flattest
+        quarter of the body, which is fair only where organs are much larger than 24 pixels.
 
     Raises
     ------
@@ -64,9 +69,10 @@ def texture_statistics(images: Iterable[Volume], *, generation: int = 0) -> Text
     patches: list[Float32] = []
     spacing: set[float] = set()
     count = 0
-    for image in images:
+    for image, truth in images:
         spacing.add(round(image.grid.spacing_mm[2], 4))
-        patches.append(flat_patches(image.array.astype(np.float32)))
+        array = image.array.astype(np.float32)
+        patches.append(flat_patches(array) if truth is None else labelled_patches(array, truth))
         count += 1
     if not count:
         raise RefineError("the reference must hold at least one image, got none")
@@ -78,7 +84,7 @@ def texture_statistics(images: Iterable[Volume], *, generation: int = 0) -> Text
     pixel_mm = spacing.pop()
     frequency, power = radial_power(flat, pixel_mm)
     scaled = flat / np.maximum(flat.std(axis=(1, 2), keepdims=True), 1e-6)
-    quantiles = np.quantile(scaled, np.linspace(0, 1, QUANTILES))
+    quantiles = np.quantile(scaled[flat != 0], np.linspace(0, 1, QUANTILES))
     return TextureStatistics(tuple(frequency.tolist()), tuple(power.tolist()), tuple(quantiles.tolist()), count,
                              generation)
 

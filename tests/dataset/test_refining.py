@@ -19,6 +19,7 @@ from medsynth.dataset.recipe import load_recipe
 from medsynth.dataset.refine_apply import apply_refiner
 from medsynth.dataset.refine_train import train_refiner
 from medsynth.dataset.run import generate
+from medsynth.dataset.validate import validate
 from medsynth.export.nifti import read_nifti, write_nifti
 from tests.dataset.test_run import tree
 
@@ -84,6 +85,7 @@ def test_identity_scores_one_and_stays_of_generation_zero(stub_recipe, tmp_path)
     assert (told["accepted"], told["fidelity"], told["strength"]) == (True, 1.0, 0.5)
 
 
+@pytest.mark.slow
 def test_a_model_trained_by_command_refines_and_every_file_says_so(pairs_recipe, tmp_path):
     pytest.importorskip("monai")
     from typer.testing import CliRunner
@@ -115,6 +117,8 @@ def test_a_model_trained_by_command_refines_and_every_file_says_so(pairs_recipe,
     assert header["generation"] == row["generation"] == 1
     assert header["recipe"]["refine"]["model"] == "model.safetensors"  # no path of this machine
     assert len(header["recipe"]["refine"]["sha256"]) == 64
+    assert "| refined | 1 of 1 cases, by a diffusion refiner" in (tmp_path / "one" / "README.md").read_text()
+    assert [(p.check, p.message) for p in validate(tmp_path / "one").problems] == []
     items = pydicom.dcmread(next(iter(sorted((case / "dicom/quick").glob("*.dcm"))))).ContributingEquipmentSequence
     assert [item.PurposeOfReferenceCodeSequence[0].CodeMeaning for item in items] == [
         "Synthesizing Equipment", "Processing Equipment"]
@@ -148,3 +152,29 @@ def test_nothing_to_train_on_is_one_line(tmp_path, given, told):
 def test_a_pinned_model_must_be_that_model(texture):
     with pytest.raises(RecipeError, match=r"refine\.sha256"):
         load_recipe({**texture, "refine": {**texture["refine"], "sha256": "0" * 64}})
+
+
+def test_bad_input_of_the_commands_is_one_line_with_exit_code_2(stub_recipe, tmp_path):
+    from typer.testing import CliRunner
+
+    generate(stub_recipe, 1, tmp_path / "data")
+    absent = str(tmp_path / "absent.safetensors")
+    for words, told in ((["apply", str(tmp_path / "none"), "--model", absent], "is no dataset"),
+                        (["apply", str(tmp_path / "data"), "--model", absent], "cannot be read"),
+                        (["apply", str(tmp_path / "data")], "--model or --reference"),
+                        (["train", "-o", absent], "--data or --real"),
+                        (["train", "-o", absent, "--data", str(tmp_path / "data")], "--quick must name an acquisition"),
+                        (["train", "-o", absent, "--data", ".", "--channels", "8,x"], "--channels")):
+        done = CliRunner().invoke(app, ["refine", *words])
+        assert done.exit_code == 2, done.output
+        lines = done.output.strip().splitlines()
+        assert len(lines) == 1
+        assert told in lines[0]
+
+
+def test_a_dataset_of_another_version_is_not_made_again(stub_recipe, tmp_path):
+    generate(stub_recipe, 1, tmp_path)
+    header = json.loads((tmp_path / "dataset.json").read_text())
+    (tmp_path / "dataset.json").write_text(json.dumps({**header, "fingerprint": "0" * 64}))
+    with pytest.raises(MedsynthError, match="cannot be made again"):
+        apply_refiner(tmp_path, tmp_path / "out", {"refiner": "identity"})

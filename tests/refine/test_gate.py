@@ -39,6 +39,15 @@ def test_a_refiner_that_spoils_the_truth_is_rejected(pair, corruption, told):
     assert found.fidelity < 0.5
 
 
+@pytest.mark.parametrize(("corruption", "amount"), [
+    ("painted out", 0.3), ("blob", 0.4), ("shifted", 0.4), ("blurred", 0.8), ("grown", 0.2)])
+def test_half_a_lie_under_other_noise_is_rejected_too(pair, corruption, amount):
+    image, twin, truth = pair
+    good = renoised(*pair, 11)
+    found = verdict(CORRUPTIONS[corruption](good.image, good.twin, truth, amount), image, twin, truth)
+    assert not found.accepted
+
+
 @pytest.mark.parametrize("corruption", ["painted out", "blob"])
 def test_without_a_twin_a_lost_or_added_lesion_is_still_found(pair, corruption):
     image, _, truth = pair
