@@ -21,6 +21,9 @@ from medsynth.scene.acquired import Acquired
 from medsynth.scene.structure import Lesion
 
 
+WEAKER = 0.7  # the next strength over the last
+
+
 def refined(one: Acquired, lesions: Sequence[Lesion], part: RefinePart, *, seed: Seed) -> Acquired:
     """Return an acquisition with its image and twin refined, or as they were where the gate rejects every try.
 
@@ -41,7 +44,7 @@ def refined(one: Acquired, lesions: Sequence[Lesion], part: RefinePart, *, seed:
         refiner = refiner.meant_for(one.twin or one.image, truth, part.strength)
     tried: list[float] = []
     for attempt in range(part.retries + 1):
-        strength = part.strength / 2**attempt
+        strength = round(part.strength * WEAKER**attempt, 4)
         tried.append(strength)
         pair = refine_pair(refiner, one.image, one.twin, truth, strength=strength, seed=seed.child("refine"))
         gain = meant_gain(refiner, pair, one, truth)

@@ -14,7 +14,8 @@ BLOB_SIGMAS = (0.8, 1.6)  # voxels
 BLOB_LOCAL = 10.0  # voxels, of the window in which a change is compared with the changes around it
 CONFINED_MM = 6.0  # beyond a lesion, and one voxel beyond where it changed the image before
 FEWEST_VOXELS = 200  # of a structure, for its mean
-EDGE = 65535  # in place of a label: voxels at which two structures meet
+KINDS = 2 * 65536  # of voxels: of each label, inside and where it meets others
+LESION = 65535  # in place of a label: left out of the structures' means
 DRIFT_SIGMA = 1.0  # voxels, of the blur before places are compared
 PATCH = 24  # voxels in plane of the patches whose drift is estimated
 STEEP_QUANTILE = 0.5  # patches with less structure than this quantile say nothing of drift
@@ -26,7 +27,7 @@ def strongest_blob(before: Float32, after: Float32, labels: NDArray[np.uint16], 
 
     Parameters
     ----------
-    labels : structures; each has a noise of its own, and so have the borders between them.
+    labels : structures; each has a noise of its own, and so has its border.
     skip : where changes are not looked for.
 
     Returns
@@ -36,7 +37,8 @@ def strongest_blob(before: Float32, after: Float32, labels: NDArray[np.uint16], 
     change = after - before
     if not change.any():
         return {"blob_sd": 0.0}
-    kinds = np.where(ndimage.maximum_filter(labels, 3) != ndimage.minimum_filter(labels, 3), np.uint16(EDGE), labels)
+    edge = ndimage.maximum_filter(labels, 3) != ndimage.minimum_filter(labels, 3)
+    kinds = 2 * labels.astype(np.int64) + edge
     level = _rms_by_kind(change, kinds, change.std())
     worst = 0.0
     for sigma in BLOB_SIGMAS:
@@ -49,10 +51,10 @@ def strongest_blob(before: Float32, after: Float32, labels: NDArray[np.uint16], 
     return {"blob_sd": worst}
 
 
-def _rms_by_kind(values: Float32, kinds: NDArray[np.uint16], least: float) -> Float32:
-    """Return (65536,): the root mean square of the values in each kind of voxel; of rare kinds, that of all."""
-    count = np.bincount(kinds.ravel(), minlength=65536)
-    total = np.bincount(kinds.ravel(), np.square(values, dtype=np.float64).ravel(), 65536)
+def _rms_by_kind(values: Float32, kinds: NDArray[np.int64], least: float) -> Float32:
+    """Return (KINDS,): the root mean square of the values in each kind of voxel; of rare kinds, that of all."""
+    count = np.bincount(kinds.ravel(), minlength=KINDS)
+    total = np.bincount(kinds.ravel(), np.square(values, dtype=np.float64).ravel(), KINDS)
     return np.where(count >= FEWEST_VOXELS, np.sqrt(total / np.maximum(count, 1)), least).astype(np.float32)
 
 
@@ -106,7 +108,7 @@ def _gradient(image: Float32) -> list[Float32]:
 
 def organ_shift(before: Float32, after: Float32, truth: Truth) -> dict[str, float]:
     """Return the largest change of a structure's mean, over the spread of its values before or after, at least 1."""
-    labels = np.where(truth.lesions > 0, np.uint16(EDGE), truth.labels).ravel()
+    labels = np.where(truth.lesions > 0, np.uint16(LESION), truth.labels).ravel()
     count = np.bincount(labels, minlength=65536)
     n = np.maximum(count, 1)
     first, last = (np.bincount(labels, image.ravel().astype(np.float64), 65536) / n for image in (before, after))
@@ -115,5 +117,5 @@ def organ_shift(before: Float32, after: Float32, truth: Truth) -> dict[str, floa
         square = np.bincount(labels, np.square(image, dtype=np.float64).ravel(), 65536) / n
         spread = np.maximum(spread, np.sqrt(np.maximum(square - np.square(mean), 0)))
     used = count >= FEWEST_VOXELS
-    used[EDGE] = False
+    used[LESION] = False
     return {"organ_shift_sd": float((np.abs(last - first) / spread)[used].max(initial=0.0))}

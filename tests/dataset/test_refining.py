@@ -71,7 +71,7 @@ def test_what_the_gate_rejects_is_tried_weaker_and_then_stays_as_it_was(texture,
     case = generate_case(load_recipe({**texture, "refine": {**texture["refine"], "retries": 2}}), 3, 0)
     told = case.annotations["acquisitions"]["ct"]["refinement"]
     assert (told["accepted"], told["strength"], told["failed"]) == (False, 0.0, ["blob"])
-    assert told["tried"] == [0.6, 0.3, 0.15]
+    assert told["tried"] == [0.6, 0.42, 0.294]
     assert told["case"]["blob_sd"] > gate.Limits().blob_sd
     bare = generate_case(load_recipe({**texture, "refine": None}), 3, 0)
     assert np.array_equal(case.images["ct"].array, bare.images["ct"].array)
