@@ -20,7 +20,8 @@ class RefinePart(Part):
     model : path of a model that `medsynth refine train` wrote.
     sha256 : of the model or of the reference's files; filled in when the recipe is read, and checked where it is given.
     reference : a dataset, or a folder of NAME.nii.gz.
-    strength : 0 to 1; lowered by three tenths at most `retries` times where the gate rejects an image, which then stays unrefined.
+    strength : 0 to 1; lowered by three tenths at most `retries` times where the gate rejects an image, which then
+        stays unrefined.
     steps : of the diffusion model from noise to image.
     acquisitions : which; all cross-sections when left out.
     """

@@ -20,7 +20,6 @@ from medsynth.refine.texture import TextureRefiner, texture_statistics
 from medsynth.scene.acquired import Acquired
 from medsynth.scene.structure import Lesion
 
-
 WEAKER = 0.7  # the next strength over the last
 
 

@@ -19,6 +19,8 @@ from medsynth.refine.refiner import RefineError, Truth, check_input
 if TYPE_CHECKING:
     import torch
 
+# An image of other values is of another contrast: its mean, in SDs of the training images; its SD, over theirs.
+OTHER_MEAN, OTHER_SPREAD = 2.0, 4.0
 SAME_SPACING = 0.25  # relative difference of voxel sizes up to which a model is taken
 
 
@@ -83,6 +85,11 @@ class DiffusionRefiner:
         if (np.abs(ratio - 1) > SAME_SPACING).any():
             raise RefineError(expected("voxel size in mm", image.grid.spacing_mm,
                                        f"about that of the model, {card.spacing_mm}"))
+        mean, spread = float(image.array.mean(dtype=np.float64)), float(image.array.std(dtype=np.float64))
+        if abs(mean - planes.centre) > OTHER_MEAN * planes.scale or not (
+                1 / OTHER_SPREAD < spread / planes.scale < OTHER_SPREAD):
+            raise RefineError(f"the image's values (mean {mean:.4g}, SD {spread:.4g}) are not like those that the "
+                              f"model was trained on ({planes.centre:.4g}, {planes.scale:.4g}): another contrast or range?")
         from medsynth.refine.flow import euler, noise_of
 
         codes = planes.codes(truth)

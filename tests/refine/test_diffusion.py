@@ -148,7 +148,8 @@ def test_images_that_the_model_was_not_made_for_are_one_line(model):
     fine = Volume(image.array, Grid(SHAPE, (1.0, 1.0, 1.0)), "HU")
     strange = Truth(truth.labels, truth.lesions, {**truth.names, 2: "spleen"})
     cases = [(image, Truth(truth.labels, truth.lesions, truth.names, "MR"), "modality"), (fine, truth, "voxel size"),
-             (image, strange, "does not know spleen")]
+             (image, strange, "does not know spleen"),
+             (Volume((image.array / 50 + 3000).astype(np.int16), image.grid, "HU"), truth, "another contrast")]
     for one, what, told in cases:
         with pytest.raises(RefineError, match=told):
             refiner.residual(one, what, strength=0.5, seed=Seed(0))
