@@ -89,7 +89,7 @@ class DiffusionRefiner:
         if abs(mean - planes.centre) > OTHER_MEAN * planes.scale or not (
                 1 / OTHER_SPREAD < spread / planes.scale < OTHER_SPREAD):
             raise RefineError(f"the image's values (mean {mean:.4g}, SD {spread:.4g}) are not like those that the "
-                              f"model was trained on ({planes.centre:.4g}, {planes.scale:.4g}): another contrast or range?")
+                              f"model was trained on ({planes.centre:.4g}, {planes.scale:.4g}): another contrast?")
         from medsynth.refine.flow import euler, noise_of
 
         codes = planes.codes(truth)
