@@ -35,6 +35,7 @@ class Annotation:
     structure_volumes_ml : fraction-weighted volume within the image, of every anatomical structure in it; for a
         projection within the voxels that its rays crossed.
     quantity : what the image's values mean, e.g. `"HU"`.
+    refinement : what a refiner did to the image, and what its gate found.
     plane : what is true in the plane of a projection, else None.
     """
 
@@ -46,6 +47,7 @@ class Annotation:
     structure_volumes_ml: Mapping[str, float]
     quantity: str = "HU"
     plane: PlaneTruth | None = None
+    refinement: Mapping[str, Any] | None = None
 
 
 def annotate(acquired: Acquired, lesions: Sequence[Lesion], scene: Scene) -> Annotation:
@@ -58,7 +60,7 @@ def annotate(acquired: Acquired, lesions: Sequence[Lesion], scene: Scene) -> Ann
     plane = None if acquired.projection is None else plane_truth(acquired.projection, acquired.image.grid)
     return Annotation(scene.body, subject, acquired.image.grid, scanner,
                       tuple(measure_lesion(acquired, lesion, scene) for lesion in lesions), volumes,
-                      acquired.image.quantity, plane)
+                      acquired.image.quantity, plane, acquired.refinement)
 
 
 def findings(annotation: Annotation) -> list[Finding]:
@@ -103,8 +105,10 @@ def annotation_schema() -> dict[str, Any]:
 def _acquisition(item: Annotation, *, primary: bool) -> dict[str, Any]:
     grid = {"shape_kji": list(item.grid.shape_kji), "spacing_mm": list(item.grid.spacing_mm),
             "origin_mm": list(item.grid.origin_mm), "direction": [list(row) for row in item.grid.direction]}
-    own = {} if primary else {"lesions": _lesions(item), "structure_volumes_ml": _volumes(item)}
+    own: dict[str, Any] = {} if primary else {"lesions": _lesions(item), "structure_volumes_ml": _volumes(item)}
     unit = {} if item.quantity == "HU" else {"quantity": item.quantity}
+    if item.refinement is not None:
+        own["refinement"] = dict(item.refinement)
     return {**item.scanner, **unit, "grid": grid, **own, **({} if item.plane is None else _plane(item.plane))}
 
 

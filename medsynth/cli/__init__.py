@@ -12,6 +12,7 @@ from medsynth.cli.generate import generate, merge
 from medsynth.cli.images import insert
 from medsynth.cli.layouts import export, push
 from medsynth.cli.recipes import list_, plan, show
+from medsynth.cli.refine import refine_app
 from medsynth.core.version import __version__
 
 app = typer.Typer(
@@ -44,3 +45,4 @@ def main(
 app.command("list")(list_)
 for command in (show, generate, plan, merge, validate, export, push, insert):
     app.command()(command)
+app.add_typer(refine_app, name="refine")

@@ -49,7 +49,7 @@ def generate(
                           cluster=cluster, retry_failed=retry_failed, progress=progress)
         for layout in wanted if summary.made + summary.kept else ():
             export_one(out, layout, out.with_name(f"{out.name}-{layout}"), overwrite=True)
-    _finish(summary)
+    finish(summary)
 
 
 def merge(
@@ -64,7 +64,7 @@ def merge(
     typer.echo(str(merged.out))
 
 
-def _finish(summary: Summary) -> None:
+def finish(summary: Summary) -> None:
     """Tell what failed, print the folder, and leave with the code that tells."""
     failures = summary.failures
     if failures:

@@ -22,6 +22,7 @@ class ScannerRecord:
     window : (centre, width) a viewer should start with.
     by_slice : DICOM keyword -> one value per slice, over those of `attributes`.
     codes : DICOM keyword of a code sequence -> (value, scheme, meaning).
+    processing : what was done to the images after they were made, in words; empty: nothing.
     sidecar : what DICOM has no keyword for, in names and units of BIDS, for the JSON file beside an MR image.
     """
 
@@ -32,3 +33,4 @@ class ScannerRecord:
     by_slice: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     codes: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
     sidecar: Mapping[str, AttributeValue] = field(default_factory=dict)
+    processing: str = ""

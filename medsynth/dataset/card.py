@@ -34,7 +34,7 @@ class Tally:
     """What a dataset holds, counted record by record; a few numbers, however many cases there are."""
 
     def __init__(self) -> None:
-        self.cases = 0
+        self.cases = self.refined = 0
         self.sexes: Counter[str] = Counter()
         self.subject: defaultdict[str, Range] = defaultdict(Range)
         self.lesions: Counter[str] = Counter()
@@ -47,6 +47,7 @@ class Tally:
     def add(self, record: Mapping[str, Any]) -> None:
         """Count one case."""
         self.cases += 1
+        self.refined += record.get("generation", 0) > 0
         subject = record["subject"]
         self.sexes[subject["sex"]] += 1
         for name in ("age_years", "height_cm", "weight_kg", "bmi"):
@@ -91,7 +92,8 @@ def card(header: Mapping[str, Any], tally: Tally) -> Iterator[str]:
                 "| | |", "|---|---|",
                 f"| made by | medsynth {header['versions']['medsynth']}{_revision(header)}, {header['made_by']} |",
                 f"| generation | {header['generation']}: generative models between physics and these images |",
-                f"| seed | {header['seed']} |", f"| fingerprint | `{header['fingerprint']}` |",
+                *_refined(header, tally), f"| seed | {header['seed']} |",
+                f"| fingerprint | `{header['fingerprint']}` |",
                 f"| body | {recipe['phantom']['body']} |",
                 f"| formats | {', '.join(recipe['formats'])} |",
                 f"| lesion-free twins | {'yes' if header['twin'] else 'no'} |", "")
@@ -100,6 +102,13 @@ def card(header: Mapping[str, Any], tally: Tally) -> Iterator[str]:
     yield from _images(recipe)
     yield from _groups(tally)
     yield from _limits(header)
+
+
+def _refined(header: Mapping[str, Any], tally: Tally) -> Iterator[str]:
+    part = header["recipe"].get("refine")
+    if part is not None:
+        yield (f"| refined | {tally.refined} of {tally.cases} cases, by a {part['refiner']} refiner at strength "
+               f"{part['strength']:g} at most; the others stayed as the physics made them |")
 
 
 def _revision(header: Mapping[str, Any]) -> str:

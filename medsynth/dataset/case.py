@@ -89,11 +89,19 @@ def generate_case(recipe: Recipe, seed: int = 0, index: int = 0, *, twin: bool =
     begin("lesions")
     ill = placed(recipe, scene, case_seed)
     acquired = {}
+    refine = recipe.refine
     for name, protocol in ill.protocols.items():
         begin(name)
         acquire = MODALITIES[str(protocol.modality)].acquire()  # type: ignore[attr-defined]
-        acquired[name] = acquire(scene, ill.lesions[name], protocol, seed=case_seed.child(name), twin=twin,
-                                 progress=lambda share, name=name: begin(f"{name} {share:.0%}"))  # type: ignore[misc]
+        judged = refine is not None and name in (refine.acquisitions or ())  # the gate compares with the twin
+        one = acquire(scene, ill.lesions[name], protocol, seed=case_seed.child(name), twin=twin or judged,
+                      progress=lambda share, name=name: begin(f"{name} {share:.0%}"))  # type: ignore[misc]
+        if refine is not None and judged:
+            from medsynth.dataset.refining import refined
+
+            begin(f"{name} refined")
+            one = refined(one, ill.lesions[name], refine, seed=case_seed.child(name))
+        acquired[name] = one if twin else replace(one, twin=None)
     begin("annotations")
     drawn = {"anatomy": dict(anatomy_spec)} | ({} if design is None else {"design": dict(design.told)})
     origin: dict[str, Any] = {"index": index, "seed": seed, "specs": {**drawn, **ill.told, "lesions": ill.specs}}
@@ -109,8 +117,9 @@ def generate_case(recipe: Recipe, seed: int = 0, index: int = 0, *, twin: bool =
 def _without_lesions(one: Acquired) -> Acquired:
     """Return the twin of an acquisition: its image and truth without lesions."""
     projection = None if one.projection is None else replace(one.projection, lesions={})
+    refinement = None if one.refinement is None else {**one.refinement, "lesions": []}
     return Acquired(one.twin or one.image, one.healthy, one.healthy, None, one.scanner, one.parameters,
-                    projection=projection)
+                    projection=projection, refinement=refinement)
 
 
 def build_anatomy(recipe: Recipe, seed: Seed, subject: Subject | None = None) -> tuple[Scene, Mapping[str, Any]]:

@@ -61,11 +61,14 @@ def build_header(recipe: Recipe, seed: int, twin: bool) -> dict[str, Any]:
     for protocol in recipe.acquisitions.values():
         structures.update(MODALITIES[str(protocol.modality)].structures())  # type: ignore[attr-defined]
     revision = git_revision(Path(__file__).resolve().parents[2])
+    kept = recipe.resolved()
+    if recipe.refine is not None:
+        kept["refine"] = recipe.refine.as_kept()
     deciding = [recipe.fingerprint(), str(seed), str(twin), __version__]
     return {
         "generator": "medsynth",
-        **ORIGIN,
-        "recipe": recipe.resolved(),
+        **_origin(recipe),
+        "recipe": kept,
         "seed": seed,
         "twin": twin,
         "fingerprint": hashlib.sha256("\n".join(deciding).encode()).hexdigest(),
@@ -78,6 +81,17 @@ def build_header(recipe: Recipe, seed: int, twin: bool) -> dict[str, Any]:
             for s in sorted(structures, key=lambda s: s.label)
         ],
     }
+
+
+def _origin(recipe: Recipe) -> Mapping[str, Any]:
+    """Return the generation of a recipe's images; single cases that the gate kept unrefined are of generation 0."""
+    if recipe.refine is None:
+        return ORIGIN
+    from medsynth.dataset.refine_part import generation_of
+    from medsynth.dataset.refining import made_by
+
+    generation = generation_of(recipe.refine)
+    return {"generation": generation, "made_by": made_by(generation)}
 
 
 def git_revision(checkout: Path) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from medsynth.core.errors import PlacementError, RecipeError, expected
@@ -103,4 +103,10 @@ class ItemMaker:
         protocol = varied(self.recipe.acquisitions[name], name, self.vary, seed=own.child("vary"))
         modality = MODALITIES[str(protocol.modality)]  # type: ignore[attr-defined]
         further: dict[str, Any] = {"voxelise": body.voxeliser(pose)} if modality.voxelise else {}
-        return modality.acquire()(body.scene, lesions, protocol, seed=own.child(name), **further)
+        refine = self.recipe.refine
+        if refine is None or name not in (refine.acquisitions or ()):
+            return modality.acquire()(body.scene, lesions, protocol, seed=own.child(name), **further)
+        from medsynth.dataset.refining import refined
+
+        one = modality.acquire()(body.scene, lesions, protocol, seed=own.child(name), twin=True, **further)
+        return replace(refined(one, lesions, refine, seed=own.child(name)), twin=None)

@@ -20,7 +20,6 @@ from medsynth.dataset.folder import (
     disk_errors,
     disk_fault,
 )
-from medsynth.dataset.header import ORIGIN
 from medsynth.dataset.recipe import Recipe
 from medsynth.dataset.write import write_case
 
@@ -108,9 +107,12 @@ def _failed(job: Job, report: Report, error: str, *, expected: bool, trace: str 
 def _record(case: Case, job: Job, folder: Path) -> dict[str, Any]:
     """Return the case's line of the manifest."""
     design = case.annotations["specs"].get("design")
+    from medsynth.dataset.refining import origin_of
+
+    origin = origin_of(case.annotations)
     told = {} if design is None else {"design": design} | ({"split": design["split"]} if "split" in design else {})
     return {
-        **ORIGIN,
+        **origin,
         **told,
         "id": case_name(job.index),
         "index": job.index,

@@ -19,6 +19,7 @@ from medsynth.dataset.design_parts import DesignPart, hoisted
 from medsynth.dataset.difficulty import DifficultyPart
 from medsynth.dataset.parts import FormatsPart, NiftiOptions, Part, PhantomPart, SubjectPart, checked
 from medsynth.dataset.reading import apply_overrides, read_recipe
+from medsynth.dataset.refine_part import RefinePart, pinned
 from medsynth.dataset.tables import MODALITIES
 from medsynth.dataset.wording import check_finite, did_you_mean, unknown_key
 from medsynth.lesions.families import FAMILIES
@@ -57,6 +58,7 @@ class Recipe(Part):
     ----------
     name, description : for people; they change nothing in the images.
     acquisitions : protocol by name; the name becomes the file name.
+    refine : what changes the look of images, and how far.
     visits : day of each acquisition that is not made on the first day; the lesions' `course` goes by it.
     """
 
@@ -67,7 +69,7 @@ class Recipe(Part):
     lesions: tuple[InstanceOf[LesionPart], ...] = ()
     acquisitions: Annotated[dict[str, SerializeAsAny[InstanceOf[BaseModel]]], Field(min_length=1)]
     visits: dict[str, Annotated[float, Field(ge=0)]] = Field(default={})
-    refine: None = None
+    refine: InstanceOf[RefinePart] | None = None
     design: DesignPart | None = None
     formats: FormatsPart = FormatsPart(nifti=NiftiOptions())
 
@@ -84,11 +86,16 @@ class Recipe(Part):
             del data["design"]
         else:
             data["design"] = self.design.model_dump(mode="json", exclude_defaults=True)
+        if self.refine is not None:
+            data["refine"] = self.refine.model_dump(mode="json", exclude_none=True)
         return data
 
     def fingerprint(self) -> str:
         """Return a hash of all that decides the files: equal recipes give equal fingerprints."""
         data = {key: value for key, value in self.resolved().items() if key not in ("name", "description")}
+        if self.refine is not None:
+            data["refine"] = {key: value for key, value in self.refine.as_kept().items()
+                              if key not in ("model", "reference")}
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
@@ -140,8 +147,6 @@ def _recipe(data: Mapping[str, Any]) -> Recipe:
     for key in data:
         if key not in Recipe.model_fields:
             raise unknown_key((str(key),), Recipe.model_fields)
-    if data.get("refine") is not None:
-        raise RecipeError(expected("refine", data["refine"], "null: this version has no refiner"))
     parts = dict(data)
     parts["lesions"] = _lesions(data.get("lesions") or [])
     if "acquisitions" in data:
@@ -151,6 +156,10 @@ def _recipe(data: Mapping[str, Any]) -> Recipe:
     for key, default in (("subject", {}), ("formats", ["nifti"])):
         if parts.get(key) is None:
             parts[key] = default
+    if data.get("refine") is not None:
+        flat = {name for name, modality in MODALITIES.items() if modality.projection}
+        part = checked(RefinePart, data["refine"], ("refine",))
+        parts["refine"] = pinned(part, parts.get("acquisitions") or {}, flat)
     recipe = checked(Recipe, parts, ())
     _check_body(recipe)
     _check_formats(recipe)

@@ -14,11 +14,12 @@ from medsynth.dataset.course import CoursePart
 from medsynth.dataset.design_parts import DesignPart
 from medsynth.dataset.difficulty import DifficultyPart
 from medsynth.dataset.parts import FormatsPart, PhantomPart, SubjectPart
+from medsynth.dataset.refine_part import RefinePart
 from medsynth.dataset.tables import MODALITIES
 from medsynth.lesions.families import FAMILIES
 
 _PARTS: tuple[type[BaseModel], ...] = (PhantomPart, SubjectPart, DesignPart, FormatsPart, CoursePart,
-                                      DifficultyPart)
+                                      DifficultyPart, RefinePart)
 
 
 def build_schema() -> dict[str, Any]:
@@ -52,7 +53,7 @@ def build_schema() -> dict[str, Any]:
                 "patternProperties": {"^[a-z0-9_-]+$": _any_of([of[model] for model in protocols.values()])},
             },
             "visits": {"type": "object", "additionalProperties": {"type": "number", "minimum": 0}},
-            "refine": {"type": "null"},
+            "refine": _or_null(of[RefinePart]),
             "design": _or_null(of[DesignPart]),
             "formats": _or_null({"anyOf": [of[FormatsPart], {"type": "string"}, {
                 "type": "array", "minItems": 1, "items": {"enum": list(FormatsPart.model_fields)}}]}),

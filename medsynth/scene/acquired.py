@@ -55,6 +55,7 @@ class Acquired:
     projection : the truth in the image's plane where the image is a projection, None for cross-sections. `phantom` and
         `healthy` are then the voxels that the rays crossed, on a grid of their own, and `image` has one slice.
     probe : the scanner, to be asked about lesions; None where it cannot answer.
+    refinement : what a refiner did and what the gate found (JSON values); None where there was no refiner.
     anatomy : the displaced and changed anatomy where lesions push or change it; None where that is `healthy`.
     """
 
@@ -69,6 +70,7 @@ class Acquired:
     projection: Projection | None = None
     anatomy: Phantom | None = None
     probe: Probe | None = None
+    refinement: Mapping[str, Any] | None = None
 
     @property
     def beside(self) -> Phantom:

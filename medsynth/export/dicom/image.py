@@ -26,6 +26,7 @@ from medsynth.export.dicom.marks import (
     decimal,
     describe_study,
     file_meta,
+    mark_processed,
     mark_synthetic,
     save,
     time_of,
@@ -131,6 +132,8 @@ def _add_series(dataset: Dataset, scanner: ScannerRecord, study: StudyInfo, seri
     dataset.AcquisitionNumber = 1
     dataset.LossyImageCompression = "00"
     mark_synthetic(dataset, study)
+    if scanner.processing:
+        mark_processed(dataset, study, scanner.processing)
 
 
 def _add_geometry(dataset: Dataset, grid: Grid, study: StudyInfo) -> None:

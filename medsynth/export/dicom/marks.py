@@ -76,6 +76,18 @@ def mark_synthetic(dataset: Dataset, study: StudyInfo) -> None:
     dataset.ContributingEquipmentSequence = [*dataset.get("ContributingEquipmentSequence", []), item]
 
 
+def mark_processed(dataset: Dataset, study: StudyInfo, words: str) -> None:
+    """Say what was done to an image after it was made: it is no longer what the simulated scanner gave."""
+    item = Dataset()
+    item.PurposeOfReferenceCodeSequence = [code_item(codes.DCM.ProcessingEquipment)]
+    item.Manufacturer = MANUFACTURER
+    item.ManufacturerModelName = "medsynth refiner"
+    item.SoftwareVersions = __version__
+    item.ContributionDateTime = date_of(study) + time_of(study)
+    item.ContributionDescription = words
+    dataset.ContributingEquipmentSequence = [*dataset.get("ContributingEquipmentSequence", []), item]
+
+
 def code_item(code: object) -> Dataset:
     """Return the item of a code sequence for anything with `value`, `scheme_designator` and `meaning`."""
     item = Dataset()

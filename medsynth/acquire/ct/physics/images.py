@@ -40,7 +40,7 @@ def scan_phantom(phantom: Phantom, healthy: Phantom, body: Phantom, bare: Phanto
     RecipeError
         If the scanner cannot do what the protocol asks.
     """
-    scan = prepare(bare, phantom.grid, protocol, seed=seed)
+    scan = prepare(bare, phantom.grid, protocol, seed=seed, inserted=body)
     outputs = outputs_of(protocol)
     raw = None
     if protocol.physics.mode == "helical":

@@ -121,13 +121,14 @@ class Scan:
         return self.chains[0].basis
 
 
-def prepare(body: Phantom, grid: Grid, protocol: CtProtocol, *, seed: Seed) -> Scan:
+def prepare(body: Phantom, grid: Grid, protocol: CtProtocol, *, seed: Seed, inserted: Phantom | None = None) -> Scan:
     """Return the scan of a body.
 
     Parameters
     ----------
     body : without lesions, on a grid with the image's slices that holds all of it in plane.
     grid : of the image.
+    inserted : the same body with its lesions, where the scan will be of that, too.
 
     Raises
     ------
@@ -139,7 +140,7 @@ def prepare(body: Phantom, grid: Grid, protocol: CtProtocol, *, seed: Seed) -> S
     rotation_s = _rotation(machine, protocol)
     step_mm = grid.spacing_mm[0]
     voltages = [protocol.kvp, *([options.spectral.second_kvp] if options.spectral.second_kvp else [])]
-    basis = basis_of(body.structures, min(voltages), protocol.phase)
+    basis = basis_of((body if inserted is None else inserted).structures, min(voltages), protocol.phase)
     if options.spectral.asked and machine.detector == "integrating" and len(voltages) == 1:
         raise RecipeError(expected("physics.spectral.second_kvp", None, f"a tube voltage: scanner {options.scanner!r} "
                                    "has no energy bins"))
