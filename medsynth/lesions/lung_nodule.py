@@ -16,7 +16,7 @@ from medsynth.lesions.lung_nodule_options import LungNoduleSpec as LungNoduleSpe
 from medsynth.lesions.lung_rads import nodule_classes
 from medsynth.lesions.nodule_parts import NoduleParts, build_parts, reach_mm
 from medsynth.lesions.nodule_sites import candidate_sites
-from medsynth.lesions.placement import Ball, keeps_apart, lobe_host
+from medsynth.lesions.placement import Ball, keeps_apart, lobe_host, one_by_one
 from medsynth.scene.lesion_parts import part_label
 from medsynth.scene.structure import Code, Layer, Lesion, Paint, Scene, Structure, Texture
 from medsynth.shapes.base import Shape
@@ -51,12 +51,7 @@ def sample_specs(options: LungNoduleOptions, scene: Scene, *, rng: np.random.Gen
     PlacementError
         If a nodule finds no place in any lobe it may lie in.
     """
-    specs: list[dict[str, Any]] = []
-    # One stream per nodule: what one of them draws does not move the others.
-    for stream in rng.spawn(int(options.count.sample(rng=rng))):
-        balls = [Ball(tuple(other["centre_mm"]), float(other["reach_mm"])) for other in (*taken, *specs)]
-        specs.append(_sample_one(options, scene, balls, rng=stream).model_dump(mode="json"))
-    return specs
+    return one_by_one(_sample_one, options, scene, rng=rng, taken=taken)
 
 
 def insert(spec: Mapping[str, Any], scene: Scene, number: int) -> Lesion:

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from medsynth.core.errors import PlacementError
 from medsynth.core.grid import Vector
+from medsynth.lesions.distributions import Distribution
 from medsynth.scene.structure import Scene
 from medsynth.shapes.base import Shape
 from medsynth.shapes.blend import Intersection
 from medsynth.shapes.tubes import Tubes
 
 Array = NDArray[np.float64]
+
+
+class Counted(Protocol):
+    """Options of a family that is drawn by number."""
+
+    @property
+    def count(self) -> Distribution:
+        """How many."""
+        ...
+
+
+Drawn = TypeVar("Drawn", bound=Counted, contravariant=True)
 
 BATCH = 4096  # random points at a time
 BATCHES = 6
@@ -28,6 +43,33 @@ class Ball:
 
     centre_mm: Vector
     reach_mm: float
+
+
+class SampleOne(Protocol[Drawn]):
+    """Draws one lesion of an entry, clear of what is taken."""
+
+    def __call__(self, options: Drawn, scene: Scene, taken: Sequence[Ball], /, *, rng: np.random.Generator
+                 ) -> BaseModel:
+        """Return its spec."""
+        ...
+
+
+def one_by_one(sample_one: SampleOne[Drawn], options: Drawn, scene: Scene, *, rng: np.random.Generator,
+               taken: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Draw the lesions of an entry one after the other, each clear of all before it, as specs of JSON values.
+
+    Every lesion has a stream of its own: what one of them draws does not move the others.
+
+    Parameters
+    ----------
+    options : with `count`.
+    taken : specs of the case's other lesions; their `centre_mm` and `reach_mm` are kept clear.
+    """
+    specs: list[dict[str, Any]] = []
+    for stream in rng.spawn(int(options.count.sample(rng=rng))):
+        balls = [Ball(tuple(other["centre_mm"]), float(other["reach_mm"])) for other in (*taken, *specs)]
+        specs.append(sample_one(options, scene, balls, rng=stream).model_dump(mode="json"))
+    return specs
 
 
 def field(scene: Scene, name: str) -> Shape:

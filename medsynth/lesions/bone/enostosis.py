@@ -15,7 +15,7 @@ from medsynth.lesions.family import Family, checked_spec
 from medsynth.lesions.form import blob, random_axes, random_quaternion, turn_of
 from medsynth.lesions.host import point
 from medsynth.lesions.matter import lesion_part, mixture_for_hu
-from medsynth.lesions.placement import Ball
+from medsynth.lesions.placement import Ball, one_by_one
 from medsynth.lesions.strands import strands
 from medsynth.lesions.volume import radius_for_volume, volume_integral
 from medsynth.lesions.weights import Weight, some_weight
@@ -67,11 +67,7 @@ def sample_specs(options: EnostosisOptions, scene: Scene, *, rng: np.random.Gene
     PlacementError
         If one finds no place.
     """
-    specs: list[dict[str, Any]] = []
-    for stream in rng.spawn(int(options.count.sample(rng=rng))):
-        balls = [Ball(tuple(other["centre_mm"]), float(other["reach_mm"])) for other in (*taken, *specs)]
-        specs.append(_sample_one(options, scene, balls, rng=stream).model_dump(mode="json"))
-    return specs
+    return one_by_one(_sample_one, options, scene, rng=rng, taken=taken)
 
 
 def _sample_one(options: EnostosisOptions, scene: Scene, taken: Sequence[Ball], *,

@@ -17,7 +17,7 @@ from medsynth.lesions.distributions import Distribution, Fixed, Options, Uniform
 from medsynth.lesions.family import Family, checked_spec
 from medsynth.lesions.host import host, point
 from medsynth.lesions.matter import lesion_part
-from medsynth.lesions.placement import Ball, keeps_apart
+from medsynth.lesions.placement import Ball, keeps_apart, one_by_one
 from medsynth.lesions.weights import Weight, some_weight
 from medsynth.scene.structure import Code, Layer, Lesion, Paint, Push, Scene
 from medsynth.shapes.base import Box, Distances, Points
@@ -89,11 +89,7 @@ def sample_specs(options: LongBoneFractureOptions, scene: Scene, *, rng: np.rand
     PlacementError
         If there is no bone left.
     """
-    specs: list[dict[str, Any]] = []
-    for stream in rng.spawn(int(options.count.sample(rng=rng))):
-        balls = [Ball(tuple(other["centre_mm"]), float(other["reach_mm"])) for other in (*taken, *specs)]
-        specs.append(_sample_one(options, scene, balls, rng=stream).model_dump(mode="json"))
-    return specs
+    return one_by_one(_sample_one, options, scene, rng=rng, taken=taken)
 
 
 def _sample_one(options: LongBoneFractureOptions, scene: Scene, taken: Sequence[Ball], *,

@@ -15,7 +15,7 @@ from medsynth.lesions.family import Family, checked_spec
 from medsynth.lesions.form import blob, grown_to, random_axes, random_quaternion, turn_of
 from medsynth.lesions.host import point
 from medsynth.lesions.matter import lesion_part, mixture_for_hu
-from medsynth.lesions.placement import Ball
+from medsynth.lesions.placement import Ball, one_by_one
 from medsynth.lesions.star_body import Grains, StarBody, scattered_directions
 from medsynth.lesions.weights import Weight, some_weight
 from medsynth.scene.structure import Code, Layer, Lesion, Paint, Scene, Structure, Texture
@@ -85,11 +85,7 @@ def sample_specs(options: BoneMetastasisOptions, scene: Scene, *, rng: np.random
     PlacementError
         If one finds no place.
     """
-    specs: list[dict[str, Any]] = []
-    for stream in rng.spawn(int(options.count.sample(rng=rng))):
-        balls = [Ball(tuple(other["centre_mm"]), float(other["reach_mm"])) for other in (*taken, *specs)]
-        specs.append(_sample_one(options, scene, balls, rng=stream).model_dump(mode="json"))
-    return specs
+    return one_by_one(_sample_one, options, scene, rng=rng, taken=taken)
 
 
 def _sample_one(options: BoneMetastasisOptions, scene: Scene, taken: Sequence[Ball], *,

@@ -22,7 +22,7 @@ from medsynth.lesions.distributions import Distribution, Fixed, Options, Uniform
 from medsynth.lesions.family import Family, checked_spec
 from medsynth.lesions.host import host, labels_of, point
 from medsynth.lesions.matter import lesion_part, mixture_for_hu
-from medsynth.lesions.placement import Ball, keeps_apart
+from medsynth.lesions.placement import Ball, keeps_apart, one_by_one
 from medsynth.lesions.weights import Weight, some_weight
 from medsynth.scene.structure import Code, Layer, Lesion, Paint, Push, Scene, Structure, Texture
 from medsynth.shapes.blend import Intersection, Offset
@@ -90,11 +90,7 @@ def sample_specs(options: VertebralFractureOptions, scene: Scene, *, rng: np.ran
     PlacementError
         If there is no vertebra left.
     """
-    specs: list[dict[str, Any]] = []
-    for stream in rng.spawn(int(options.count.sample(rng=rng))):
-        balls = [Ball(tuple(other["centre_mm"]), float(other["reach_mm"])) for other in (*taken, *specs)]
-        specs.append(_sample_one(options, scene, balls, rng=stream).model_dump(mode="json"))
-    return specs
+    return one_by_one(_sample_one, options, scene, rng=rng, taken=taken)
 
 
 def _sample_one(options: VertebralFractureOptions, scene: Scene, taken: Sequence[Ball], *,

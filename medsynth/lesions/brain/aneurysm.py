@@ -18,7 +18,7 @@ from medsynth.lesions.family import Family, checked_spec
 from medsynth.lesions.form import turn_to
 from medsynth.lesions.host import labels_of, point
 from medsynth.lesions.matter import lesion_part
-from medsynth.lesions.placement import Ball, keeps_apart
+from medsynth.lesions.placement import Ball, keeps_apart, one_by_one
 from medsynth.lesions.star_body import star_body
 from medsynth.scene.structure import Code, Layer, Lesion, Measured, Paint, Scene
 from medsynth.shapes.base import Shape
@@ -87,11 +87,7 @@ def sample_specs(options: AneurysmOptions, scene: Scene, *, rng: np.random.Gener
     PlacementError
         If one finds no place.
     """
-    specs: list[dict[str, Any]] = []
-    for stream in rng.spawn(int(options.count.sample(rng=rng))):
-        balls = [Ball(tuple(other["centre_mm"]), float(other["reach_mm"])) for other in (*taken, *specs)]
-        specs.append(_sample_one(options, scene, balls, rng=stream).model_dump(mode="json"))
-    return specs
+    return one_by_one(_sample_one, options, scene, rng=rng, taken=taken)
 
 
 def _sample_one(options: AneurysmOptions, scene: Scene, taken: Sequence[Ball], *, rng: np.random.Generator

@@ -17,7 +17,7 @@ from medsynth.lesions.brain.subdural import covered
 from medsynth.lesions.distributions import Distribution, Options, Uniform, choose
 from medsynth.lesions.family import Family, checked_spec
 from medsynth.lesions.host import point
-from medsynth.lesions.placement import Ball, keeps_apart
+from medsynth.lesions.placement import Ball, keeps_apart, one_by_one
 from medsynth.scene.structure import Code, Layer, Lesion, Paint, Scene
 
 EPIDURAL = Code("1386000", "Intracranial hemorrhage")  # no narrower concept is certain
@@ -82,11 +82,7 @@ def sample_specs(options: EpiduralOptions, scene: Scene, *, rng: np.random.Gener
     PlacementError
         If one finds no place.
     """
-    specs: list[dict[str, Any]] = []
-    for stream in rng.spawn(int(options.count.sample(rng=rng))):
-        balls = [Ball(tuple(other["centre_mm"]), float(other["reach_mm"])) for other in (*taken, *specs)]
-        specs.append(_sample_one(options, scene, balls, rng=stream).model_dump(mode="json"))
-    return specs
+    return one_by_one(_sample_one, options, scene, rng=rng, taken=taken)
 
 
 def _sample_one(options: EpiduralOptions, scene: Scene, taken: Sequence[Ball], *, rng: np.random.Generator

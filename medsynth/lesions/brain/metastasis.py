@@ -16,7 +16,7 @@ from medsynth.lesions.family import Family, Site, checked_spec
 from medsynth.lesions.form import blob, random_axes, random_quaternion, turn_of
 from medsynth.lesions.host import host, labels_of, point
 from medsynth.lesions.matter import lesion_part, mixture_for_hu
-from medsynth.lesions.placement import Ball, keeps_apart
+from medsynth.lesions.placement import Ball, keeps_apart, one_by_one
 from medsynth.lesions.star_body import StarBody
 from medsynth.scene.structure import Code, Layer, Lesion, Paint, Push, Scene, Structure, Texture
 from medsynth.shapes.blend import Intersection, Offset
@@ -79,11 +79,7 @@ def sample_specs(options: BrainMetastasisOptions, scene: Scene, *, rng: np.rando
     PlacementError
         If one finds no place.
     """
-    specs: list[dict[str, Any]] = []
-    for stream in rng.spawn(int(options.count.sample(rng=rng))):
-        balls = [Ball(tuple(other["centre_mm"]), float(other["reach_mm"])) for other in (*taken, *specs)]
-        specs.append(_sample_one(options, scene, balls, rng=stream).model_dump(mode="json"))
-    return specs
+    return one_by_one(_sample_one, options, scene, rng=rng, taken=taken)
 
 
 def _sample_one(options: BrainMetastasisOptions, scene: Scene, taken: Sequence[Ball], *,

@@ -28,7 +28,7 @@ from medsynth.lesions.family import Family, checked_spec
 from medsynth.lesions.form import blob, random_axes, random_quaternion, turn_of
 from medsynth.lesions.host import host, labels_of, point
 from medsynth.lesions.matter import lesion_part, mixture_for_hu
-from medsynth.lesions.placement import Ball, keeps_apart
+from medsynth.lesions.placement import Ball, keeps_apart, one_by_one
 from medsynth.scene.structure import Code, Layer, Lesion, Paint, Push, Scene, Structure
 from medsynth.shapes.warp import Warped
 
@@ -105,11 +105,7 @@ def sample_specs(options: ParenchymalOptions, scene: Scene, *, rng: np.random.Ge
     PlacementError
         If one finds no place.
     """
-    specs: list[dict[str, Any]] = []
-    for stream in rng.spawn(int(options.count.sample(rng=rng))):
-        balls = [Ball(tuple(other["centre_mm"]), float(other["reach_mm"])) for other in (*taken, *specs)]
-        specs.append(_sample_one(options, scene, balls, rng=stream).model_dump(mode="json"))
-    return specs
+    return one_by_one(_sample_one, options, scene, rng=rng, taken=taken)
 
 
 def _sample_one(options: ParenchymalOptions, scene: Scene, taken: Sequence[Ball], *, rng: np.random.Generator

@@ -18,7 +18,7 @@ from medsynth.lesions.distributions import Distribution, Fixed, Options, choose
 from medsynth.lesions.family import Family, checked_spec
 from medsynth.lesions.host import point
 from medsynth.lesions.matter import lesion_part
-from medsynth.lesions.placement import Ball, keeps_apart
+from medsynth.lesions.placement import Ball, keeps_apart, one_by_one
 from medsynth.lesions.weights import Weight, some_weight
 from medsynth.scene.structure import Code, Layer, Lesion, Paint, Scene
 
@@ -73,11 +73,7 @@ def sample_specs(options: BreastCalcificationsOptions, scene: Scene, *, rng: np.
     PlacementError
         If one finds no place.
     """
-    specs: list[dict[str, Any]] = []
-    for stream in rng.spawn(int(options.count.sample(rng=rng))):
-        balls = [Ball(tuple(other["centre_mm"]), float(other["reach_mm"])) for other in (*taken, *specs)]
-        specs.append(_sample_one(options, scene, balls, rng=stream).model_dump(mode="json"))
-    return specs
+    return one_by_one(_sample_one, options, scene, rng=rng, taken=taken)
 
 
 def _sample_one(options: BreastCalcificationsOptions, scene: Scene, taken: Sequence[Ball], *,

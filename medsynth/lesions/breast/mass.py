@@ -17,7 +17,7 @@ from medsynth.lesions.family import Family, checked_spec
 from medsynth.lesions.form import blob, grown_to, random_quaternion, turn_of
 from medsynth.lesions.host import host, point
 from medsynth.lesions.matter import lesion_part
-from medsynth.lesions.placement import Ball, keeps_apart
+from medsynth.lesions.placement import Ball, keeps_apart, one_by_one
 from medsynth.lesions.star_body import Grains, StarBody, scattered_directions
 from medsynth.lesions.strands import strands
 from medsynth.lesions.volume import radius_for_volume, volume_integral
@@ -99,11 +99,7 @@ def sample_specs(options: BreastMassOptions, scene: Scene, *, rng: np.random.Gen
     PlacementError
         If one finds no place.
     """
-    specs: list[dict[str, Any]] = []
-    for stream in rng.spawn(int(options.count.sample(rng=rng))):
-        balls = [Ball(tuple(other["centre_mm"]), float(other["reach_mm"])) for other in (*taken, *specs)]
-        specs.append(_sample_one(options, scene, balls, rng=stream).model_dump(mode="json"))
-    return specs
+    return one_by_one(_sample_one, options, scene, rng=rng, taken=taken)
 
 
 def _sample_one(options: BreastMassOptions, scene: Scene, taken: Sequence[Ball], *,

@@ -18,7 +18,7 @@ from medsynth.lesions.family import Family, checked_spec
 from medsynth.lesions.host import Host, host, labels_of, point
 from medsynth.lesions.joint.side import laterality, outwards
 from medsynth.lesions.matter import lesion_part
-from medsynth.lesions.placement import Ball, field, keeps_apart
+from medsynth.lesions.placement import Ball, field, keeps_apart, one_by_one
 from medsynth.lesions.weights import Weight, some_weight
 from medsynth.scene.structure import Code, Layer, Lesion, Paint, Scene
 from medsynth.shapes.base import Box, Distances, Points, Shape
@@ -97,11 +97,7 @@ def sample_specs(options: CartilageDefectOptions, scene: Scene, *, rng: np.rando
     PlacementError
         If one finds no place.
     """
-    specs: list[dict[str, Any]] = []
-    for stream in rng.spawn(int(options.count.sample(rng=rng))):
-        balls = [Ball(tuple(other["centre_mm"]), float(other["reach_mm"])) for other in (*taken, *specs)]
-        specs.append(_sample_one(options, scene, balls, rng=stream).model_dump(mode="json"))
-    return specs
+    return one_by_one(_sample_one, options, scene, rng=rng, taken=taken)
 
 
 def _sample_one(options: CartilageDefectOptions, scene: Scene, taken: Sequence[Ball], *,
