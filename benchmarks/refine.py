@@ -154,7 +154,7 @@ def report(refiner, train, held: Path, slices: int) -> None:
     reference_texture = texture_statistics((Volume(e.full, Grid(e.full.shape, e.spacing_mm), "HU"), e.truth)
                                            for e in train)
     tries = [("quick, unrefined", None, 0.0), ("texture, s = 1", TextureRefiner(reference_texture), 1.0)]
-    tries += [(f"diffusion, s = {s:g}", refiner, s) for s in (0.5, 0.7, 1.0)]
+    tries += [(f"diffusion, s = {s:g}", refiner, s) for s in (0.5, 0.6, 0.7, 1.0)]
     for name, tool, strength in tries:
         began, array, told = time.perf_counter(), quick, ""
         if tool is not None:
