@@ -18,7 +18,7 @@ from medsynth.core.grid import Vector
 from medsynth.core.scanner import ScannerRecord
 from medsynth.core.seed import Seed
 from medsynth.core.volume import Volume
-from medsynth.insertion.site import HOST, ball_site, bounds_of, deepest_point, mask_site, site_scene
+from medsynth.insertion.site import HOST, ball_site, mask_site, site_scene
 from medsynth.insertion.texture import Noise, measure_noise, sharpness_px
 from medsynth.insertion.worth import Modality, ct_numbers, mr_ratios, scaled
 from medsynth.lesions.families import family
@@ -350,11 +350,3 @@ def _record(image: Volume, after: NDArray[Any], ill: Phantom, healthy: Phantom, 
 
 def _shifted(corner: Index, low: Index) -> Index:
     return corner[0] + low[0], corner[1] + low[1], corner[2] + low[2]
-
-
-def default_point(mask: Volume) -> Vector:
-    """Return where a lesion goes in a mask when nothing else is said: its deepest point."""
-    return deepest_point(mask)
-
-
-__all__ = ["Inserted", "Insertion", "bounds_of", "default_point", "insert_lesion"]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from medsynth.acquire.common.basis import structure_tissue
 from medsynth.core.errors import PlacementError, RecipeError, expected
 from medsynth.core.grid import Grid, Vector
 from medsynth.core.seed import Seed
@@ -22,7 +23,7 @@ from medsynth.scene.projection import MASK_MM
 from medsynth.scene.rasterize import rasterize, with_lesions
 from medsynth.scene.structure import Structure
 from medsynth.tissues.attenuation import linear_attenuation
-from medsynth.tissues.table import Tissue, mixed, tissue
+from medsynth.tissues.table import tissue
 
 EFFECTIVE_keV = 60.0  # of a chest beam behind the patient (110-125 kVp), about (unverified)
 SITE_MM = 60.0
@@ -128,10 +129,7 @@ def _overlap(whole: Grid, part: Grid) -> tuple[tuple[slice, slice], tuple[slice,
 
 def _attenuation(structure: Structure) -> float:
     """Return 1/mm at the beam's effective energy."""
-    rest = 1 - sum(share for _, share in structure.mixture)
-    parts = [(tissue(structure.tissue), rest), *((tissue(name), share) for name, share in structure.mixture)]
-    material: Tissue = mixed(structure.name, parts) if structure.mixture else parts[0][0]
-    return float(linear_attenuation(material, np.array([EFFECTIVE_keV]))[0]) / 10
+    return float(linear_attenuation(structure_tissue(structure), np.array([EFFECTIVE_keV]))[0]) / 10
 
 
 def _scale(values: NDArray[np.float32], adds: NDArray[np.float32], how: Insertion) -> float:

@@ -12,7 +12,7 @@ from medsynth.core.errors import PlacementError
 from medsynth.core.grid import Grid, Vector
 from medsynth.core.volume import Volume, resample
 from medsynth.lesions.family import Family
-from medsynth.lesions.host import OWN_IMAGE, point
+from medsynth.lesions.host import OWN_IMAGE
 from medsynth.scene.structure import Code, Layer, Paint, Scene, Structure
 from medsynth.scene.subject import Subject
 from medsynth.shapes.base import Shape
@@ -95,9 +95,3 @@ def bounds_of(inside: NDArray[np.bool_], grid: Grid) -> tuple[NDArray[np.float64
     ends = [(s[0] - 0.5, s[-1] + 0.5) for s in spans]
     corners = grid.world_mm([[ends[0][a], ends[1][b], ends[2][c]] for a in (0, 1) for b in (0, 1) for c in (0, 1)])
     return corners.min(0), corners.max(0)
-
-
-def deepest_point(mask: Volume) -> Vector:
-    """Return a point of the mask that lies farthest from its border, LPS mm."""
-    depth = ndimage.distance_transform_edt(np.pad(mask.array != 0, 1), sampling=mask.grid.spacing_mm)[1:-1, 1:-1, 1:-1]
-    return point(mask.grid.world_mm(np.unravel_index(int(depth.argmax()), depth.shape)))

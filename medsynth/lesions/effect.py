@@ -43,7 +43,7 @@ def mass_effect(centre_mm: Vector, radius_mm: float, push_mm: float, *, within: 
         away = np.stack(np.gradient(distance, STEP_MM)[::-1], axis=-1)
         away /= np.maximum(np.linalg.norm(away, axis=-1, keepdims=True), 1e-6)
         arm = np.linalg.norm(points - centre, axis=-1) / radius_mm
-        share = np.square(np.clip(1 - np.maximum(distance, 0) / (0.7 * radius_mm), 0, 1)) * _smooth(3 * (1 - arm))
+        share = np.square(np.clip(1 - np.maximum(distance, 0) / (0.7 * radius_mm), 0, 1)) * smooth_rise(3 * (1 - arm))
         return push * away * share[..., None]
 
     def displacement(points: Points, push: float) -> Points:
@@ -51,7 +51,7 @@ def mass_effect(centre_mm: Vector, radius_mm: float, push_mm: float, *, within: 
         if within is None:
             return moves
         depth = -np.asarray(within.distance_mm(points), float)
-        return moves * _smooth(depth / fade_mm)[..., None]
+        return moves * smooth_rise(depth / fade_mm)[..., None]
 
     push = push_mm
     for _ in range(TRIES):  # a border close by squeezes harder than the mass alone: it then gives way less
@@ -63,7 +63,7 @@ def mass_effect(centre_mm: Vector, radius_mm: float, push_mm: float, *, within: 
     raise GeometryError(f"a push of {push_mm:g} mm over {radius_mm:g} mm folds space here")
 
 
-def _smooth(share: Points) -> Points:
+def smooth_rise(share: Points) -> Points:
     """Return 0 below 0, 1 above 1, and a smooth rise between."""
     kept = np.clip(share, 0, 1)
-    return kept * kept * (3 - 2 * kept)
+    return np.asarray(kept * kept * (3 - 2 * kept))

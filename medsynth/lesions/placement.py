@@ -45,6 +45,11 @@ class Ball:
     reach_mm: float
 
 
+def taken_balls(*specs: Mapping[str, Any]) -> list[Ball]:
+    """Return the balls that lesions of these specs lie in."""
+    return [Ball(tuple(one["centre_mm"]), float(one["reach_mm"])) for one in specs]
+
+
 class SampleOne(Protocol[Drawn]):
     """Draws one lesion of an entry, clear of what is taken."""
 
@@ -67,8 +72,7 @@ def one_by_one(sample_one: SampleOne[Drawn], options: Drawn, scene: Scene, *, rn
     """
     specs: list[dict[str, Any]] = []
     for stream in rng.spawn(int(options.count.sample(rng=rng))):
-        balls = [Ball(tuple(other["centre_mm"]), float(other["reach_mm"])) for other in (*taken, *specs)]
-        specs.append(sample_one(options, scene, balls, rng=stream).model_dump(mode="json"))
+        specs.append(sample_one(options, scene, taken_balls(*taken, *specs), rng=stream).model_dump(mode="json"))
     return specs
 
 

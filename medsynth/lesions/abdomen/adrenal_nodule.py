@@ -7,20 +7,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from medsynth.lesions.abdomen.focal import (
-    FocalSpec,
-    body_of,
-    form_of,
-    organ,
-    part_at,
-    roomy_place,
-    taken_balls,
-    whole_of,
-)
+from medsynth.lesions.abdomen.focal import FocalSpec, body_of, form_of, organ, part_at, roomy_place, whole_of
 from medsynth.lesions.distributions import Distribution, Fixed, LogNormal, Options, Uniform, choose
 from medsynth.lesions.family import Family, Site, checked_spec
 from medsynth.lesions.host import host, point
 from medsynth.lesions.matter import hu_of, lesion_part, mixture_for_hu
+from medsynth.lesions.placement import taken_balls
 from medsynth.scene.structure import Code, Layer, Lesion, Paint, Scene, Structure, Texture
 
 Type = Literal["adenoma_lipid_rich", "adenoma_lipid_poor", "myelolipoma", "metastasis"]

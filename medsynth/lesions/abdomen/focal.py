@@ -68,11 +68,6 @@ def form_of(diameter_mm: float, spread: float, *, rng: np.random.Generator) -> d
             "quaternion": random_quaternion(rng=rng), "shape_seed": int(rng.integers(2**53))}
 
 
-def taken_balls(*specs: Mapping[str, Any]) -> list[Ball]:
-    """Return what these specs keep free."""
-    return [Ball(tuple(one["centre_mm"]), float(one["reach_mm"])) for one in specs]
-
-
 def places(where: Host, depths_mm: Sequence[tuple[float, float]], *, rng: np.random.Generator,
            weight: NDArray[np.floating[Any]] | None = None) -> Iterator[Array]:
     """Yield random points of a host, those of the first range of depths first."""

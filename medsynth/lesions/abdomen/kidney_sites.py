@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from medsynth.core.grid import Vector
-from medsynth.lesions.abdomen.focal import organ, part_at, roomy_place, taken_balls, whole_of
+from medsynth.lesions.abdomen.focal import organ, part_at, roomy_place, whole_of
 from medsynth.lesions.host import Host, host, point
+from medsynth.lesions.placement import taken_balls
 from medsynth.scene.structure import Scene
 
 KIDNEYS = ("kidney_right*", "kidney_left*")

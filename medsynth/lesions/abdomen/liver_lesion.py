@@ -10,22 +10,14 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from medsynth.core.errors import PlacementError
-from medsynth.lesions.abdomen.focal import (
-    FocalSpec,
-    body_of,
-    form_of,
-    free_place,
-    part_at,
-    pushes_of,
-    random_direction,
-    taken_balls,
-)
+from medsynth.lesions.abdomen.focal import FocalSpec, body_of, form_of, free_place, part_at, pushes_of, random_direction
 from medsynth.lesions.abdomen.liver_words import segment_word, words_of
 from medsynth.lesions.distributions import Distribution, LogNormal, Options, Poisson, Trait, Uniform, choose
 from medsynth.lesions.family import Family, Site, checked_spec
 from medsynth.lesions.form import blob
 from medsynth.lesions.host import host, point
 from medsynth.lesions.matter import lesion_part, mixture_for_hu
+from medsynth.lesions.placement import taken_balls
 from medsynth.lesions.star_body import Grains, StarBody
 from medsynth.scene.structure import Code, Layer, Lesion, Paint, Scene, Structure, Texture
 from medsynth.shapes.blend import Intersection, Offset

@@ -10,22 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsynth.core.errors import PlacementError
-from medsynth.lesions.abdomen.focal import (
-    ENOUGH,
-    LEAST_ROOM,
-    SITES,
-    FocalSpec,
-    body_of,
-    organ,
-    share_inside,
-    taken_balls,
-)
+from medsynth.lesions.abdomen.focal import ENOUGH, LEAST_ROOM, SITES, FocalSpec, body_of, organ, share_inside
 from medsynth.lesions.distributions import Distribution, LogNormal, Options, Poisson, Uniform
 from medsynth.lesions.family import Family, checked_spec
 from medsynth.lesions.form import blob, random_quaternion
 from medsynth.lesions.host import Host, point
 from medsynth.lesions.matter import lesion_part, mixture_for_hu
-from medsynth.lesions.placement import keeps_apart
+from medsynth.lesions.placement import keeps_apart, taken_balls
 from medsynth.lesions.star_body import even_directions
 from medsynth.scene.structure import Code, Layer, Lesion, Measured, Paint, Scene, Structure, Texture
 

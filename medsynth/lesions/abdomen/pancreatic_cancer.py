@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from medsynth.core.errors import GeometryError, PlacementError
-from medsynth.lesions.abdomen.focal import FocalSpec, body_of, form_of, part_at, size_class_cm, taken_balls
+from medsynth.lesions.abdomen.focal import FocalSpec, body_of, form_of, part_at, size_class_cm
 from medsynth.lesions.distributions import Distribution, Fixed, Options, Uniform, choose
 from medsynth.lesions.family import Family, checked_spec
 from medsynth.lesions.host import host, labels_of, point
 from medsynth.lesions.matter import hu_of, lesion_part, mixture_for_hu
-from medsynth.lesions.placement import keeps_apart
+from medsynth.lesions.placement import keeps_apart, taken_balls
 from medsynth.scene.structure import Code, Layer, Lesion, Measured, Paint, Push, Scene, Texture
 from medsynth.shapes.lattice_warp import lattice_warp
 from medsynth.shapes.tubes import Tubes

@@ -9,12 +9,13 @@ from typing import Any, Literal
 import numpy as np
 
 from medsynth.core.grid import Vector
-from medsynth.lesions.abdomen.focal import FocalSpec, body_of, form_of, free_place, inwards, taken_balls
+from medsynth.lesions.abdomen.focal import FocalSpec, body_of, form_of, free_place, inwards
 from medsynth.lesions.distributions import Distribution, LogNormal, Options, Poisson, choose
 from medsynth.lesions.family import Family, Site, checked_spec
 from medsynth.lesions.form import grown_to
 from medsynth.lesions.host import host, point
 from medsynth.lesions.matter import lesion_part, mixture_for_hu
+from medsynth.lesions.placement import taken_balls
 from medsynth.scene.structure import Code, Layer, Lesion, Paint, Scene, Structure, Texture
 from medsynth.shapes.base import Box, Distances, Points, Shape
 

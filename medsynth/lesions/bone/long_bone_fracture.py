@@ -14,6 +14,7 @@ from medsynth.core.errors import GeometryError, PlacementError
 from medsynth.core.grid import Vector
 from medsynth.core.seed import Seed
 from medsynth.lesions.distributions import Distribution, Fixed, Options, Uniform, choose
+from medsynth.lesions.effect import smooth_rise
 from medsynth.lesions.family import Family, checked_spec
 from medsynth.lesions.host import host, point
 from medsynth.lesions.matter import lesion_part
@@ -208,8 +209,9 @@ def _displaced(scene: Scene, one: LongBoneFractureSpec, at: _Shaft, normal: Arra
         arm = np.asarray(points) - at.middle
         along = arm @ at.axis
         from_axis = np.linalg.norm(arm - along[..., None] * at.axis, axis=-1)
-        share = _smooth(0.5 + sign * (arm @ normal) / SHEAR_MM) * _smooth(1 - (from_axis - at.radius_mm) / FADE_MM)
-        share = share * _smooth((span + BEYOND_MM - sign * along) / (0.9 * BEYOND_MM))
+        share = smooth_rise(0.5 + sign * (arm @ normal) / SHEAR_MM)
+        share = share * smooth_rise(1 - (from_axis - at.radius_mm) / FADE_MM)
+        share = share * smooth_rise((span + BEYOND_MM - sign * along) / (0.9 * BEYOND_MM))
         return push * share[..., None] * slide
 
     push = one.displacement_mm
@@ -226,11 +228,6 @@ def _step_mm(warp: LatticeWarp, at: _Shaft, normal: Array) -> float:
     sides = np.stack([at.middle + sign * 2.0 * SHEAR_MM * normal for sign in (-1, 1)])
     first, last = warp.displacement_mm(sides)
     return float(np.linalg.norm(last - first))
-
-
-def _smooth(share: Array) -> Array:
-    kept = np.clip(share, 0, 1)
-    return np.asarray(kept * kept * (3 - 2 * kept))
 
 
 FAMILY = Family("long_bone_fracture", "Fractures of femur and tibia, with displacement", LongBoneFractureOptions,

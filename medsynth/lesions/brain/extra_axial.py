@@ -13,6 +13,7 @@ from medsynth.core.errors import GeometryError, PlacementError
 from medsynth.core.grid import Vector
 from medsynth.core.seed import Seed
 from medsynth.lesions.brain.cranium import CEREBELLUM, STEM, midline, present
+from medsynth.lesions.effect import smooth_rise
 from medsynth.lesions.host import Host, host, point
 from medsynth.scene.structure import Push, Scene
 from medsynth.shapes.lattice import Lattice
@@ -192,17 +193,17 @@ def push_inwards(scene: Scene, patch: Patch, thickness_mm: float) -> Push:
     inwards = pole(scene) - at
     inwards /= np.linalg.norm(inwards)
     below = (points - at) @ inwards
-    deep = _smooth((depth - 0.3 * thickness_mm) / 45)
+    deep = smooth_rise((depth - 0.3 * thickness_mm) / 45)
     smooth = ndimage.gaussian_filter(depth, NORMAL_NODES)
     slope: Array = np.stack(list(np.gradient(smooth, PUSH_STEP_MM))[::-1], axis=-1)
-    turned = _smooth(depth / TURNED_MM)[..., None]
+    turned = smooth_rise(depth / TURNED_MM)[..., None]
     direction = (1 - turned) * slope + turned * inwards
     direction /= np.maximum(np.linalg.norm(direction, axis=-1, keepdims=True), 0.3)
     across = np.square(points - at).sum(axis=-1) - below**2
     wide = 0.9 * float(np.mean(patch.half_mm)) + 22
     even = replace(patch, uneven=0.0)
     near = np.clip(profile(scene, even, points), 0, None)
-    near *= _smooth((np.linalg.norm(points - pole(scene), axis=-1) - 12) / 25)  # where all rays meet
+    near *= smooth_rise((np.linalg.norm(points - pole(scene), axis=-1) - 12) / 25)  # where all rays meet
     far = deep * np.exp(-across / (2 * wide**2))
     fading = np.clip(1 - below / FADES_MM, 0, 1) ** 1.2
     clearance = np.clip(depth - patch.start_mm - STILL_MM, 0, None)
@@ -274,11 +275,6 @@ def _labels(scene: Scene, of: Host, *patterns: str) -> NDArray[np.bool_]:
     from medsynth.lesions.host import labels_of
 
     return np.isin(of.phantom.labels, labels_of(scene, *patterns))
-
-
-def _smooth(share: Array) -> Array:
-    kept = np.clip(share, 0, 1)
-    return np.asarray(kept * kept * (3 - 2 * kept))
 
 
 

@@ -17,13 +17,13 @@ from medsynth.lesions.abdomen.focal import (
     pushes_of,
     random_direction,
     roomy_place,
-    taken_balls,
 )
 from medsynth.lesions.distributions import Distribution, LogNormal, Options, Poisson, choose
 from medsynth.lesions.family import Family, checked_spec
 from medsynth.lesions.family import Site as ImageSite
 from medsynth.lesions.host import host, point
 from medsynth.lesions.matter import lesion_part, mixture_for_hu
+from medsynth.lesions.placement import taken_balls
 from medsynth.lesions.star_body import Grains
 from medsynth.scene.structure import Code, Layer, Lesion, Paint, Scene, Structure, Texture
 from medsynth.shapes.base import Shape

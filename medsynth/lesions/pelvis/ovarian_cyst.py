@@ -17,7 +17,6 @@ from medsynth.lesions.abdomen.focal import (
     pushes_of,
     random_direction,
     roomy_place,
-    taken_balls,
     whole_of,
 )
 from medsynth.lesions.distributions import Distribution, Fixed, LogNormal, Options, Uniform, choose
@@ -25,6 +24,7 @@ from medsynth.lesions.family import Family, Site, checked_spec
 from medsynth.lesions.host import point
 from medsynth.lesions.matter import lesion_part, mixture_for_hu
 from medsynth.lesions.pelvis.fibroid import movable
+from medsynth.lesions.placement import taken_balls
 from medsynth.lesions.star_body import Grains, StarBody
 from medsynth.scene.structure import Code, Layer, Lesion, Measured, Paint, Scene, Structure, Texture
 from medsynth.shapes.blend import Intersection

@@ -9,13 +9,13 @@ import numpy as np
 from pydantic import Field
 
 from medsynth.core.errors import PlacementError
-from medsynth.lesions.abdomen.focal import FocalSpec, taken_balls
+from medsynth.lesions.abdomen.focal import FocalSpec
 from medsynth.lesions.distributions import Distribution, LogNormal, Options, Poisson, Uniform, choose
 from medsynth.lesions.family import Family, Site, checked_spec
 from medsynth.lesions.form import blob, random_axes, random_quaternion, turn_of
 from medsynth.lesions.host import Host, host, labels_of, point
 from medsynth.lesions.matter import lesion_part
-from medsynth.lesions.placement import keeps_apart
+from medsynth.lesions.placement import keeps_apart, taken_balls
 from medsynth.scene.structure import Code, Layer, Lesion, Measured, Paint, Scene, Structure, Texture
 
 Type = Literal["cancer", "bph_nodule"]
